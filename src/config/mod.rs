@@ -1,0 +1,3 @@
+//! `keepalived.conf` to [`plan::Plan`]: text, keywords, positions, defaults.
+
+pub mod plan;

@@ -1,0 +1,239 @@
+//! What a configuration asks for: typed, complete, defaults filled in, immutable.
+//!
+//! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
+//! exactly when they ask for the same, wherever in the file they said it.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::check::{QuorumRule, Timing};
+use crate::ipvs::{Destination, Service};
+use crate::probe::Probe;
+use crate::vrrp::RouterSettings;
+
+/// Everything one configuration asks for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    pub global: Global,
+    pub vrrp_instances: Vec<VrrpInstance>,
+    pub virtual_servers: Vec<VirtualServer>,
+}
+
+/// `global_defs` as far as the running director needs it (keepalived.conf(5)).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Global {
+    /// `router_id`; `None`: the host's name.
+    pub router_id: Option<String>,
+    /// `script_user`; `None`: user `keepalived_script` if it exists, else root.
+    pub script_user: Option<ScriptUser>,
+    /// `enable_script_security`: scripts run as root whose path a non-root user can write are refused.
+    pub script_security: bool,
+    /// `dynamic_interfaces`: an interface missing at start is waited for, in FAULT.
+    pub dynamic_interfaces: bool,
+    /// `vrrp_mcast_group4`, 224.0.0.18 by default (RFC 9568 §5.1.1.2).
+    pub multicast_group: Ipv4Addr,
+    /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
+    pub lvs_flush: bool,
+    /// `lvs_flush_on_stop`.
+    pub lvs_flush_on_stop: FlushOnStop,
+}
+
+/// What `lvs_flush_on_stop` asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FlushOnStop {
+    /// Delete each destination and service that is ours.
+    #[default]
+    Off,
+    /// Delete our services; their destinations go with them.
+    VirtualServers,
+    /// Empty the whole table, foreign entries included.
+    Everything,
+}
+
+/// Multicast group of VRRP over IPv4 (RFC 9568 §5.1.1.2).
+pub const VRRP_GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+impl Default for Global {
+    fn default() -> Self {
+        Self {
+            router_id: None,
+            script_user: None,
+            script_security: false,
+            dynamic_interfaces: false,
+            multicast_group: VRRP_GROUP_IPV4,
+            lvs_flush: false,
+            lvs_flush_on_stop: FlushOnStop::Off,
+        }
+    }
+}
+
+/// One `vrrp_instance`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VrrpInstance {
+    /// The operator's name for it. Not part of its identity: see [`VrrpInstance::identity`].
+    pub name: String,
+    pub interface: String,
+    /// Where `interface` was said, for messages.
+    pub interface_at: Position,
+    /// What the protocol core needs.
+    pub router: RouterSettings,
+    pub authentication: Authentication,
+    /// `mcast_src_ip`; `None`: the interface's first address that is no virtual one.
+    pub source: Option<Ipv4Addr>,
+    /// `virtual_ipaddress`, in file order: held while MASTER and advertised.
+    pub addresses: Vec<VirtualAddress>,
+    /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
+    pub excluded_addresses: Vec<VirtualAddress>,
+    /// `skip_check_adv_addr`: do not compare the address list of each advert.
+    pub skip_check_adv_addr: bool,
+    pub notify: NotifyScripts,
+}
+
+impl VrrpInstance {
+    /// What makes an instance the same one across a reload, whatever its name
+    /// (keepalived pairs old and new by VRID, family and interface).
+    pub fn identity(&self) -> (u8, &str) {
+        (self.router.vrid.get(), &self.interface)
+    }
+}
+
+/// VRRPv2 authentication (RFC 2338 §5.3.6; dropped from the RFCs since, alive in the field).
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Authentication {
+    #[default]
+    None,
+    /// `auth_type PASS`: up to 8 octets, padded with NUL.
+    SimpleText([u8; 8]),
+}
+
+impl fmt::Debug for Authentication {
+    /// Never shows the password: dumps and logs travel.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::SimpleText(_) => f.write_str("SimpleText(********)"),
+        }
+    }
+}
+
+/// One line of `virtual_ipaddress`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualAddress {
+    /// Address with its prefix length, /32 or /128 when the file gives none.
+    pub address: IpNet,
+    /// `dev`; `None`: the instance's interface.
+    pub interface: Option<String>,
+    /// `brd ADDR`, with `brd +` already worked out.
+    pub broadcast: Option<Ipv4Addr>,
+    /// `label`, at most 15 octets.
+    pub label: Option<String>,
+    /// `scope`, as rtnetlink's number; 0 is `global`.
+    pub scope: u8,
+}
+
+/// The notify scripts of one instance; each may be absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NotifyScripts {
+    /// `notify`: run on every transition, with `INSTANCE NAME STATE PRIORITY` appended.
+    pub any: Option<Script>,
+    pub master: Option<Script>,
+    pub backup: Option<Script>,
+    pub fault: Option<Script>,
+    pub stop: Option<Script>,
+    /// `notify_deleted`; without it a removed instance reports FAULT.
+    pub deleted: Option<Script>,
+}
+
+/// A program to run, with its arguments and the user to run it as.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Script {
+    /// Program and arguments, quotes already taken off; never empty.
+    pub argv: Vec<String>,
+    /// Its own user; `None`: the global `script_user`.
+    pub user: Option<ScriptUser>,
+}
+
+/// `USER [GROUP]`: names or numbers, looked up when the script is about to run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ScriptUser {
+    pub user: String,
+    /// `None`: the user's own group.
+    pub group: Option<String>,
+}
+
+/// One `virtual_server`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualServer {
+    /// The IPVS service: key, scheduler, flags, persistence.
+    pub service: Service,
+    pub quorum: QuorumRule,
+    pub real_servers: Vec<RealServer>,
+    pub sorry_server: Option<SorryServer>,
+    pub quorum_up: Option<Script>,
+    pub quorum_down: Option<Script>,
+    /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
+    pub omega: bool,
+}
+
+/// One `real_server` of a virtual server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RealServer {
+    /// The IPVS destination; its weight is the configured one.
+    pub destination: Destination,
+    /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
+    pub inhibit_on_failure: bool,
+    pub checkers: Vec<Checker>,
+    pub notify_up: Option<Script>,
+    pub notify_down: Option<Script>,
+}
+
+/// One checker block of a real server: what is tried, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checker {
+    pub timing: Timing,
+    pub probe: Probe,
+}
+
+/// `sorry_server`: serves when the quorum is lost. Its weight is always 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SorryServer {
+    pub destination: Destination,
+    /// `sorry_server_inhibit`: in the table with weight 0 while it is not needed.
+    pub inhibit: bool,
+}
+
+/// Where in a configuration something was said. Compares equal to any other position: where
+/// a thing was said is no part of what was said.
+#[derive(Clone, Default)]
+pub struct Position {
+    pub file: Arc<str>,
+    /// From 1; 0: unknown.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+}
+
+impl PartialEq for Position {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Largest time keepalived.conf(5) takes, about 49 days; guards arithmetic on instants.
+pub const LONGEST: Duration = Duration::from_secs(4_294_967);

@@ -1,0 +1,74 @@
+//! One attempt at one server, one result.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::config::plan::Script;
+
+/// What a checker tries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    Tcp(Connect),
+    Http(HttpProbe),
+    Misc(MiscProbe),
+}
+
+/// How a checker reaches its target (keepalived.conf(5), connection options).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connect {
+    /// `connect_ip` and `connect_port`, else the real server's.
+    pub target: SocketAddr,
+    /// `bindto`, `bind_port`.
+    pub bind_address: Option<IpAddr>,
+    pub bind_port: Option<u16>,
+    /// `bind_if`: SO_BINDTODEVICE.
+    pub bind_interface: Option<String>,
+    /// `fwmark`: SO_MARK; 0: none.
+    pub fwmark: u32,
+    /// `connect_timeout`.
+    pub timeout: Duration,
+}
+
+/// `HTTP_GET`: each url is tried in turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpProbe {
+    pub connect: Connect,
+    pub version: HttpVersion,
+    /// At least one.
+    pub urls: Vec<Url>,
+    /// `fast_recovery`: no pause between urls while coming up.
+    pub fast_recovery: bool,
+}
+
+/// `http_protocol`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    #[default]
+    Http10,
+    /// 1.0 with `Connection: close`.
+    Http10Close,
+    Http11,
+}
+
+/// One `url` block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Url {
+    pub path: String,
+    /// `virtualhost` of url, checker, real server or virtual server, in that order;
+    /// `None`: `ADDRESS:PORT` of the connection.
+    pub virtual_host: Option<String>,
+    /// `digest`: MD5 of the body.
+    pub digest: Option<[u8; 16]>,
+    /// `status_code`: inclusive ranges within 100–599; 200–299 by default.
+    pub status: Vec<(u16, u16)>,
+}
+
+/// `MISC_CHECK`: a script's exit status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MiscProbe {
+    pub script: Script,
+    /// `misc_timeout`, else the virtual server's `delay_loop`.
+    pub timeout: Duration,
+    /// `misc_dynamic`: exit status 2–255 sets the weight to status − 2.
+    pub dynamic: bool,
+}
