@@ -1,1 +1,34 @@
-//! kernel.
+//! The Linux kernel's edges: netlink, generic netlink, raw sockets, timers, scheduling.
+//!
+//! No protocol rules here: callers say what they want of the kernel, these modules know how to
+//! ask. All `unsafe` of the program lives below this directory, each block with its reason.
+//!
+//! Everything that waits ([`RtnlMonitor`], [`VrrpSocket`], [`DeadlineTimer`]) must be opened inside
+//! a tokio runtime with its I/O driver on, and works on the runtime it was opened in. Commands
+//! ([`Rtnl`], [`ArpSocket`], [`KernelDataPlane`]) are plain calls: the kernel carries a netlink
+//! request out inside `sendmsg`, so there is nothing to wait for.
+
+mod address;
+mod arp_socket;
+mod async_fd;
+mod deadline;
+mod interface;
+mod ipvs;
+mod netlink;
+mod netlink_socket;
+mod rtnl;
+mod rtnl_monitor;
+mod sched;
+mod send_many;
+mod vrrp_socket;
+
+pub use address::{AddressChange, AddressFailure, Assignment, IFAPROT_KEEPALIVED};
+pub use arp_socket::{ARP_FRAME_LEN, ArpSocket};
+pub use async_fd::WatchedFd;
+pub use deadline::DeadlineTimer;
+pub use interface::{InterfaceAddress, Link, interface_index};
+pub use ipvs::KernelDataPlane;
+pub use rtnl::Rtnl;
+pub use rtnl_monitor::{KernelEvent, RtnlMonitor, parse_events};
+pub use sched::{lock_memory, name_thread, real_time};
+pub use vrrp_socket::VrrpSocket;

@@ -1,0 +1,144 @@
+//! What the kernel says of an interface and of an address on it (rtnetlink(7)).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use super::netlink::{attributes, string, u32_at};
+
+/// `struct ifinfomsg` and `struct ifaddrmsg`.
+const IFINFOMSG_LEN: usize = 16;
+const IFADDRMSG_LEN: usize = 8;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_LABEL: u16 = 3;
+const IFA_BROADCAST: u16 = 4;
+const IFA_FLAGS: u16 = 8;
+const IFA_PROTO: u16 = 11;
+
+/// One network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Never 0; another one when the interface is deleted and made again.
+    pub index: u32,
+    pub name: String,
+    /// IFF_UP and IFF_RUNNING: set up by someone, and with a carrier.
+    pub up: bool,
+    /// `None`: no address of six octets (tunnels, InfiniBand).
+    pub mac: Option<[u8; 6]>,
+    /// Not IFF_NOARP: neighbours are looked up by ARP.
+    pub arp: bool,
+    /// Octets; 0 when the kernel does not say.
+    pub mtu: u32,
+}
+
+/// One address of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    pub ifindex: u32,
+    /// The interface's own address (with a peer: not the peer's) and the prefix length.
+    pub address: IpNet,
+    pub broadcast: Option<Ipv4Addr>,
+    /// IPv4 only; the interface's name unless someone chose another.
+    pub label: Option<String>,
+    /// rtnetlink's number; 0 is `global`, 253 `link`, 254 `host`.
+    pub scope: u8,
+    /// Who added it (IFA_PROTO); `None` before Linux 5.18, or when nobody said.
+    pub protocol: Option<u8>,
+    /// `IFA_F_*`: secondary 0x1, tentative 0x40, permanent 0x80, ….
+    pub flags: u32,
+}
+
+/// The index of interface `name`.
+///
+/// # Errors
+/// ENODEV: there is no such interface.
+pub fn interface_index(name: &str) -> io::Result<u32> {
+    Ok(nix::net::if_::if_nametoindex(name)?)
+}
+
+impl Link {
+    /// From the payload of RTM_NEWLINK or RTM_DELLINK. `None` when it is cut short, has no name
+    /// (wireless events), or speaks of a bridge's port rather than of an interface: a DELLINK of
+    /// family AF_BRIDGE only says that the interface left its bridge.
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
+        let header = payload.get(..IFINFOMSG_LEN)?;
+        if i32::from(header[0]) != libc::AF_UNSPEC {
+            return None;
+        }
+        let flags = u32_at(header, 8)?;
+        let (mut name, mut mac, mut mtu) = (None, None, 0);
+        for (kind, value) in attributes(&payload[IFINFOMSG_LEN..]) {
+            match kind {
+                IFLA_IFNAME => name = Some(string(value)),
+                IFLA_ADDRESS => mac = value.try_into().ok(),
+                IFLA_MTU => mtu = u32_at(value, 0).unwrap_or(0),
+                _ => {}
+            }
+        }
+        Some(Self {
+            index: u32_at(header, 4)?,
+            name: name?,
+            up: has(flags, libc::IFF_UP | libc::IFF_RUNNING),
+            mac,
+            arp: !has(flags, libc::IFF_NOARP),
+            mtu,
+        })
+    }
+}
+
+impl InterfaceAddress {
+    /// From the payload of RTM_NEWADDR or RTM_DELADDR; `None` when there is no address of IPv4 or
+    /// IPv6 in it.
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
+        let header = payload.get(..IFADDRMSG_LEN)?;
+        let [family, prefix_len, flags, scope] = *header.first_chunk()?;
+        let (mut local, mut remote) = (None, None);
+        let (mut broadcast, mut label, mut protocol) = (None, None, None);
+        let mut flags = u32::from(flags);
+        for (kind, value) in attributes(&payload[IFADDRMSG_LEN..]) {
+            match kind {
+                IFA_LOCAL => local = ip(family, value),
+                IFA_ADDRESS => remote = ip(family, value),
+                IFA_BROADCAST => broadcast = <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from),
+                IFA_LABEL => label = Some(string(value)),
+                IFA_PROTO => protocol = value.first().copied(),
+                // The header has room for the first eight only.
+                IFA_FLAGS => flags = u32_at(value, 0).unwrap_or(flags),
+                _ => {}
+            }
+        }
+        Some(Self {
+            ifindex: u32_at(header, 4)?,
+            // IFA_ADDRESS is the peer's where there is one; IPv6 gives IFA_LOCAL only then.
+            address: IpNet::new(local.or(remote)?, prefix_len).ok()?,
+            broadcast,
+            label,
+            scope,
+            protocol,
+            flags,
+        })
+    }
+}
+
+fn ip(family: u8, octets: &[u8]) -> Option<IpAddr> {
+    match i32::from(family) {
+        libc::AF_INET => Some(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?).into()),
+        libc::AF_INET6 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).into()),
+        _ => None,
+    }
+}
+
+/// Whether all of `wanted` (`IFF_*`) are set.
+fn has(flags: u32, wanted: libc::c_int) -> bool {
+    flags & wanted as u32 == wanted as u32
+}
+
+#[cfg(test)]
+mod tests;

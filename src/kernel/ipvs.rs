@@ -1,0 +1,4 @@
+//! IPVS by generic netlink.
+
+/// The kernel's IPVS table.
+pub struct KernelDataPlane;

@@ -1,0 +1,72 @@
+//! Reading interfaces and addresses, and changing addresses (rtnetlink(7)).
+
+use std::io;
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use super::address::{AddressChange, AddressFailure};
+use super::interface::{InterfaceAddress, Link};
+use super::netlink::{messages, push_attribute};
+use super::netlink_socket::{CommandSocket, RequestKind};
+
+pub(super) const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_NEWADDR: u16 = 20;
+pub(super) const RTM_DELADDR: u16 = 21;
+const RTM_GETLINK: u16 = 18;
+const RTM_GETADDR: u16 = 22;
+const IFLA_EXT_MASK: u16 = 29;
+/// Statistics are most of what the kernel would say of an interface.
+const RTEXT_FILTER_SKIP_STATS: u32 = 8;
+
+/// The command socket: each call is carried out when it returns.
+pub struct Rtnl {
+    socket: CommandSocket,
+}
+
+impl Rtnl {
+    /// Works in the network namespace of the calling thread, for good.
+    ///
+    /// # Errors
+    /// When the socket cannot be had.
+    pub fn open() -> io::Result<Self> {
+        Ok(Self { socket: CommandSocket::open(NETLINK_ROUTE)? })
+    }
+
+    /// All interfaces of the network namespace.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the list kept changing while it was read.
+    pub fn links(&mut self) -> io::Result<Vec<Link>> {
+        let dump = self.socket.dump(|out| {
+            out.extend_from_slice(&[0; 16]);
+            push_attribute(out, IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+            RequestKind { kind: RTM_GETLINK, flags: 0 }
+        })?;
+        let links = messages(&dump).filter(|message| message.kind == RTM_NEWLINK);
+        Ok(links.filter_map(|message| Link::parse(message.payload)).collect())
+    }
+
+    /// All addresses, IPv4 and IPv6, in the kernel's order: on each interface the primary ones
+    /// come first.
+    ///
+    /// # Errors
+    /// As [`links`](Self::links).
+    pub fn addresses(&mut self) -> io::Result<Vec<InterfaceAddress>> {
+        let dump = self.socket.dump(|out| {
+            out.extend_from_slice(&[0; 8]);
+            RequestKind { kind: RTM_GETADDR, flags: 0 }
+        })?;
+        let addresses = messages(&dump).filter(|message| message.kind == RTM_NEWADDR);
+        Ok(addresses.filter_map(|message| InterfaceAddress::parse(message.payload)).collect())
+    }
+
+    /// Carries out `changes` in order, 128 in one system call; one that fails does not stop those
+    /// after it. Gives the failures. Adding what is there already, removing what is gone, and
+    /// removing from an interface that is gone are none.
+    pub fn change(&mut self, changes: &[AddressChange]) -> Vec<AddressFailure> {
+        let refused = self.socket.execute(changes, AddressChange::write);
+        let failed = refused.into_iter().filter(|r| !changes[r.index].is_satisfied_by(r.errno));
+        failed.map(AddressFailure::from_refusal).collect()
+    }
+}
