@@ -1,0 +1,380 @@
+//! The health of one virtual server: events in, actions out, time as a parameter.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::Instant;
+
+use super::action::{Action, AttemptId, Cause, Event, Outcome};
+use super::checker::{Checker, Passed, Phase};
+use super::quorum::Thresholds;
+use super::{MAX_WEIGHT, PoolSettings, ServerSettings, Sorry, Verdict};
+
+/// Real servers of one virtual server, their checkers, and the quorum.
+///
+/// Costs: a result O(checkers of its server) and O(log checkers of the pool);
+/// [`Pool::next_deadline`] O(1); [`Pool::wanted`] O(servers).
+#[derive(Debug)]
+pub struct Pool {
+    pub(super) stage: Stage,
+    pub(super) thresholds: Thresholds,
+    pub(super) servers: Vec<Server>,
+    pub(super) sorry: Option<Sorry>,
+    /// Whether the quorum is held.
+    pub(super) held: bool,
+    /// Effective weights of the servers that are up, added up.
+    pub(super) sum: u64,
+    pub(super) next_attempt: u64,
+    /// Attempts under way: which server, which checker.
+    pub(super) running: HashMap<AttemptId, (usize, usize)>,
+    /// One entry for each checker that waits: it is pushed when the waiting begins and popped
+    /// when it ends, so the top is always valid.
+    due: BinaryHeap<Reverse<(Instant, usize, usize)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    New,
+    Running,
+    Stopped,
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub weight: u32,
+    pub inhibit_on_failure: bool,
+    pub checkers: Vec<Checker>,
+    /// Whether it takes part: no checker is down.
+    pub alive: bool,
+    /// Whether scripts know its state. An alpha server's first verdict is news even if it is "down".
+    pub announced: bool,
+}
+
+/// The destinations IPVS is to hold, by index of the server; the value is the weight
+/// (0 keeps connections and takes no new ones), `None`: no destination at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub servers: Vec<Option<u32>>,
+    pub sorry: Option<u32>,
+}
+
+/// What is compared to find out whether a result changed the table.
+struct Shown {
+    destination: Option<u32>,
+    sorry: bool,
+    weight: u32,
+    share: u64,
+}
+
+impl Server {
+    pub fn new(settings: ServerSettings) -> Self {
+        let checkers: Vec<Checker> = settings.checkers.into_iter().map(Checker::new).collect();
+        let alive = checkers.iter().all(|checker| checker.up);
+        Self {
+            weight: settings.weight,
+            inhibit_on_failure: settings.inhibit_on_failure,
+            checkers,
+            alive,
+            announced: alive,
+        }
+    }
+
+    /// Configured weight plus what the checkers add or take, within 0–2147483647.
+    ///
+    /// A checker that asks for weight w adds w − configured, so that one checker sets the weight
+    /// and the wishes of several add up as they do in keepalived.
+    pub fn effective_weight(&self) -> u32 {
+        let configured = i64::from(self.weight);
+        let wished = self.checkers.iter().filter_map(|checker| checker.weight);
+        let deltas: i64 = wished.map(|weight| i64::from(weight) - configured).sum();
+        let effective = configured.saturating_add(deltas).clamp(0, i64::from(MAX_WEIGHT));
+        u32::try_from(effective).unwrap_or(MAX_WEIGHT)
+    }
+
+    /// Draws the conclusion from its checkers; gives the notification that is due, if any.
+    pub fn reconsider(&mut self, server: usize, cause: Cause) -> Option<Action> {
+        let was = self.alive;
+        self.alive = self.checkers.iter().all(|checker| checker.up);
+        let first_verdict = !self.announced && matches!(cause, Cause::Failed { .. });
+        if self.alive == was && !first_verdict {
+            return None;
+        }
+        self.announced = true;
+        Some(if self.alive {
+            Action::ServerUp { server, cause }
+        } else {
+            Action::ServerDown { server, cause }
+        })
+    }
+
+    /// New after a reload: a failure right away does not count as it does at daemon start.
+    pub fn forgive(&mut self) {
+        self.checkers.iter_mut().for_each(|checker| checker.failures = 0);
+    }
+
+    /// What it adds to the quorum's sum.
+    pub fn share(&self) -> u64 {
+        if self.alive { u64::from(self.effective_weight()) } else { 0 }
+    }
+}
+
+impl Pool {
+    /// A pool that has not begun: give it [`Event::Startup`], or let it [`Pool::adopt`] another.
+    pub fn new(settings: PoolSettings) -> Self {
+        let thresholds = Thresholds::new(settings.quorum, settings.total_weight());
+        let servers = settings.servers.into_iter();
+        Self {
+            stage: Stage::New,
+            thresholds,
+            servers: servers.map(Server::new).collect(),
+            sorry: settings.sorry,
+            held: false,
+            sum: 0,
+            next_attempt: 0,
+            running: HashMap::new(),
+            due: BinaryHeap::new(),
+        }
+    }
+
+    /// Takes one event at `now`; appends to `out`, in order, what the driver must do.
+    pub fn handle(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
+        match (self.stage, event) {
+            (Stage::New, Event::Startup { seed }) => self.start(now, seed, out),
+            (Stage::Running, Event::DeadlineReached) => self.begin_due_attempts(now, out),
+            (Stage::Running, Event::Result { attempt, outcome }) => {
+                self.take_result(now, attempt, outcome, out);
+            }
+            (Stage::New, Event::Shutdown) => self.stage = Stage::Stopped,
+            (Stage::Running, Event::Shutdown) => self.stop(out),
+            // Late or repeated.
+            (Stage::Running, Event::Startup { .. })
+            | (Stage::New, Event::DeadlineReached | Event::Result { .. })
+            | (
+                Stage::Stopped,
+                Event::Startup { .. }
+                | Event::DeadlineReached
+                | Event::Result { .. }
+                | Event::Shutdown,
+            ) => {}
+        }
+    }
+
+    /// When to call again with [`Event::DeadlineReached`]; `None`: not before a result comes.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((instant, _, _))| *instant)
+    }
+
+    /// Which destinations the table is to hold now. Nothing before the start and after the stop.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            servers: (0..self.servers.len()).map(|server| self.destination(server)).collect(),
+            sorry: self.sorry_destination(),
+        }
+    }
+
+    fn start(&mut self, now: Instant, seed: u64, out: &mut Vec<Action>) {
+        self.stage = Stage::Running;
+        out.push(Action::TableChanged);
+        self.sum = self.servers.iter().map(Server::share).sum();
+        self.schedule_idle(now, seed);
+        if self.thresholds.judge(false, self.sum) {
+            self.gain_quorum(true, out);
+        } else if self.sorry.is_some() {
+            // The sorry server serves from the first moment: quorum_down tells so.
+            out.push(self.quorum_lost(true));
+        }
+    }
+
+    /// Gives every checker that neither waits nor runs its first attempt.
+    pub(super) fn schedule_idle(&mut self, now: Instant, seed: u64) {
+        let mut random = SplitMix(seed);
+        for (server, state) in self.servers.iter_mut().enumerate() {
+            for (checker, state) in state.checkers.iter_mut().enumerate() {
+                let fraction = random.fraction();
+                if state.phase == Phase::Idle {
+                    let until = state.first_attempt(now, fraction);
+                    state.phase = Phase::Waiting { until };
+                    self.due.push(Reverse((until, server, checker)));
+                }
+            }
+        }
+    }
+
+    /// Enters a checker that waits into the list of deadlines.
+    pub(super) fn enlist(&mut self, server: usize, checker: usize) {
+        if let Phase::Waiting { until } = self.servers[server].checkers[checker].phase {
+            self.due.push(Reverse((until, server, checker)));
+        }
+    }
+
+    fn begin_due_attempts(&mut self, now: Instant, out: &mut Vec<Action>) {
+        while let Some(&Reverse((until, server, checker))) = self.due.peek()
+            && until <= now
+        {
+            self.due.pop();
+            let attempt = AttemptId(self.next_attempt);
+            self.next_attempt += 1;
+            self.running.insert(attempt, (server, checker));
+            let state = &mut self.servers[server].checkers[checker];
+            state.phase = Phase::Running { attempt, started: now };
+            out.push(Action::Attempt { server, checker, target: state.target(), attempt });
+        }
+    }
+
+    fn take_result(
+        &mut self,
+        now: Instant,
+        attempt: AttemptId,
+        outcome: Outcome,
+        out: &mut Vec<Action>,
+    ) {
+        let Some((server, checker)) = self.running.remove(&attempt) else { return };
+        let before = self.shown(server);
+        let state = &mut self.servers[server].checkers[checker];
+        let Phase::Running { started, .. } = state.phase else { return };
+        let cause = match outcome {
+            Outcome::Success => passed(state.passed(now, started, None), server, checker, out),
+            Outcome::SuccessWithWeight(weight) => {
+                passed(state.passed(now, started, Some(weight)), server, checker, out)
+            }
+            Outcome::Failure(reason) => {
+                let target = state.target();
+                let verdict = state.failed(now, started, &reason);
+                let cause = Cause::Failed { checker, reason: reason.clone() };
+                out.push(Action::AttemptFailed { server, checker, target, reason, verdict });
+                (verdict == Verdict::Down).then_some(cause)
+            }
+            Outcome::NotTried(reason) => {
+                state.not_tried(now, started);
+                out.push(Action::AttemptNotTried { server, checker, reason });
+                None
+            }
+        };
+        self.enlist(server, checker);
+        self.settle(server, &before, cause, out);
+    }
+
+    /// Draws the consequences of a change to `server`: alive, sum, quorum, and what to tell.
+    fn settle(
+        &mut self,
+        server: usize,
+        before: &Shown,
+        cause: Option<Cause>,
+        out: &mut Vec<Action>,
+    ) {
+        let mut told = Vec::new();
+        if let Some(cause) = cause {
+            told.extend(self.servers[server].reconsider(server, cause));
+        }
+        let state = &self.servers[server];
+        self.sum = self.sum - before.share + state.share();
+        let weight = state.effective_weight();
+        if weight != before.weight {
+            told.push(Action::WeightChanged { server, weight });
+        }
+        self.judge_quorum(&mut told);
+        if self.destination(server) != before.destination || self.sorry_serves() != before.sorry {
+            out.push(Action::TableChanged);
+        }
+        out.append(&mut told);
+    }
+
+    /// Compares the sum with the thresholds.
+    pub(super) fn judge_quorum(&mut self, out: &mut Vec<Action>) {
+        match (self.held, self.thresholds.judge(self.held, self.sum)) {
+            (false, true) => self.gain_quorum(false, out),
+            (true, false) => {
+                self.held = false;
+                out.push(self.quorum_lost(false));
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn gain_quorum(&mut self, initial: bool, out: &mut Vec<Action>) {
+        self.held = true;
+        out.push(Action::QuorumGained { initial, sum: self.sum, needed: self.thresholds.gain });
+    }
+
+    fn quorum_lost(&self, initial: bool) -> Action {
+        let Thresholds { gain, loss } = self.thresholds;
+        Action::QuorumLost { initial, sum: self.sum, needed: if initial { gain } else { loss } }
+    }
+
+    fn stop(&mut self, out: &mut Vec<Action>) {
+        self.stage = Stage::Stopped;
+        self.due.clear();
+        self.running.clear();
+        out.push(Action::TableChanged);
+        for (server, state) in self.servers.iter_mut().enumerate() {
+            if std::mem::take(&mut state.alive) {
+                out.push(Action::ServerDown { server, cause: Cause::Stopped });
+            }
+        }
+        self.sum = 0;
+        self.judge_quorum(out);
+    }
+
+    fn shown(&self, server: usize) -> Shown {
+        Shown {
+            destination: self.destination(server),
+            sorry: self.sorry_serves(),
+            weight: self.servers[server].effective_weight(),
+            share: self.servers[server].share(),
+        }
+    }
+
+    /// Without a sorry server, those that are up go on serving when the quorum is lost.
+    pub(super) fn sorry_serves(&self) -> bool {
+        self.stage == Stage::Running && self.sorry.is_some() && !self.held
+    }
+
+    fn destination(&self, server: usize) -> Option<u32> {
+        if self.stage != Stage::Running {
+            return None;
+        }
+        let state = &self.servers[server];
+        match state.alive && !self.sorry_serves() {
+            true => Some(state.effective_weight()),
+            false => state.inhibit_on_failure.then_some(0),
+        }
+    }
+
+    fn sorry_destination(&self) -> Option<u32> {
+        if self.stage != Stage::Running {
+            return None;
+        }
+        let sorry = self.sorry?;
+        if self.held { sorry.inhibit.then_some(0) } else { Some(1) }
+    }
+}
+
+/// Words a success for the log; gives the cause of a server coming up.
+fn passed(passed: Passed, server: usize, checker: usize, out: &mut Vec<Action>) -> Option<Cause> {
+    match passed {
+        Passed::StillUp | Passed::NotYet => None,
+        Passed::FirstTime => {
+            out.push(Action::CheckerPassed { server, checker, first: true });
+            None
+        }
+        Passed::Recovered => {
+            out.push(Action::CheckerPassed { server, checker, first: false });
+            Some(Cause::Recovered { checker })
+        }
+    }
+}
+
+/// Spreads first attempts: SplitMix64 (Steele, Lea, Flood 2014), seeded by the driver.
+struct SplitMix(u64);
+
+impl SplitMix {
+    /// Uniform in 0.0–1.0, excluding 1.0.
+    fn fraction(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        // 53 bits: all that an f64 holds exactly.
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
