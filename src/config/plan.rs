@@ -14,6 +14,7 @@ use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
+pub use crate::wire::Authentication;
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -98,25 +99,6 @@ impl VrrpInstance {
     /// (keepalived pairs old and new by VRID, family and interface).
     pub fn identity(&self) -> (u8, &str) {
         (self.router.vrid.get(), &self.interface)
-    }
-}
-
-/// VRRPv2 authentication (RFC 2338 §5.3.6; dropped from the RFCs since, alive in the field).
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Authentication {
-    #[default]
-    None,
-    /// `auth_type PASS`: up to 8 octets, padded with NUL.
-    SimpleText([u8; 8]),
-}
-
-impl fmt::Debug for Authentication {
-    /// Never shows the password: dumps and logs travel.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("None"),
-            Self::SimpleText(_) => f.write_str("SimpleText(********)"),
-        }
     }
 }
 

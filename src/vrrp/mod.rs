@@ -1,25 +1,21 @@
 //! VRRP's rules (RFC 9568, RFC 3768), pure: events in, actions out, time as a parameter.
 
-use std::num::NonZeroU8;
+mod admission;
+mod announcements;
+mod counters;
+mod router;
+mod timing;
+mod transition;
+
 use std::time::Duration;
 
-/// Virtual router identifier, 1–255 (RFC 9568 §5.2.3).
-pub type Vrid = NonZeroU8;
-
-/// Advertisement interval as the wire carries it: 12 bits of centiseconds (RFC 9568 §5.2.7),
-/// of which 0 is refused. VRRPv2's whole seconds are converted when the packet is parsed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AdverInterval(u16);
-
-/// Protocol version of the adverts sent and accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Version {
-    /// RFC 3768: IPv4 only, whole seconds.
-    #[default]
-    V2,
-    /// RFC 9568.
-    V3,
-}
+pub use crate::wire::{AdverInterval, Authentication, Discard, Version, Vrid};
+pub use admission::{Admission, Heard, SaidOnce, Warning};
+pub use announcements::Announcements;
+pub use counters::Counters;
+pub use router::{Action, Active, Backup, Event, Idle, Note, State, VirtualRouter};
+pub use timing::{active_down_interval, skew_time};
+pub use transition::{Cause, FaultCause, PublicState, Transition};
 
 /// What the configuration says of one virtual router: the protocol's part of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,26 +68,5 @@ impl Default for GarpSettings {
             lower_prio_repeat: 5,
             lower_prio_delay: Duration::from_secs(5),
         }
-    }
-}
-
-impl AdverInterval {
-    /// 40.95 s, all that 12 bits can say.
-    pub const LONGEST: Self = Self(4095);
-    /// One second, the default.
-    pub const ONE_SECOND: Self = Self(100);
-
-    /// `None` for 0, and for v3 beyond 4095; v2's 255 s need more, up to 25500.
-    pub const fn from_centiseconds(centiseconds: u16) -> Option<Self> {
-        if centiseconds == 0 || centiseconds > 25_500 { None } else { Some(Self(centiseconds)) }
-    }
-
-    /// Hundredths of a second, 1–25500.
-    pub const fn centiseconds(self) -> u16 {
-        self.0
-    }
-
-    pub const fn as_duration(self) -> Duration {
-        Duration::from_millis(10 * self.0 as u64)
     }
 }

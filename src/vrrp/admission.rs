@@ -1,0 +1,155 @@
+//! Which well-formed advertisements one virtual router listens to: the checks that need its
+//! configuration (RFC 9568 §7.1, RFC 3768 §7.1, then keepalived's).
+//!
+//! What does not pass never reaches the state machine, so that it can move no timer.
+
+use std::net::IpAddr;
+
+use crate::wire::vrrp::AuthFields;
+use crate::wire::{Advertisement, ChecksumScope, Discard, IpMeta};
+
+use super::{AdverInterval, Authentication, Version};
+
+/// What an advertisement must agree with to be heard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admission {
+    pub version: Version,
+    pub adver_interval: AdverInterval,
+    pub authentication: Authentication,
+    /// The multicast group that adverts come to.
+    pub destination: IpAddr,
+    /// The addresses we advertise ourselves, in any order.
+    pub addresses: Vec<IpAddr>,
+    /// `skip_check_adv_addr`: the list of a sender that was accepted last time is not compared.
+    pub skip_check_adv_addr: bool,
+    /// `v3_checksum_as_v2`: VRRPv3 over IPv4 may leave the pseudo-header out of its checksum.
+    pub message_checksum: bool,
+}
+
+/// An advertisement that passed every check: all that the state machine needs of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    pub source: IpAddr,
+    pub priority: u8,
+    pub adver_interval: AdverInterval,
+    /// It disagrees with our configuration in a way that is accepted: log it.
+    pub warning: Option<Warning>,
+}
+
+/// A disagreement that is logged and counted, and does not hinder: discarding the advert would
+/// make two Active Routers of a mistake in a list (keepalived 2.2.7 to 2.3.2 did; later ones do not).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    #[error("it advertises other addresses than ours ({theirs} of them, ours are {ours})")]
+    AddressList { theirs: usize, ours: usize },
+    #[error("its advertisement interval is {theirs}, ours is {ours}")]
+    Interval { theirs: AdverInterval, ours: AdverInterval },
+}
+
+impl Admission {
+    /// Judges an advertisement for our VRID. `active` is the Active Router last accepted
+    /// ([`VirtualRouter::active_router`](super::VirtualRouter::active_router)).
+    ///
+    /// # Errors
+    /// The first check that fails, in the order below.
+    pub fn admit(
+        &self,
+        advert: &Advertisement<'_>,
+        ip: &IpMeta,
+        active: Option<IpAddr>,
+    ) -> Result<Heard, Discard> {
+        if advert.version != self.version {
+            return Err(Discard::Version { received: advert.version, ours: self.version });
+        }
+        self.check_checksum_scope(advert)?;
+        if let Some(fields) = &advert.auth {
+            self.authenticate(fields)?;
+            self.check_interval(advert.adver_interval)?;
+        }
+        if ip.destination != self.destination {
+            return Err(Discard::Destination(ip.destination));
+        }
+        Ok(Heard {
+            source: ip.source,
+            priority: advert.priority,
+            adver_interval: advert.adver_interval,
+            warning: self.disagreement(advert, active == Some(ip.source)),
+        })
+    }
+
+    fn check_checksum_scope(&self, advert: &Advertisement<'_>) -> Result<(), Discard> {
+        let pseudo_header_needed = self.version == Version::V3 && !self.message_checksum;
+        if pseudo_header_needed && advert.checksum == ChecksumScope::Message {
+            return Err(Discard::ChecksumScope);
+        }
+        Ok(())
+    }
+
+    /// RFC 3768 §7.1: the authentication type is ours, and says what ours would.
+    fn authenticate(&self, fields: &AuthFields) -> Result<(), Discard> {
+        let ours = self.authentication.wire_type();
+        match fields.auth_type {
+            unknown if unknown > 2 => Err(Discard::UnknownAuthType(unknown)),
+            received if received != ours => Err(Discard::AuthType { received, ours }),
+            _ if !self.authentication.accepts(&fields.data) => Err(Discard::Password),
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 3768 §7.1: VRRPv2 intervals must be equal. VRRPv3's are learned instead.
+    fn check_interval(&self, received: AdverInterval) -> Result<(), Discard> {
+        if received == self.adver_interval {
+            return Ok(());
+        }
+        Err(Discard::Interval { received, ours: self.adver_interval })
+    }
+
+    /// RFC 9568 §7.1: a differing list or interval is logged, and the advert processed.
+    fn disagreement(&self, advert: &Advertisement<'_>, known: bool) -> Option<Warning> {
+        let unchecked = known && self.skip_check_adv_addr;
+        if !unchecked && !self.lists_our_addresses(advert) {
+            let (theirs, ours) = (advert.addresses.len(), self.addresses.len());
+            return Some(Warning::AddressList { theirs, ours });
+        }
+        let (theirs, ours) = (advert.adver_interval, self.adver_interval);
+        (theirs != ours).then_some(Warning::Interval { theirs, ours })
+    }
+
+    fn lists_our_addresses(&self, advert: &Advertisement<'_>) -> bool {
+        advert.addresses.len() == self.addresses.len()
+            && advert.addresses.iter().all(|address| self.addresses.contains(&address))
+    }
+}
+
+/// Remembers which reasons were logged already: each is said once, until the state changes or a
+/// new sender is heard (RFC 9568 §7.1 asks for a limit to the rate).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SaidOnce(u32);
+
+impl SaidOnce {
+    /// Whether a discard of this kind was not logged since the last `forget`; it now is.
+    pub fn first(&mut self, reason: Discard) -> bool {
+        self.first_bit(reason.index())
+    }
+
+    /// The same for a warning.
+    pub fn first_warning(&mut self, warning: Warning) -> bool {
+        self.first_bit(match warning {
+            Warning::AddressList { .. } => 30,
+            Warning::Interval { .. } => 31,
+        })
+    }
+
+    pub fn forget(&mut self) {
+        self.0 = 0;
+    }
+
+    fn first_bit(&mut self, bit: usize) -> bool {
+        let before = self.0;
+        self.0 |= 1 << bit;
+        self.0 != before
+    }
+}
+
+#[cfg(test)]
+mod tests;

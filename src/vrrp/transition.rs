@@ -1,0 +1,88 @@
+//! A virtual router's state as operators see it, and why it changed.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// State in keepalived's words: what notify scripts, dumps and log lines show. The protocol's
+/// Initialize (RFC 9568 §6.4.1) is INIT, FAULT, STOP or DELETED according to its cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PublicState {
+    /// Not started yet.
+    Init,
+    Backup,
+    /// The protocol's Active.
+    Master,
+    /// Something it needs is missing.
+    Fault,
+    /// Stopped with the program.
+    Stop,
+    /// Removed by a reload.
+    Deleted,
+}
+
+/// A change of [`PublicState`]; `from` and `to` differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    pub from: PublicState,
+    pub to: PublicState,
+    pub cause: Cause,
+}
+
+/// Why a virtual router changed its state. Its `Display` is a sentence's end for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    #[error("starting")]
+    Startup,
+    /// RFC 9568 §6.4.1: priority 255 does not wait.
+    #[error("starting as the owner of the addresses (priority 255)")]
+    AddressOwner,
+    #[error("Active down timer expired")]
+    ActiveDownTimerExpired,
+    #[error("heard higher priority {priority} from {from}, ours is {ours}")]
+    HigherPriority { priority: u8, ours: u8, from: IpAddr },
+    #[error("heard our priority {priority} from the higher address {from}")]
+    HigherAddress { priority: u8, from: IpAddr },
+    #[error("{0}")]
+    Fault(FaultCause),
+    /// The last of the causes of FAULT is gone.
+    #[error("recovered: no longer \"{0}\"")]
+    Recovered(FaultCause),
+    #[error("stopping")]
+    Shutdown,
+    #[error("removed from the configuration")]
+    Deleted,
+}
+
+/// What keeps a virtual router in FAULT. Causes are counted individually: it recovers when the
+/// last one is gone. The driver puts the interface's name before the sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum FaultCause {
+    #[error("interface does not exist")]
+    InterfaceMissing,
+    /// Not IFF_UP, or no carrier.
+    #[error("link is down")]
+    LinkDown,
+    /// No address of the interface that is not a virtual one.
+    #[error("interface has no address to send from")]
+    NoSourceAddress,
+}
+
+impl PublicState {
+    /// keepalived's word, in capitals.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Init => "INIT",
+            Self::Backup => "BACKUP",
+            Self::Master => "MASTER",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
+impl fmt::Display for PublicState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,57 @@
+//! The Internet checksum (RFC 1071).
+
+use std::net::IpAddr;
+
+/// Running ones-complement sum over 16-bit words.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sum(u32);
+
+impl Sum {
+    /// Adds `octets`; an odd last one counts as the high half of a word.
+    pub(super) fn add(mut self, octets: &[u8]) -> Self {
+        for pair in octets.chunks(2) {
+            let word = u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
+            self = self.add_word(word);
+        }
+        self
+    }
+
+    fn add_word(self, word: u16) -> Self {
+        let sum = self.0 + u32::from(word);
+        // Folding at each step keeps the sum within 16 bits whatever the length.
+        Self((sum & 0xffff) + (sum >> 16))
+    }
+
+    /// Adds the pseudo-header of protocol 112 over `length` octets: IPv4's as keepalived sends
+    /// it for v3, IPv6's after RFC 8200 §8.1. Their words differ only in the addresses.
+    pub(super) fn add_pseudo_header(
+        self,
+        source: IpAddr,
+        destination: IpAddr,
+        length: usize,
+    ) -> Self {
+        let addressed = self.add_address(source).add_address(destination);
+        addressed.add_word(u16::from(super::ip::PROTOCOL_VRRP)).add_word(length as u16)
+    }
+
+    fn add_address(self, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => self.add(&v4.octets()),
+            IpAddr::V6(v6) => self.add(&v6.octets()),
+        }
+    }
+
+    /// What goes into the checksum field, that field having been summed as zero.
+    pub(super) fn checksum(self) -> u16 {
+        !self.folded()
+    }
+
+    /// Whether a sum that includes the checksum field comes out right.
+    pub(super) fn verifies(self) -> bool {
+        self.folded() == 0xffff
+    }
+
+    fn folded(self) -> u16 {
+        ((self.0 & 0xffff) + (self.0 >> 16)) as u16
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a received packet was thrown away: one variant for each reason.
+
+use std::net::IpAddr;
+
+use super::{AdverInterval, Version};
+
+/// The first check that a received packet failed. Its `Display` is the sentence that answers
+/// "why does it ignore my peer?"; [`Discard::name`] is the counter it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Discard {
+    #[error("datagram of {octets} octets is no IPv4 packet")]
+    NotIpv4 { octets: usize },
+    #[error("IP header says {stated} octets, {received} were received")]
+    IpLength { stated: usize, received: usize },
+    #[error("it is a fragment of an IP datagram")]
+    Fragment,
+    #[error("IP protocol is {0}, VRRP is 112")]
+    Protocol(u8),
+    #[error("IP TTL is {0} instead of 255: it did not come straight from this LAN")]
+    Ttl(u8),
+    #[error("VRRP version {0} is unknown")]
+    UnknownVersion(u8),
+    #[error("VRRP version is {received}, ours is {ours}", received = .received.number(), ours = .ours.number())]
+    Version { received: Version, ours: Version },
+    #[error("VRRP packet type is {0}, only 1 (advertisement) is known")]
+    PacketType(u8),
+    #[error("VRRP packet has {received} octets, its fields need {expected}")]
+    Length { received: usize, expected: usize },
+    #[error("checksum is wrong")]
+    Checksum,
+    #[error("checksum covers the VRRP message only; ours covers the pseudo-header too")]
+    ChecksumScope,
+    #[error("no virtual router {0} is configured on this interface")]
+    UnknownVrid(u8),
+    #[error("it lists no address (RFC 9568 §5.2.5)")]
+    NoAddress,
+    #[error("its advertisement interval is zero")]
+    ZeroInterval,
+    #[error("authentication type {0} is unknown")]
+    UnknownAuthType(u8),
+    #[error("authentication type is {received}, ours is {ours}", received = auth_name(*.received), ours = auth_name(*.ours))]
+    AuthType { received: u8, ours: u8 },
+    #[error("password differs from ours")]
+    Password,
+    #[error("advertisement interval is {received}, ours is {ours}")]
+    Interval { received: AdverInterval, ours: AdverInterval },
+    #[error("sent to {0}, which is not the multicast group of this virtual router")]
+    Destination(IpAddr),
+    #[error("this virtual router is in INIT or FAULT state")]
+    NotRunning,
+}
+
+/// The distinct names that [`Discard::name`] gives, in the order of keepalived's statistics;
+/// those it has no statistic for come last.
+pub(crate) const NAMES: [&str; 13] = [
+    "packet_len_err",
+    "advert_interval_err",
+    "ip_ttl_err",
+    "invalid_type_rcvd",
+    "addr_list_err",
+    "invalid_authtype",
+    "authtype_mismatch",
+    "auth_failure",
+    "vers_err",
+    "chk_err",
+    "unknown_vrid",
+    "not_vrrp",
+    "not_running",
+];
+
+/// Place of `addr_list_err` in [`NAMES`]: also counts address lists that differ and are accepted.
+pub(crate) const ADDR_LIST_ERR: usize = 4;
+
+impl Discard {
+    /// keepalived's name of the statistic, e.g. `ip_ttl_err`; several reasons may share one.
+    pub fn name(self) -> &'static str {
+        NAMES[self.index()]
+    }
+
+    /// Place of the name in [`NAMES`].
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::IpLength { .. } | Self::Length { .. } => 0,
+            Self::Interval { .. } | Self::ZeroInterval => 1,
+            Self::Ttl(_) => 2,
+            Self::PacketType(_) => 3,
+            Self::NoAddress | Self::Destination(_) => ADDR_LIST_ERR,
+            Self::UnknownAuthType(_) => 5,
+            Self::AuthType { .. } => 6,
+            Self::Password => 7,
+            Self::UnknownVersion(_) | Self::Version { .. } => 8,
+            Self::Checksum | Self::ChecksumScope => 9,
+            Self::UnknownVrid(_) => 10,
+            Self::NotIpv4 { .. } | Self::Fragment | Self::Protocol(_) => 11,
+            Self::NotRunning => 12,
+        }
+    }
+}
+
+/// What keepalived.conf(5) calls a VRRPv2 authentication type.
+fn auth_name(auth_type: u8) -> &'static str {
+    match auth_type {
+        0 => "none",
+        1 => "PASS",
+        2 => "AH",
+        _ => "unknown",
+    }
+}
