@@ -1,1 +1,221 @@
-//! driver.
+//! Puts the parts together: threads, channels, the clock, start and stop.
+//!
+//! | runs on | owns | ends when |
+//! |---|---|---|
+//! | vrrp thread ([`vrrp_thread`]) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
+//! | work runtime: [`supervisor`] | signals, reload, stop | a stop signal |
+//! | work runtime: [`director`] | IPVS table, health checks | told to stop |
+//! | work runtime: [`announcer`] | notify scripts of VRRP transitions | the vrrp thread has ended |
+//! | log thread ([`logging`]) | console, syslog | last, after writing what is queued |
+//!
+//! They share nothing but bounded channels.
+
+mod announcer;
+mod clock;
+mod director;
+mod logging;
+mod pid_file;
+mod record;
+mod scripts;
+mod supervisor;
+mod vrrp_thread;
+
+use std::path::PathBuf;
+
+use nix::sys::stat::{Mode, umask};
+
+use crate::config::{self, Loaded, Verdict};
+use crate::kernel;
+use crate::status::counted;
+pub use logging::LogOptions;
+use pid_file::PidFile;
+
+/// Syslog facility of daemons (RFC 5424 §6.2.1).
+pub const FACILITY_DAEMON: u8 = 3;
+
+/// How the daemon is to run, beside what its configuration says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub configuration: PathBuf,
+    pub log: LogOptions,
+    pub pid_files: PidFiles,
+    /// Run the VRRP side.
+    pub vrrp: bool,
+    /// Run the checkers and program IPVS.
+    pub checkers: bool,
+    /// On stop, take our virtual addresses off and tell the peers with priority 0.
+    pub release_addresses: bool,
+    /// On stop, take our services out of the IPVS table.
+    pub release_ipvs: bool,
+    /// The IPVS table is computed but kept in memory.
+    pub ipvs_in_memory: bool,
+    pub foreground: bool,
+    pub dump_configuration: bool,
+    pub ignore_interrupt: bool,
+    /// File creation mask; `None`: as inherited.
+    pub umask: Option<u32>,
+    /// Where dumps and the record of what is ours are kept.
+    pub runtime_directory: PathBuf,
+}
+
+/// Where the process number is written; `None`: nowhere.
+#[derive(Debug, Clone, Default)]
+pub struct PidFiles {
+    pub parent: Option<PathBuf>,
+    /// Written only when there is a vrrp_instance.
+    pub vrrp: Option<PathBuf>,
+    /// Written only when there is a virtual_server.
+    pub checkers: Option<PathBuf>,
+}
+
+impl Options {
+    /// The defaults of `mainstay run`.
+    pub fn new(configuration: PathBuf) -> Self {
+        Self {
+            configuration,
+            log: LogOptions {
+                console: true,
+                syslog: None,
+                ident: "mainstay".to_owned(),
+                level: tracing_subscriber::filter::LevelFilter::INFO,
+            },
+            pid_files: PidFiles::default(),
+            vrrp: true,
+            checkers: true,
+            release_addresses: true,
+            release_ipvs: true,
+            ipvs_in_memory: false,
+            foreground: true,
+            dump_configuration: false,
+            ignore_interrupt: false,
+            umask: None,
+            runtime_directory: runtime_directory(),
+        }
+    }
+}
+
+/// systemd tells where it made our directory (systemd.exec(5), RuntimeDirectory=).
+fn runtime_directory() -> PathBuf {
+    std::env::var_os("RUNTIME_DIRECTORY").map_or_else(|| "/run/mainstay".into(), PathBuf::from)
+}
+
+/// keepalived(8)'s exit statuses.
+mod exit {
+    pub const FATAL: i32 = 1;
+    pub const CONFIG: i32 = 2;
+    pub const NO_FILE: i32 = 6;
+}
+
+/// Runs the daemon until it is told to stop; gives the exit status.
+pub fn main(options: Options) -> i32 {
+    match start(options) {
+        Ok(()) => 0,
+        Err(failure) => {
+            eprintln!("mainstay: {}", failure.message);
+            failure.status
+        }
+    }
+}
+
+/// Why the daemon could not start, or had to end.
+struct Failure {
+    status: i32,
+    message: String,
+}
+
+impl Failure {
+    fn fatal(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
+        Self { status: exit::FATAL, message: format!("{what}: {why}") }
+    }
+}
+
+fn start(options: Options) -> Result<(), Failure> {
+    let loaded = load(&options)?;
+    if !options.foreground {
+        nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
+    }
+    if let Some(mask) = options.umask {
+        umask(Mode::from_bits_truncate(mask));
+    }
+    let _pid_files = take_pid_files(&options, &loaded)?;
+    let _log = logging::start(&options.log).map_err(|e| Failure::fatal("cannot log", e))?;
+    announce_start(&options, &loaded);
+    supervisor::run(options, loaded.plan)
+}
+
+/// Reads and judges the configuration while standard error is still there to speak to.
+fn load(options: &Options) -> Result<Loaded, Failure> {
+    let mut loaded = config::load(&options.configuration);
+    if options.log.console || loaded.verdict == Verdict::Unusable {
+        eprint!("{}", loaded.diagnostics.render(false));
+    }
+    match loaded.verdict {
+        Verdict::Unreadable => Err(Failure {
+            status: exit::NO_FILE,
+            message: format!("{}: no configuration, not starting", options.configuration.display()),
+        }),
+        Verdict::Unusable => Err(Failure {
+            status: exit::CONFIG,
+            message: format!("{}: unusable, not starting", options.configuration.display()),
+        }),
+        Verdict::Clean | Verdict::Complaints => {
+            restrict(&mut loaded, options);
+            interfaces_exist(&loaded)?;
+            Ok(loaded)
+        }
+    }
+}
+
+/// `-P` and `-C`: leaves out the half that is not to run.
+fn restrict(loaded: &mut Loaded, options: &Options) {
+    if !options.vrrp {
+        loaded.plan.vrrp_instances.clear();
+    }
+    if !options.checkers {
+        loaded.plan.virtual_servers.clear();
+    }
+}
+
+/// A missing interface is more often a typing error than one that comes later, so the start is
+/// refused, as keepalived does, unless `dynamic_interfaces` says otherwise.
+fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
+    if loaded.plan.global.dynamic_interfaces {
+        return Ok(());
+    }
+    let missing: Vec<String> = (loaded.plan.vrrp_instances.iter())
+        .filter(|instance| !kernel::interface_exists(&instance.interface))
+        .map(|instance| {
+            format!(
+                "{}: interface {} of vrrp_instance {} does not exist; \
+                 create it first, or set `dynamic_interfaces` in global_defs to wait for it",
+                instance.interface_at, instance.interface, instance.name
+            )
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure { status: exit::CONFIG, message: missing.join("\nmainstay: ") })
+}
+
+fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Failure> {
+    let files = &options.pid_files;
+    let vrrp = files.vrrp.as_ref().filter(|_| !loaded.plan.vrrp_instances.is_empty());
+    let checkers = files.checkers.as_ref().filter(|_| !loaded.plan.virtual_servers.is_empty());
+    let mut taken: Vec<PidFile> = Vec::new();
+    let mut paths: Vec<&PathBuf> = files.parent.iter().chain(vrrp).chain(checkers).collect();
+    paths.dedup();
+    for path in paths {
+        taken.push(PidFile::create(path).map_err(|e| Failure::fatal("not starting", e))?);
+    }
+    Ok(taken)
+}
+
+fn announce_start(options: &Options, loaded: &Loaded) {
+    let version = env!("CARGO_PKG_VERSION");
+    let file = options.configuration.display();
+    tracing::info!("Mainstay v{version} starting with {file}: {}", counted(&loaded.plan));
+    if !options.log.console {
+        loaded.diagnostics.iter().for_each(|finding| tracing::warn!("{finding}"));
+    }
+}

@@ -1,1 +1,83 @@
-//! status.
+//! What operators are shown of the running director, in keepalived's words.
+
+mod dump;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::check::PoolStatus;
+use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
+use crate::vrrp::{Counters, PublicState};
+pub use dump::dump;
+
+/// One vrrp_instance as it stands.
+#[derive(Debug)]
+pub struct InstanceStatus {
+    pub plan: Arc<VrrpInstance>,
+    pub state: PublicState,
+    pub in_state: Duration,
+    /// Effective priority.
+    pub priority: u8,
+    pub source: Option<Ipv4Addr>,
+    /// Who was last heard as the Active Router.
+    pub active_router: Option<IpAddr>,
+    pub faults: Vec<String>,
+    /// Until the protocol's next deadline.
+    pub next_deadline: Option<Duration>,
+    /// How late a deadline was served at worst.
+    pub latest: Duration,
+    pub counters: Counters,
+    /// Packets on its interface that no instance there could be given.
+    pub unknown_vrids: u64,
+}
+
+/// One virtual_server as it stands.
+#[derive(Debug)]
+pub struct ServerStatus {
+    pub server: Arc<VirtualServer>,
+    pub pool: PoolStatus,
+}
+
+/// Everything a dump shows.
+#[derive(Debug, Default)]
+pub struct Status {
+    pub instances: Vec<InstanceStatus>,
+    pub servers: Vec<ServerStatus>,
+    /// Why the IPVS table is not as wanted, when it is not.
+    pub ipvs_trouble: Option<String>,
+}
+
+/// `1 vrrp_instance, 2 virtual_servers, 4 real_servers`.
+pub fn counted(plan: &Plan) -> String {
+    let real_servers = plan.virtual_servers.iter().map(|each| each.real_servers.len()).sum();
+    [
+        (plan.vrrp_instances.len(), "vrrp_instance"),
+        (plan.virtual_servers.len(), "virtual_server"),
+        (real_servers, "real_server"),
+    ]
+    .map(|(number, what)| format!("{number} {what}{}", if number == 1 { "" } else { "s" }))
+    .join(", ")
+}
+
+/// A duration as people read it: `3.609s`, `2m05s`, `3h07m`, `2d04h`.
+pub fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{:.3}s", duration.as_secs_f64()),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short_and_tell_the_unit() {
+        let shown = [3_609, 125_000, 11_220_000, 187_200_000].map(Duration::from_millis).map(human);
+        assert_eq!(shown, ["3.609s", "2m05s", "3h07m", "2d04h"]);
+    }
+}

@@ -1,0 +1,311 @@
+//! The command line of keepalived(8): same options, same meaning.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::run::DEFAULT_FILE;
+use crate::driver::{self, LogOptions, Options, PidFiles};
+
+/// keepalived(8)'s options. Those without a field of use here are accepted and said to have no
+/// effect, so that a service unit written for keepalived starts.
+#[derive(Debug, Parser)]
+#[command(name = "keepalived", infer_long_args = true, disable_version_flag = true)]
+struct KeepalivedArgs {
+    /// Configuration file.
+    #[arg(short = 'f', long = "use-file", value_name = "FILE", default_value = DEFAULT_FILE)]
+    file: PathBuf,
+    /// Only VRRP: no health checks, no IPVS.
+    #[arg(short = 'P', long = "vrrp")]
+    only_vrrp: bool,
+    /// Only health checks and IPVS: no VRRP.
+    #[arg(short = 'C', long = "check")]
+    only_checkers: bool,
+    /// Log to the console as well.
+    #[arg(short = 'l', long)]
+    log_console: bool,
+    /// More log messages; twice: still more.
+    #[arg(short = 'D', long, action = ArgAction::Count)]
+    log_detail: u8,
+    /// Syslog facility: 0-7, local0-local7, user, daemon.
+    #[arg(short = 'S', long, value_name = "FACILITY")]
+    log_facility: Option<String>,
+    /// No syslog.
+    #[arg(short = 'G', long)]
+    no_syslog: bool,
+    /// File creation mask, octal as in C.
+    #[arg(short = 'u', long, value_name = "MASK")]
+    umask: Option<String>,
+    /// Leave addresses in place on stop.
+    #[arg(short = 'V', long)]
+    dont_release_vrrp: bool,
+    /// Leave the IPVS table in place on stop.
+    #[arg(short = 'I', long)]
+    dont_release_ipvs: bool,
+    /// Stay in the foreground.
+    #[arg(short = 'n', long)]
+    dont_fork: bool,
+    /// Show the configuration as understood, at start.
+    #[arg(short = 'd', long)]
+    dump_conf: bool,
+    /// Pid file.
+    #[arg(short = 'p', long, value_name = "FILE", default_value = "/run/keepalived.pid")]
+    pid: PathBuf,
+    /// Pid file of the VRRP side: the same process here.
+    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE", default_value = "/run/vrrp.pid")]
+    vrrp_pid: PathBuf,
+    /// Pid file of the checkers: the same process here.
+    #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
+    #[arg(default_value = "/run/checkers.pid")]
+    checkers_pid: PathBuf,
+    /// Check the configuration, messages to standard error or appended to FILE, and exit.
+    #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    config_test: Option<Option<PathBuf>>,
+    /// Print the number of a signal: STOP, RELOAD, DATA, STATS.
+    #[arg(long, value_name = "NAME")]
+    signum: Option<String>,
+    /// Ignore SIGINT.
+    #[arg(long)]
+    ignore_sigint: bool,
+    /// Version.
+    #[arg(short = 'v', long)]
+    version: bool,
+    #[command(flatten)]
+    without_effect: WithoutEffect,
+    /// Words that are no options: listed, otherwise ignored, as keepalived does.
+    #[arg(hide = true)]
+    extra: Vec<OsString>,
+}
+
+/// Options that exist for keepalived's processes, or for parts that are not here yet.
+#[derive(Debug, clap::Args)]
+struct WithoutEffect {
+    #[arg(short = 'B', long = "no_bfd", hide = true)]
+    no_bfd: bool,
+    #[arg(long, hide = true)]
+    all: bool,
+    #[arg(short = 'g', long, num_args = 0..=1, require_equals = true, hide = true)]
+    log_file: Option<Option<PathBuf>>,
+    #[arg(long, hide = true)]
+    flush_log_file: bool,
+    #[arg(short = 'X', long, hide = true)]
+    release_vips: bool,
+    #[arg(short = 'R', long, hide = true)]
+    dont_respawn: bool,
+    #[arg(short = 'b', long = "bfd_pid", hide = true)]
+    bfd_pid: Option<PathBuf>,
+    #[arg(short = 'a', long, hide = true)]
+    address_monitoring: bool,
+    #[arg(short = 'x', long, hide = true)]
+    snmp: bool,
+    #[arg(short = 'A', long, hide = true)]
+    snmp_agent_socket: Option<OsString>,
+    #[arg(short = 's', long, hide = true)]
+    namespace: Option<OsString>,
+    #[arg(short = 'm', long, hide = true)]
+    core_dump: bool,
+    #[arg(short = 'M', long, num_args = 0..=1, require_equals = true, hide = true)]
+    core_dump_pattern: Option<Option<OsString>>,
+    #[arg(short = 'e', long, hide = true)]
+    all_config: bool,
+    #[arg(short = 'i', long, hide = true)]
+    config_id: Option<OsString>,
+}
+
+impl WithoutEffect {
+    /// The given options that change nothing for keepalived users to miss, and those that do.
+    fn warnings(&self) -> Vec<&'static str> {
+        let given = [
+            (self.log_file.is_some() || self.flush_log_file, "--log-file"),
+            (self.address_monitoring, "--address-monitoring"),
+            (self.snmp || self.snmp_agent_socket.is_some(), "--snmp"),
+            (self.core_dump || self.core_dump_pattern.is_some(), "--core-dump"),
+        ];
+        given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
+    }
+
+    /// Options that would make us run something else than was asked for.
+    fn refused(&self) -> Option<&'static str> {
+        let given = [
+            (self.namespace.is_some(), "--namespace: start it with `ip netns exec NAME` instead"),
+            (self.config_id.is_some() || self.all_config, "--config-id and --all-config"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, what)| what)
+    }
+}
+
+/// Exit status of an option error (keepalived(8)).
+const USAGE: i32 = 1;
+
+/// Runs as keepalived would; gives the exit status.
+pub fn main(argv: Vec<OsString>) -> i32 {
+    let args = match KeepalivedArgs::try_parse_from(with_equals(argv)) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { USAGE } else { 0 };
+        }
+    };
+    if args.version {
+        eprintln!("Mainstay v{}, a successor of keepalived", env!("CARGO_PKG_VERSION"));
+        return 0;
+    }
+    if let Some(name) = &args.signum {
+        return print_signal(name);
+    }
+    if let Some(what) = args.without_effect.refused() {
+        eprintln!("keepalived: not supported yet: {what}");
+        return USAGE;
+    }
+    run(&args)
+}
+
+fn run(args: &KeepalivedArgs) -> i32 {
+    for word in &args.extra {
+        println!("Unexpected argument '{}'", word.display());
+    }
+    for option in args.without_effect.warnings() {
+        eprintln!("keepalived: {option} has no effect in this version");
+    }
+    if let Some(messages) = &args.config_test {
+        return super::check::config_test(&args.file, messages.as_deref());
+    }
+    match options(args) {
+        Ok(options) => driver::main(options),
+        Err(message) => {
+            eprintln!("keepalived: {message}");
+            USAGE
+        }
+    }
+}
+
+fn options(args: &KeepalivedArgs) -> Result<Options, String> {
+    let facility = args.log_facility.as_deref().map_or(Ok(driver::FACILITY_DAEMON), facility)?;
+    Ok(Options {
+        log: LogOptions {
+            console: args.log_console,
+            syslog: (!args.no_syslog).then_some(facility),
+            ident: "Keepalived".to_owned(),
+            level: if args.log_detail > 1 { LevelFilter::DEBUG } else { LevelFilter::INFO },
+        },
+        vrrp: !args.only_checkers,
+        checkers: !args.only_vrrp,
+        release_addresses: !args.dont_release_vrrp,
+        release_ipvs: !args.dont_release_ipvs,
+        foreground: args.dont_fork,
+        dump_configuration: args.dump_conf,
+        ignore_interrupt: args.ignore_sigint,
+        umask: args.umask.as_deref().map(umask).transpose()?,
+        pid_files: PidFiles {
+            parent: Some(args.pid.clone()),
+            vrrp: Some(args.vrrp_pid.clone()),
+            checkers: Some(args.checkers_pid.clone()),
+        },
+        ..Options::new(args.file.clone())
+    })
+}
+
+/// Options with an optional value take it without a blank (`-tFILE`), which clap only takes as
+/// `-t=FILE`: put the `=` in.
+fn with_equals(argv: Vec<OsString>) -> Vec<OsString> {
+    argv.into_iter().map(|word| insert_equals(&word).unwrap_or(word)).collect()
+}
+
+fn insert_equals(word: &OsStr) -> Option<OsString> {
+    let octets = word.as_bytes();
+    let [b'-', b't' | b'g' | b'M', value @ ..] = octets else { return None };
+    if value.is_empty() || value[0] == b'=' {
+        return None;
+    }
+    Some(OsString::from_vec([&octets[..2], b"=", value].concat()))
+}
+
+/// `--signum`: what `kill -s` is to be given.
+fn print_signal(name: &str) -> i32 {
+    let number = match name {
+        "STOP" => nix::libc::SIGTERM,
+        "RELOAD" => nix::libc::SIGHUP,
+        "DATA" => nix::libc::SIGUSR1,
+        "STATS" => nix::libc::SIGUSR2,
+        "STATS_CLEAR" => nix::libc::SIGRTMAX() - 1,
+        "JSON" => nix::libc::SIGRTMIN() + 2,
+        "TDUMP" => nix::libc::SIGRTMAX(),
+        _ => {
+            eprintln!("Unknown sigfunc {name}");
+            return USAGE;
+        }
+    };
+    println!("{number}");
+    0
+}
+
+/// `-S`: the syslog facility's number (RFC 5424 §6.2.1).
+fn facility(name: &str) -> Result<u8, String> {
+    let local = name.strip_prefix("local").unwrap_or(name);
+    match (name, local.parse::<u8>()) {
+        ("user", _) => Ok(1),
+        ("daemon", _) => Ok(driver::FACILITY_DAEMON),
+        (_, Ok(number @ 0..=7)) => Ok(16 + number),
+        _ => Err(format!("unknown syslog facility `{name}`: give 0-7, local0-local7, user or daemon")),
+    }
+}
+
+/// `-u`: a mask in C's notation, octal with a leading 0.
+fn umask(text: &str) -> Result<u32, String> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(hexadecimal) => (hexadecimal, 16),
+        None if text.starts_with('0') => (text, 8),
+        None => (text, 10),
+    };
+    match u32::from_str_radix(digits, radix) {
+        Ok(mask) if mask <= 0o777 => Ok(mask),
+        _ => Err(format!("umask `{text}` is not a number from 0 to 0777")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> KeepalivedArgs {
+        let argv = std::iter::once("keepalived").chain(words.iter().copied());
+        KeepalivedArgs::try_parse_from(with_equals(argv.map(OsString::from).collect())).unwrap()
+    }
+
+    #[test]
+    fn the_usual_foreground_line_is_understood() {
+        let args = parse(&["-n", "-l", "-D", "-G", "-f", "F", "-p", "P", "-r", "R", "-c", "C"]);
+        let options = options(&args).unwrap();
+        assert!(options.foreground && options.log.console);
+        assert_eq!(options.log.syslog, None);
+        assert_eq!(options.pid_files.vrrp, Some("R".into()));
+    }
+
+    #[test]
+    fn an_optional_value_needs_no_blank_and_takes_no_next_word() {
+        assert_eq!(parse(&["-tmessages"]).config_test, Some(Some("messages".into())));
+        let bare = parse(&["-t", "-f", "file"]);
+        assert_eq!((bare.config_test, bare.file), (Some(None), "file".into()));
+        assert_eq!(parse(&["--config-test=m"]).config_test, Some(Some("m".into())));
+    }
+
+    #[test]
+    fn bundled_letters_and_shortened_long_options_work() {
+        let args = parse(&["-nlDD", "--dont-release-i", "--use-file=x"]);
+        assert_eq!((args.log_detail, args.dont_release_ipvs), (2, true));
+    }
+
+    #[test]
+    fn facilities_and_masks_follow_the_manual() {
+        assert_eq!(facility("3"), Ok(19));
+        assert_eq!(facility("local7"), Ok(23));
+        assert_eq!(facility("user"), Ok(1));
+        assert!(facility("local8").is_err());
+        assert_eq!(umask("022"), Ok(0o22));
+        assert_eq!(umask("0x1f"), Ok(31));
+        assert!(umask("9999").is_err());
+    }
+}

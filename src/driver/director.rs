@@ -1,0 +1,271 @@
+//! The director: which servers are healthy, and so what IPVS is to hold.
+//!
+//! A thread of its own, because talking to the kernel's table can take its time. It owns that
+//! table and the health of every virtual server ([`crate::check::Pool`]). Attempts are tasks of
+//! the work runtime, which report back over a bounded channel: a hanging attempt holds up nobody,
+//! and one whose report finds no room waits with it. When it ends, attempts are abandoned.
+
+mod managed;
+mod table;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use self::managed::Managed;
+use self::table::KernelTable;
+use super::clock;
+use super::schedule::Schedule;
+use super::scripts::Scripts;
+use crate::check::{Action, AttemptId, Event, Outcome};
+use crate::config::plan::{FlushOnStop, Plan};
+use crate::ipvs::{DataPlane, ServiceKey};
+use crate::probe;
+use crate::status::ServerStatus;
+
+/// Results waiting to be taken in; attempts beyond it wait with theirs.
+const RESULTS: usize = 1_024;
+
+/// Attempts under way at once. More wait for a place: each needs a socket or a child process.
+const CONCURRENT_ATTEMPTS: usize = 1_024;
+
+/// What the supervisor asks of the director.
+#[derive(Debug)]
+pub enum Command {
+    /// Make this plan the running one; services in the set are ours to delete.
+    Reload(Arc<Plan>, BTreeSet<ServiceKey>),
+    Status(oneshot::Sender<(Vec<ServerStatus>, Option<String>)>),
+    /// Take our services out of the table (unless they are to stay) and end.
+    Stop,
+}
+
+/// Result of one attempt, with the virtual server it was for: places change with a reload, keys
+/// do not.
+#[derive(Debug)]
+struct Finished {
+    service: ServiceKey,
+    attempt: AttemptId,
+    outcome: Outcome,
+}
+
+/// The supervisor's end of the director.
+pub struct Handle {
+    pub commands: mpsc::Sender<Command>,
+    /// Resolves when the thread has ended.
+    pub ended: oneshot::Receiver<()>,
+}
+
+/// Commands waiting: the supervisor sends one at a time and waits when there is no room.
+const COMMANDS: usize = 4;
+
+/// Starts the director's thread; attempts and scripts run on the current runtime.
+///
+/// # Errors
+/// When the thread or its runtime cannot be had.
+pub fn spawn(director: Director) -> io::Result<Handle> {
+    let (commands, receive_commands) = mpsc::channel(COMMANDS);
+    let (ending, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("director".into()).spawn(move || {
+        // Dropped, and so resolved, also when a panic unwinds this thread.
+        let _ending: oneshot::Sender<()> = ending;
+        runtime.block_on(director.run(receive_commands));
+    })?;
+    Ok(Handle { commands, ended })
+}
+
+pub struct Director {
+    plan: Arc<Plan>,
+    managed: Vec<Managed>,
+    by_key: HashMap<ServiceKey, usize>,
+    schedule: Schedule,
+    table: KernelTable,
+    scripts: Scripts,
+    /// Where attempts run.
+    work: runtime::Handle,
+    attempts: Arc<Semaphore>,
+    results: mpsc::Sender<Finished>,
+    finished: mpsc::Receiver<Finished>,
+    /// Leave the table as it is on stop.
+    keep_on_stop: bool,
+    /// Spreads first attempts; changes from start to start, so that two directors differ.
+    seed: u64,
+    /// Reused for each event.
+    actions: Vec<Action>,
+    due: Vec<(Instant, usize)>,
+}
+
+impl Director {
+    pub fn new(plane: Box<dyn DataPlane>, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
+        let (results, finished) = mpsc::channel(RESULTS);
+        Self {
+            plan: Arc::default(),
+            managed: Vec::new(),
+            by_key: HashMap::new(),
+            schedule: Schedule::default(),
+            table: KernelTable::new(plane),
+            scripts,
+            work: runtime::Handle::current(),
+            attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
+            results,
+            finished,
+            keep_on_stop,
+            seed,
+            actions: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// Runs until told to stop.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            let deadline = earliest(self.schedule.next(), self.table.retry_at());
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Reload(plan, ours)) => self.adopt(plan, ours),
+                    Some(Command::Status(reply)) => drop(reply.send(self.status())),
+                    Some(Command::Stop) | None => return self.stop(),
+                },
+                Some(finished) = self.finished.recv() => self.take_in(finished),
+                () = sleep_until(deadline) => self.fire_due(),
+            }
+        }
+    }
+
+    /// Makes `plan` the running one: surviving servers keep their health, unchanged services are
+    /// not touched, everything else is brought in line with one comparison.
+    fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>) {
+        if self.plan.global.lvs_flush != plan.global.lvs_flush && plan.global.lvs_flush {
+            self.table.flush();
+        }
+        let now = clock::now();
+        let mut old: HashMap<ServiceKey, Managed> =
+            self.managed.drain(..).map(|each| (each.key(), each)).collect();
+        self.schedule.clear();
+        self.by_key.clear();
+        for server in &plan.virtual_servers {
+            let mut managed = Managed::new(Arc::new(server.clone()));
+            let number = self.managed.len();
+            self.seed = self.seed.wrapping_add(1);
+            match old.remove(&managed.key()) {
+                Some(before) => managed.adopt(now, &before, self.seed, &mut self.actions),
+                None => managed.start(now, self.seed, &mut self.actions),
+            }
+            self.by_key.insert(managed.key(), number);
+            self.managed.push(managed);
+            self.act(number);
+        }
+        self.remove(old.into_values(), now);
+        self.plan = plan;
+        self.table.set_ours(ours);
+        self.synchronise();
+    }
+
+    /// Virtual servers that are no longer configured: their scripts hear of it.
+    fn remove(&mut self, gone: impl Iterator<Item = Managed>, now: Instant) {
+        for mut managed in gone {
+            managed.pool.handle(now, Event::Shutdown, &mut self.actions);
+            for action in self.actions.drain(..) {
+                managed.announce(&self.scripts, &action);
+            }
+        }
+    }
+
+    fn take_in(&mut self, finished: Finished) {
+        let Finished { service, attempt, outcome } = finished;
+        if let Some(&number) = self.by_key.get(&service) {
+            self.handle(number, Event::Result { attempt, outcome });
+            self.table.write_dirty(&self.managed);
+        }
+    }
+
+    fn fire_due(&mut self) {
+        let now = clock::now();
+        let mut due = std::mem::take(&mut self.due);
+        self.schedule.due(now, &mut due);
+        for (_, number) in due.drain(..) {
+            self.handle(number, Event::DeadlineReached);
+        }
+        self.due = due;
+        if self.table.retry_at().is_some_and(|at| at <= now) {
+            self.synchronise();
+        }
+        self.table.write_dirty(&self.managed);
+    }
+
+    fn handle(&mut self, number: usize, event: Event) {
+        self.managed[number].pool.handle(clock::now(), event, &mut self.actions);
+        self.act(number);
+    }
+
+    /// Carries out what the pool of `number` asked for.
+    fn act(&mut self, number: usize) {
+        let managed = &self.managed[number];
+        self.schedule.set(number, managed.pool.next_deadline());
+        for action in self.actions.drain(..) {
+            match action {
+                Action::Attempt { server, checker, target, attempt } => {
+                    let probe = managed.probe(server, checker);
+                    let reply = self.results.clone();
+                    let service = managed.key();
+                    let places = self.attempts.clone();
+                    self.work.spawn(async move {
+                        // The semaphore is never closed.
+                        let _place = places.acquire().await;
+                        let outcome = probe::run(&probe, target).await;
+                        // Nobody listens any more: the director has ended.
+                        let _ = reply.send(Finished { service, attempt, outcome }).await;
+                    });
+                }
+                Action::TableChanged => self.table.mark(managed.key()),
+                announced => managed.announce(&self.scripts, &announced),
+            }
+        }
+    }
+
+    /// Compares the kernel's whole table with what is wanted, and makes it so.
+    fn synchronise(&mut self) {
+        self.table.synchronise(&self.managed);
+    }
+
+    fn status(&self) -> (Vec<ServerStatus>, Option<String>) {
+        let servers = self.managed.iter().map(|managed| ServerStatus {
+            server: managed.server.clone(),
+            pool: managed.pool.status(),
+        });
+        (servers.collect(), self.table.trouble())
+    }
+
+    fn stop(mut self) {
+        let now = clock::now();
+        for managed in &mut self.managed {
+            managed.pool.handle(now, Event::Shutdown, &mut self.actions);
+            for action in self.actions.drain(..) {
+                if managed.server.omega {
+                    managed.announce(&self.scripts, &action);
+                }
+            }
+        }
+        match self.plan.global.lvs_flush_on_stop {
+            _ if self.keep_on_stop => {}
+            FlushOnStop::Everything => self.table.flush(),
+            FlushOnStop::Off | FlushOnStop::VirtualServers => self.table.remove_ours(),
+        }
+    }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
+}
+
+/// Health checks need no better than tokio's timer, which is a millisecond or two late.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,208 @@
+//! One virtual server as the director runs it: its plan, its health, and the words for both.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::check::{
+    Action, Cause, CheckerSettings, Event, Kind, PairedServer, Pairing, Pool, PoolSettings,
+    ServerSettings, Sorry, Verdict,
+};
+use crate::config::plan::{Checker, RealServer, Script, VirtualServer};
+use crate::driver::scripts::Scripts;
+use crate::ipvs::{Destination, Entry, ServiceKey};
+use crate::probe::Probe;
+
+pub struct Managed {
+    pub server: Arc<VirtualServer>,
+    pub pool: Pool,
+    /// `[192.0.2.1]:tcp:80` or `FWM 1`.
+    name: String,
+}
+
+impl Managed {
+    pub fn new(server: Arc<VirtualServer>) -> Self {
+        Self { pool: Pool::new(settings(&server)), name: server.service.key.to_string(), server }
+    }
+
+    pub fn key(&self) -> ServiceKey {
+        self.server.service.key
+    }
+
+    pub fn start(&mut self, now: Instant, seed: u64, out: &mut Vec<Action>) {
+        self.pool.handle(now, Event::Startup { seed }, out);
+    }
+
+    /// Continues `before` with this plan.
+    pub fn adopt(&mut self, now: Instant, before: &Self, seed: u64, out: &mut Vec<Action>) {
+        let pairing = pairing(&before.server, &self.server);
+        self.pool.adopt(now, &before.pool, &pairing, seed, out);
+    }
+
+    pub fn probe(&self, server: usize, checker: usize) -> Probe {
+        self.server.real_servers[server].checkers[checker].probe.clone()
+    }
+
+    /// What IPVS is to hold of this virtual server now.
+    pub fn entry(&self) -> Entry {
+        let wanted = self.pool.wanted();
+        let servers = self.server.real_servers.iter().zip(&wanted.servers);
+        let mut destinations = std::collections::BTreeMap::new();
+        let mut add = |destination: &Destination, weight: Option<u32>| {
+            if let Some(weight) = weight {
+                let held = Destination { weight, ..destination.clone() };
+                destinations.insert(held.address, held);
+            }
+        };
+        // A sorry server that is also a real server yields to it while that one serves.
+        if let Some(sorry) = &self.server.sorry_server {
+            add(&sorry.destination, wanted.sorry);
+        }
+        for (server, weight) in servers {
+            if !(wanted.sorry == Some(1) && self.is_sorry(server)) {
+                add(&server.destination, *weight);
+            }
+        }
+        Entry { service: self.server.service.clone(), destinations }
+    }
+
+    fn is_sorry(&self, server: &RealServer) -> bool {
+        let sorry = self.server.sorry_server.as_ref();
+        sorry.is_some_and(|sorry| sorry.destination.address == server.destination.address)
+    }
+
+    /// Says what happened, in the log and to the configured scripts.
+    pub fn announce(&self, scripts: &Scripts, action: &Action) {
+        let server = |index: &usize| &self.server.real_servers[*index];
+        match action {
+            Action::ServerUp { server: index, cause } => {
+                tracing::info!("{} of {} is up: {}", self.name_of(*index), self.name, self.why(*index, cause));
+                self.run(scripts, server(index).notify_up.as_ref());
+            }
+            Action::ServerDown { server: index, cause } => {
+                tracing::warn!("{} of {} is down: {}", self.name_of(*index), self.name, self.why(*index, cause));
+                self.run(scripts, server(index).notify_down.as_ref());
+            }
+            Action::QuorumGained { sum, needed, .. } => {
+                tracing::info!("{} gained its quorum: weight {sum} of {needed} needed", self.name);
+                self.run(scripts, self.server.quorum_up.as_ref());
+            }
+            Action::QuorumLost { sum, needed, .. } => {
+                tracing::warn!("{} lost its quorum: weight {sum} of {needed} needed{}", self.name, self.instead());
+                self.run(scripts, self.server.quorum_down.as_ref());
+            }
+            Action::WeightChanged { server, weight } => {
+                tracing::info!("{} of {} has weight {weight} now", self.name_of(*server), self.name);
+            }
+            Action::AttemptFailed { server, checker, reason, verdict, .. } => {
+                self.log_failure(*server, *checker, reason, *verdict);
+            }
+            Action::AttemptNotTried { server, checker, reason } => {
+                tracing::warn!("{} of {}: {} could not be tried: {reason}", self.name_of(*server), self.name, self.checker(*server, *checker));
+            }
+            Action::CheckerPassed { server, checker, first } => {
+                let again = if *first { "passed" } else { "passes again" };
+                tracing::info!("{} of {}: {} {again}", self.name_of(*server), self.name, self.checker(*server, *checker));
+            }
+            // The director sees to these itself; the old server of the last is another plan's.
+            Action::Attempt { .. } | Action::TableChanged | Action::ServerRemoved { .. } => {}
+        }
+    }
+
+    fn run(&self, scripts: &Scripts, script: Option<&Script>) {
+        let without_words = |script: Script| (script, Vec::new());
+        scripts.run(&self.name, script.cloned().map(without_words));
+    }
+
+    fn log_failure(&self, server: usize, checker: usize, reason: &str, verdict: Verdict) {
+        let (server, checker) = (self.name_of(server), self.checker(server, checker));
+        match verdict {
+            Verdict::Forgiven { left } => {
+                tracing::info!("{server} of {}: {checker} failed: {reason} ({left} retries left)", self.name);
+            }
+            Verdict::Down => tracing::info!("{server} of {}: {checker} failed: {reason}", self.name),
+            Verdict::StillDown => tracing::debug!("{server} of {}: {checker} still fails: {reason}", self.name),
+        }
+    }
+
+    fn why(&self, server: usize, cause: &Cause) -> String {
+        match cause {
+            Cause::Failed { checker, reason } => format!("{}: {reason}", self.checker(server, *checker)),
+            Cause::Recovered { checker } => format!("{} passes again", self.checker(server, *checker)),
+            Cause::Reload => "its checkers changed with the configuration".to_owned(),
+            Cause::Stopped => "stopping".to_owned(),
+        }
+    }
+
+    /// What serves while the quorum is lost.
+    fn instead(&self) -> &'static str {
+        if self.server.sorry_server.is_some() { ", the sorry server serves" } else { "" }
+    }
+
+    /// `[192.168.8.101]:tcp:80`, with the virtual server's protocol as keepalived has it.
+    fn name_of(&self, server: usize) -> String {
+        let address = self.server.real_servers[server].destination.address;
+        let protocol = match self.key() {
+            ServiceKey::Address { protocol, .. } => protocol.to_string(),
+            ServiceKey::Fwmark { .. } => "none".to_owned(),
+        };
+        format!("[{}]:{protocol}:{}", address.ip, address.port)
+    }
+
+    fn checker(&self, server: usize, checker: usize) -> &'static str {
+        match self.server.real_servers[server].checkers[checker].probe {
+            Probe::Tcp(_) => "TCP_CHECK",
+            Probe::Http(_) => "HTTP_GET",
+            Probe::Misc(_) => "MISC_CHECK",
+        }
+    }
+}
+
+fn settings(server: &VirtualServer) -> PoolSettings {
+    PoolSettings {
+        quorum: server.quorum,
+        servers: server.real_servers.iter().map(server_settings).collect(),
+        sorry: server.sorry_server.as_ref().map(|sorry| Sorry { inhibit: sorry.inhibit }),
+    }
+}
+
+fn server_settings(server: &RealServer) -> ServerSettings {
+    ServerSettings {
+        weight: server.destination.weight,
+        inhibit_on_failure: server.inhibit_on_failure,
+        checkers: server.checkers.iter().map(checker_settings).collect(),
+    }
+}
+
+fn checker_settings(checker: &Checker) -> CheckerSettings {
+    let kind = match &checker.probe {
+        Probe::Tcp(_) => Kind::Connect,
+        Probe::Http(http) => {
+            Kind::Pages { urls: http.urls.len(), fast_recovery: http.fast_recovery }
+        }
+        Probe::Misc(_) => Kind::Script,
+    };
+    CheckerSettings { timing: checker.timing.clone(), kind }
+}
+
+/// Which servers and checkers live on: servers by address and port, checkers by what they try.
+fn pairing(old: &VirtualServer, new: &VirtualServer) -> Pairing {
+    let places = old.real_servers.iter().enumerate();
+    let by_address: std::collections::HashMap<_, _> =
+        places.map(|(index, server)| (server.destination.address, index)).collect();
+    let paired = new.real_servers.iter().map(|server| {
+        let index = *by_address.get(&server.destination.address)?;
+        Some(PairedServer { old: index, checkers: pair_checkers(&old.real_servers[index], server) })
+    });
+    Pairing { servers: paired.collect() }
+}
+
+fn pair_checkers(old: &RealServer, new: &RealServer) -> Vec<Option<usize>> {
+    let mut taken = vec![false; old.checkers.len()];
+    let pair = |checker: &Checker| {
+        let found = (old.checkers.iter().enumerate())
+            .position(|(index, before)| !taken[index] && before.probe == checker.probe)?;
+        taken[found] = true;
+        Some(found)
+    };
+    new.checkers.iter().map(pair).collect()
+}

@@ -1,0 +1,133 @@
+//! What the kernel's IPVS table holds of ours as far as we know, and how it is made what is
+//! wanted.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::managed::Managed;
+use crate::driver::clock;
+use crate::ipvs::{
+    Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, Table, difference,
+    entry_difference,
+};
+
+/// Pause before a refused change is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+pub struct KernelTable {
+    plane: Box<dyn DataPlane>,
+    /// Our services as the kernel holds them, unless somebody else changed them.
+    known: HashMap<ServiceKey, Entry>,
+    /// Services that may be deleted: those of this plan, of the one before, and of a former run.
+    ours: BTreeSet<ServiceKey>,
+    /// Services whose wanted entry has changed.
+    dirty: BTreeSet<ServiceKey>,
+    /// When everything is compared again, because something was refused.
+    retry_at: Option<Instant>,
+    /// Why the table is not as wanted; said once, until it changes.
+    trouble: Option<String>,
+}
+
+impl KernelTable {
+    pub fn new(plane: Box<dyn DataPlane>) -> Self {
+        Self {
+            plane,
+            known: HashMap::new(),
+            ours: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            retry_at: None,
+            trouble: None,
+        }
+    }
+
+    pub fn set_ours(&mut self, ours: BTreeSet<ServiceKey>) {
+        self.ours = ours;
+    }
+
+    pub fn mark(&mut self, key: ServiceKey) {
+        self.dirty.insert(key);
+    }
+
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+
+    /// Writes the services that changed: cost proportional to the change.
+    pub fn write_dirty(&mut self, managed: &[Managed]) {
+        if self.dirty.is_empty() || self.retry_at.is_some() {
+            return;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        for each in managed.iter().filter(|each| dirty.contains(&each.key())) {
+            let wanted = each.entry();
+            let commands = entry_difference(self.known.get(&each.key()), Some(&wanted));
+            if self.apply(&commands) {
+                self.known.insert(each.key(), wanted);
+            }
+        }
+    }
+
+    /// Compares with the whole table of the kernel: at start, at reload, and after a refusal.
+    pub fn synchronise(&mut self, managed: &[Managed]) {
+        self.dirty.clear();
+        self.retry_at = None;
+        if managed.is_empty() && self.ours.is_empty() {
+            return;
+        }
+        let services = managed.iter().map(|each| (each.key(), each.entry()));
+        let wanted = Table { services: services.collect() };
+        let found = match self.plane.list() {
+            Ok(found) => found,
+            Err(error) => return self.refused(&error),
+        };
+        let commands = difference(&found, &wanted, &self.ours);
+        if self.apply(&commands) {
+            self.trouble = None;
+            self.known = wanted.services.into_iter().collect();
+        }
+    }
+
+    /// Our services go, with their destinations; everybody else's stay.
+    pub fn remove_ours(&mut self) {
+        let deletions: Vec<Command> = match self.plane.list() {
+            Ok(found) => difference(&found, &Table::default(), &self.ours),
+            Err(_) => return,
+        };
+        self.apply(&deletions);
+        self.known.clear();
+    }
+
+    pub fn flush(&mut self) {
+        self.apply(&[Command::Flush]);
+        self.known.clear();
+    }
+
+    /// Whether all of `commands` were carried out.
+    fn apply(&mut self, commands: &[Command]) -> bool {
+        if commands.is_empty() {
+            return true;
+        }
+        let failed = self.plane.apply(commands);
+        for Failed { index, error } in &failed {
+            tracing::error!("cannot {}: {error}; trying again in {RETRY:?}", commands[*index]);
+            self.trouble = Some(error.to_string());
+        }
+        if !failed.is_empty() {
+            self.retry_at = Some(clock::now() + RETRY);
+        }
+        failed.is_empty()
+    }
+
+    fn refused(&mut self, error: &DataPlaneError) {
+        let text = error.to_string();
+        if self.trouble.as_ref() != Some(&text) {
+            tracing::error!("cannot read the IPVS table: {text}; trying again every {RETRY:?}");
+            self.trouble = Some(text);
+        }
+        self.retry_at = Some(clock::now() + RETRY);
+    }
+}

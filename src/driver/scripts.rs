@@ -1,0 +1,81 @@
+//! Scripts on transitions: one line for each virtual router and each virtual server, in order.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::config::plan::{Global, Script};
+use crate::notify::{Exit, Job, Limits, NotifyQueue, Report, ScriptRules};
+
+/// How long the last scripts may take when the program stops, before they are killed.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// The way to run notify scripts; clones share one queue.
+#[derive(Debug, Clone)]
+pub struct Scripts {
+    queue: NotifyQueue,
+}
+
+impl Scripts {
+    /// Runs scripts on the current runtime, under the rules of `global`.
+    pub fn new(global: &Global) -> Self {
+        let (queue, reports) = NotifyQueue::new(rules(global), Limits::default());
+        tokio::spawn(log(reports));
+        Self { queue }
+    }
+
+    /// The rules of a new configuration.
+    pub fn follow(&self, global: &Global) {
+        self.queue.set_rules(rules(global));
+    }
+
+    /// Runs `scripts`, each with the words added, in order and after all that `line` has still
+    /// to run.
+    pub fn run(&self, line: &str, scripts: impl IntoIterator<Item = (Script, Vec<String>)>) {
+        let jobs = scripts.into_iter().map(|(script, added)| Job { script, added });
+        self.queue.submit(line, jobs);
+    }
+
+    /// Lets the last scripts end, or ends them.
+    pub async fn finish(&self) {
+        if !self.queue.shutdown(STOP_GRACE).await {
+            tracing::warn!("scripts that had not ended after {STOP_GRACE:?} were killed");
+        }
+    }
+}
+
+/// What the configuration says about scripts in general.
+pub fn rules(global: &Global) -> ScriptRules {
+    ScriptRules { user: global.script_user.clone(), enforce: global.script_security }
+}
+
+/// Says what became of scripts. It ends with the queue.
+async fn log(mut reports: mpsc::Receiver<Report>) {
+    while let Some(report) = reports.recv().await {
+        match report {
+            Report::Ended { key, job, exit } => log_exit(&key, &words(&job), &exit),
+            Report::Dropped { key, job } => {
+                tracing::warn!("({key}) script not run, too many were waiting: {}", words(&job));
+            }
+        }
+    }
+}
+
+fn log_exit(key: &str, words: &str, exit: &Exit) {
+    match exit {
+        Exit::Status(0) => tracing::debug!("({key}) script done: {words}"),
+        Exit::Status(status) => tracing::warn!("({key}) script exited with {status}: {words}"),
+        Exit::Signal(signal) => {
+            tracing::warn!("({key}) script was killed by signal {signal}: {words}");
+        }
+        Exit::TimedOut(after) => {
+            let after = crate::status::human(*after);
+            tracing::error!("({key}) script hung and was killed after {after}: {words}");
+        }
+        Exit::NotStarted(reason) => tracing::error!("({key}) script not run: {reason}"),
+    }
+}
+
+fn words(job: &Job) -> String {
+    job.script.argv.iter().chain(&job.added).map(String::as_str).collect::<Vec<_>>().join(" ")
+}

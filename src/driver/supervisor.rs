@@ -1,0 +1,267 @@
+//! Starts the parts, hears signals, reloads as a transaction, stops in order.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::libc;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::director::{self, Director};
+use super::record::{self, Record};
+use super::scripts::Scripts;
+use super::{Failure, Options, announcer, restrict, vrrp_thread};
+use crate::config::plan::Plan;
+use crate::config::{self, Verdict};
+use crate::ipvs::{DataPlane, MemoryDataPlane, ServiceKey};
+use crate::kernel::KernelDataPlane;
+use crate::status::{Status, counted, dump};
+
+/// Threads of the work runtime: checks and scripts wait far more than they work.
+const WORKERS: usize = 2;
+
+/// How long a part may take to stop before the process ends without it.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs the director until it is told to stop.
+pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("work")
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
+    let outcome = runtime.block_on(async { Supervisor::start(options, plan)?.run().await });
+    end(runtime);
+    outcome
+}
+
+/// What has not ended by itself by now is left behind: nothing of it may hold up the exit.
+fn end(runtime: Runtime) {
+    runtime.shutdown_timeout(Duration::from_millis(100));
+}
+
+struct Supervisor {
+    options: Options,
+    plan: Arc<Plan>,
+    /// Services that may be deleted from the kernel's table.
+    ours: BTreeSet<ServiceKey>,
+    record: PathBuf,
+    scripts: Scripts,
+    vrrp: mpsc::Sender<vrrp_thread::Command>,
+    vrrp_ended: oneshot::Receiver<()>,
+    announcer: JoinHandle<()>,
+    director: mpsc::Sender<director::Command>,
+    director_ended: oneshot::Receiver<()>,
+    signals: Signals,
+}
+
+impl Supervisor {
+    fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
+        // Signals first: from here on a stop is always a clean one.
+        let signals = Signals::new(options.ignore_interrupt)
+            .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
+        let plan = Arc::new(plan);
+        let record = record::path(&options.runtime_directory);
+        let former = Record::read(&record);
+        let owned = Record::of(&plan).union(former);
+        write_record(&owned, &record);
+        let scripts = Scripts::new(&plan.global);
+        let settings = vrrp_thread::Settings {
+            release_addresses: options.release_addresses,
+            leftovers: owned.addresses.iter().cloned().collect(),
+        };
+        let vrrp = vrrp_thread::spawn(&plan, settings)
+            .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
+        let announcer = tokio::spawn(announcer::run(vrrp.reports, scripts.clone()));
+        let director = Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
+        let director = director::spawn(director)
+            .map_err(|e| Failure::fatal("cannot start the director", e))?;
+        Ok(Self {
+            ours: owned.services(),
+            record,
+            scripts,
+            vrrp: vrrp.commands,
+            vrrp_ended: vrrp.ended,
+            announcer,
+            director: director.commands,
+            director_ended: director.ended,
+            signals,
+            options,
+            plan,
+        })
+    }
+
+    async fn run(mut self) -> Result<(), Failure> {
+        self.tell_director().await;
+        self.forget_former();
+        if self.options.dump_configuration {
+            self.dump().await;
+        }
+        loop {
+            tokio::select! {
+                request = self.signals.next() => match request {
+                    Request::Stop => break,
+                    Request::Reload => self.reload().await,
+                    Request::Dump => self.dump().await,
+                },
+                _ = &mut self.vrrp_ended => {
+                    return Err(Failure::fatal("the vrrp thread has ended", "see the log"));
+                }
+            }
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    async fn tell_director(&self) {
+        let command = director::Command::Reload(self.plan.clone(), self.ours.clone());
+        if self.director.send(command).await.is_err() {
+            tracing::error!("the director has ended: IPVS is no longer kept up to date");
+        }
+    }
+
+    /// What a former run left is dealt with: from now on only this plan's is ours.
+    fn forget_former(&mut self) {
+        let record = Record::of(&self.plan);
+        write_record(&record, &self.record);
+        self.ours = record.services();
+    }
+
+    /// The new file is understood completely, or nothing changes.
+    async fn reload(&mut self) {
+        let file = self.options.configuration.clone();
+        tracing::info!("reloading {}", file.display());
+        let Ok(mut loaded) = tokio::task::spawn_blocking(move || config::load(&file)).await else {
+            return tracing::error!("reload failed: the configuration could not be read; nothing has changed");
+        };
+        loaded.diagnostics.iter().for_each(|finding| tracing::warn!("{finding}"));
+        if loaded.diagnostics.has_errors() || !matches!(loaded.verdict, Verdict::Clean | Verdict::Complaints) {
+            let file = self.options.configuration.display();
+            return tracing::error!("{file} has errors: nothing has changed, the director goes on as before");
+        }
+        restrict(&mut loaded, &self.options);
+        let plan = Arc::new(loaded.plan);
+        tracing::info!("reloaded: {}", counted(&plan));
+        let owned = Record::of(&self.plan).union(Record::of(&plan));
+        write_record(&owned, &self.record);
+        self.ours = owned.services();
+        self.plan = plan;
+        self.scripts.follow(&self.plan.global);
+        // The vrrp thread's end is noticed in `run`.
+        let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
+        self.tell_director().await;
+        self.forget_former();
+    }
+
+    async fn dump(&self) {
+        let text = dump(&self.plan, &self.status().await);
+        let path = self.options.runtime_directory.join("mainstay.data");
+        let written = std::fs::create_dir_all(&self.options.runtime_directory)
+            .and_then(|()| std::fs::write(&path, text));
+        match written {
+            Ok(()) => tracing::info!("state written to {}", path.display()),
+            Err(error) => tracing::error!("cannot write {}: {error}", path.display()),
+        }
+    }
+
+    async fn status(&self) -> Status {
+        let (reply, instances) = oneshot::channel();
+        let _ = self.vrrp.send(vrrp_thread::Command::Status(reply)).await;
+        let instances = instances.await.unwrap_or_default();
+        let (reply, servers) = oneshot::channel();
+        let _ = self.director.send(director::Command::Status(reply)).await;
+        let (servers, ipvs_trouble) = servers.await.unwrap_or_default();
+        Status { instances, servers, ipvs_trouble }
+    }
+
+    /// VRRP and IPVS side by side, then the scripts that both have caused.
+    async fn stop(self) {
+        tracing::info!("stopping");
+        let _ = self.vrrp.send(vrrp_thread::Command::Stop).await;
+        let _ = self.director.send(director::Command::Stop).await;
+        let parts = async {
+            let _ = self.vrrp_ended.await;
+            let _ = self.announcer.await;
+            let _ = self.director_ended.await;
+        };
+        if tokio::time::timeout(STOP_LIMIT, parts).await.is_err() {
+            tracing::error!("not everything has stopped within {STOP_LIMIT:?}: ending anyway");
+        }
+        self.scripts.finish().await;
+        if self.options.release_addresses && self.options.release_ipvs {
+            let _ = std::fs::remove_file(&self.record);
+        }
+        tracing::info!("stopped");
+    }
+}
+
+fn data_plane(options: &Options) -> Box<dyn DataPlane> {
+    if options.ipvs_in_memory {
+        return Box::new(MemoryDataPlane::default());
+    }
+    Box::new(KernelDataPlane::new())
+}
+
+/// A director without its record still works; only what it leaves after a crash is then found
+/// no further than its configuration names it.
+fn write_record(record: &Record, path: &std::path::Path) {
+    if let Err(error) = record.write(path) {
+        tracing::warn!("cannot write {}: {error}", path.display());
+    }
+}
+
+/// Different at each start: two directors that start together must not check together.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(std::process::id())
+}
+
+enum Request {
+    Stop,
+    Reload,
+    Dump,
+}
+
+/// keepalived(8)'s signals.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    ignore_interrupt: bool,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+    json: Signal,
+}
+
+impl Signals {
+    fn new(ignore_interrupt: bool) -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            ignore_interrupt,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+        })
+    }
+
+    async fn next(&mut self) -> Request {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Request::Stop,
+                _ = self.interrupt.recv() => if !self.ignore_interrupt { return Request::Stop },
+                _ = self.hangup.recv() => return Request::Reload,
+                _ = self.user1.recv() => return Request::Dump,
+                _ = self.user2.recv() => return Request::Dump,
+                // Its default action would end the process.
+                _ = self.json.recv() => tracing::warn!("the JSON dump is not supported yet: use SIGUSR1"),
+            }
+        }
+    }
+}

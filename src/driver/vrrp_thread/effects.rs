@@ -1,0 +1,288 @@
+//! What the cores want done, gathered and carried out in one order for all of them: adverts,
+//! then addresses in one batch, then gratuitous ARPs, then the news for log and scripts.
+//!
+//! That is the order each core asks for; gathering keeps it for each and lets a thousand
+//! instances that move together cost a few system calls.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use ipnet::IpNet;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::instance::Instance;
+use super::interfaces::Interfaces;
+use super::{Report, Sockets};
+use crate::driver::clock;
+use crate::kernel::{AddressChange, AddressFailure, ArpSocket, Assignment, Rtnl};
+use crate::vrrp::{Action, PublicState, Transition};
+use crate::wire::{arp, ip, vrrp};
+
+pub struct Effects {
+    /// Instance and priority.
+    adverts: Vec<(usize, u8)>,
+    changes: Vec<AddressChange>,
+    /// Whose each change is, for messages; `None`: left by a former run.
+    owners: Vec<Option<String>>,
+    /// Frames with the interface they go out of.
+    frames: Vec<(u32, [u8; arp::FRAME_LEN])>,
+    transitions: Vec<(usize, Transition)>,
+    reports: mpsc::Sender<Report>,
+    lost_reports: u64,
+    /// Reused for each advert.
+    datagram: Vec<u8>,
+}
+
+impl Effects {
+    pub fn new(reports: mpsc::Sender<Report>) -> Self {
+        Self {
+            adverts: Vec::new(),
+            changes: Vec::new(),
+            owners: Vec::new(),
+            frames: Vec::new(),
+            transitions: Vec::new(),
+            reports,
+            lost_reports: 0,
+            datagram: Vec::new(),
+        }
+    }
+
+    /// Takes one action of instance `number`.
+    pub fn gather(
+        &mut self,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+        action: Action,
+    ) {
+        match action {
+            Action::SendAdvertisement { priority } => self.adverts.push((number, priority)),
+            Action::HoldAddresses => {
+                self.change(instance, interfaces, AddressChange::Add);
+            }
+            Action::ReleaseAddresses => {
+                self.change(instance, interfaces, AddressChange::Remove);
+            }
+            Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
+            Action::Transition(transition) => self.transitions.push((number, transition)),
+            Action::Note(note) => log_note(instance, note),
+        }
+    }
+
+    fn change(
+        &mut self,
+        instance: &Instance,
+        interfaces: &Interfaces,
+        kind: impl Fn(Assignment) -> AddressChange,
+    ) {
+        for assignment in instance.assignments(interfaces) {
+            self.push(Some(&instance.plan.name), kind(assignment));
+        }
+    }
+
+    fn push(&mut self, owner: Option<&str>, change: AddressChange) {
+        self.changes.push(change);
+        self.owners.push(owner.map(str::to_owned));
+    }
+
+    /// `rounds` rounds of one gratuitous ARP for each IPv4 address.
+    fn announce(&mut self, instance: &Instance, interfaces: &Interfaces, rounds: u32) {
+        for _ in 0..rounds {
+            for assignment in instance.assignments(interfaces) {
+                self.announce_one(interfaces, assignment.ifindex, assignment.address);
+            }
+        }
+    }
+
+    fn announce_one(&mut self, interfaces: &Interfaces, ifindex: u32, address: IpNet) {
+        let IpAddr::V4(address) = address.addr() else { return };
+        // Interfaces without ARP (tunnels, NOARP) have no neighbours to tell.
+        let link = interfaces.by_index(ifindex).filter(|link| link.arp);
+        if let Some(mac) = link.and_then(|link| link.mac) {
+            self.frames.push((ifindex, arp::gratuitous_request(mac, address)));
+        }
+    }
+
+    /// Takes an address off that a former run left on `interface`.
+    pub fn remove_leftover(&mut self, interfaces: &Interfaces, interface: &str, address: IpNet) {
+        let Some(link) = interfaces.by_name(interface) else { return };
+        if interfaces.has(link.index, address) {
+            tracing::info!("removing {address} from {interface}: left by an earlier run");
+            self.push(None, AddressChange::Remove(assignment(link.index, address)));
+        }
+    }
+
+    /// Addresses that a reload added to or took from an instance that holds its addresses.
+    pub fn change_addresses(
+        &mut self,
+        instance: &Instance,
+        before: &[Assignment],
+        interfaces: &Interfaces,
+    ) {
+        let after: Vec<Assignment> = instance.assignments(interfaces).collect();
+        let name = Some(instance.plan.name.as_str());
+        for added in after.iter().filter(|each| !before.contains(each)) {
+            self.push(name, AddressChange::Add(added.clone()));
+            for _ in 0..instance.plan.router.garp.repeat {
+                self.announce_one(interfaces, added.ifindex, added.address);
+            }
+        }
+        for removed in before.iter().filter(|each| !after.contains(each)) {
+            self.push(name, AddressChange::Remove(removed.clone()));
+        }
+    }
+
+    /// Puts back what is missing of an Active instance's addresses: those in `removed`, or after
+    /// an overrun all that are not there.
+    pub fn put_back(
+        &mut self,
+        instance: &Instance,
+        interfaces: &Interfaces,
+        removed: &HashSet<(u32, IpNet)>,
+        look_at_all: bool,
+    ) {
+        for wanted in instance.assignments(interfaces) {
+            let (ifindex, address) = (wanted.ifindex, wanted.address);
+            let gone = look_at_all || removed.contains(&(ifindex, address));
+            if gone && !interfaces.has(ifindex, address) {
+                tracing::warn!("({}) {address} was removed by someone else: putting it back", instance.plan.name);
+                self.push(Some(&instance.plan.name), AddressChange::Add(wanted));
+                self.announce_one(interfaces, ifindex, address);
+            }
+        }
+    }
+
+    /// Drops what would be seen outside; the news stays.
+    pub fn keep_only_transitions(&mut self) {
+        self.adverts.clear();
+        self.changes.clear();
+        self.owners.clear();
+        self.frames.clear();
+    }
+
+    /// Does all that was gathered.
+    pub fn carry_out(
+        &mut self,
+        instances: &mut [Instance],
+        sockets: &Sockets,
+        rtnl: &mut Rtnl,
+        arp: &ArpSocket,
+    ) {
+        self.send_adverts(instances, sockets);
+        self.change_kernel(rtnl);
+        self.send_frames(arp);
+        self.tell(instances);
+    }
+
+    fn send_adverts(&mut self, instances: &mut [Instance], sockets: &Sockets) {
+        for (number, priority) in self.adverts.drain(..) {
+            let instance = &mut instances[number];
+            let socket = instance.ifindex.and_then(|index| sockets.get(&index));
+            let (Some(socket), Some(source)) = (socket, instance.source) else { continue };
+            let IpAddr::V4(group) = instance.admission.destination else { continue };
+            advert(instance, source, group, priority, &mut self.datagram);
+            match socket.send(&self.datagram, group) {
+                Ok(()) => instance.counters.count_sent(priority),
+                Err(error) => {
+                    let (name, interface) = (&instance.plan.name, &instance.plan.interface);
+                    tracing::warn!("({name}) cannot send an advert on {interface}: {error}");
+                }
+            }
+        }
+    }
+
+    fn change_kernel(&mut self, rtnl: &mut Rtnl) {
+        if self.changes.is_empty() {
+            return;
+        }
+        for failure in rtnl.change(&self.changes) {
+            log_failure(&failure, &self.changes[failure.index], &self.owners[failure.index]);
+        }
+        self.changes.clear();
+        self.owners.clear();
+    }
+
+    fn send_frames(&mut self, arp: &ArpSocket) {
+        if self.frames.is_empty() {
+            return;
+        }
+        if let Err(error) = arp.send_batch(&self.frames) {
+            tracing::warn!("cannot send gratuitous ARP: {error}");
+        }
+        self.frames.clear();
+    }
+
+    fn tell(&mut self, instances: &mut [Instance]) {
+        let now = clock::now();
+        for (number, transition) in std::mem::take(&mut self.transitions) {
+            self.tell_one(&mut instances[number], &transition, now);
+        }
+    }
+
+    fn tell_one(&mut self, instance: &mut Instance, transition: &Transition, now: Instant) {
+        instance.entered(transition, now);
+        log_transition(instance, transition);
+        let report = Report {
+            instance: instance.plan.clone(),
+            state: transition.to,
+            priority: instance.router.priority(),
+        };
+        if let Err(TrySendError::Full(_)) = self.reports.try_send(report) {
+            self.lost_reports += 1;
+            let (name, lost) = (&instance.plan.name, self.lost_reports);
+            tracing::error!("({name}) notify scripts are not run: {lost} reports lost so far");
+        }
+    }
+}
+
+/// Writes the whole IPv4 datagram of one advert.
+fn advert(
+    instance: &mut Instance,
+    source: Ipv4Addr,
+    group: Ipv4Addr,
+    priority: u8,
+    datagram: &mut Vec<u8>,
+) {
+    let settings = instance.router.settings();
+    datagram.clear();
+    datagram.resize(ip::HEADER_LEN, 0);
+    let outgoing = vrrp::Outgoing {
+        version: settings.version,
+        vrid: settings.vrid,
+        priority,
+        adver_interval: settings.adver_interval,
+        authentication: instance.plan.authentication,
+        addresses: &instance.admission.addresses,
+        source: source.into(),
+        destination: group.into(),
+    };
+    let length = outgoing.emit(datagram);
+    let header = ip::HeaderV4 { source, destination: group, id: instance.ip_id.advance() };
+    datagram[..ip::HEADER_LEN].copy_from_slice(&header.octets(length));
+}
+
+fn assignment(ifindex: u32, address: IpNet) -> Assignment {
+    Assignment { ifindex, address, broadcast: None, label: None, scope: 0 }
+}
+
+fn log_failure(failure: &AddressFailure, change: &AddressChange, owner: &Option<String>) {
+    let owner = owner.as_deref().unwrap_or("cleaning up");
+    tracing::error!("({owner}) cannot {change}: {}", failure.error);
+}
+
+/// The cause first, then keepalived's own line, which tools look for.
+fn log_transition(instance: &Instance, transition: &Transition) {
+    let name = &instance.plan.name;
+    let suffix = if transition.from == PublicState::Init { " (init)" } else { "" };
+    match transition.to {
+        PublicState::Stop | PublicState::Deleted => {
+            tracing::info!("({name}) leaving {} STATE: {}", transition.from, transition.cause);
+        }
+        state => {
+            tracing::info!("({name}) {}", transition.cause);
+            tracing::info!("({name}) Entering {state} STATE{suffix}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One vrrp_instance as the thread runs it: its plan, its protocol core, where it stands.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::interfaces::Interfaces;
+use crate::config::plan::VrrpInstance;
+use crate::kernel::Assignment;
+use crate::status::InstanceStatus;
+use crate::vrrp::{
+    Admission, Counters, FaultCause, PublicState, SaidOnce, Transition, VirtualRouter,
+};
+use crate::wire::ip::IdCounter;
+
+pub struct Instance {
+    pub plan: Arc<VrrpInstance>,
+    pub router: VirtualRouter,
+    pub admission: Admission,
+    pub counters: Counters,
+    pub said: SaidOnce,
+    /// Index of its interface; `None` while that does not exist.
+    pub ifindex: Option<u32>,
+    /// Address its adverts come from.
+    pub source: Option<Ipv4Addr>,
+    /// What the core was told it cannot run for.
+    pub faults: BTreeSet<FaultCause>,
+    /// IPv4 identification of the next advert.
+    pub ip_id: IdCounter,
+    /// What operators were last told, and when.
+    pub state: PublicState,
+    since: Instant,
+    /// How late a deadline was served at worst.
+    latest: Duration,
+}
+
+impl Instance {
+    pub fn new(plan: Arc<VrrpInstance>, group: Ipv4Addr, now: Instant) -> Self {
+        Self {
+            router: VirtualRouter::new(plan.router.clone()),
+            admission: admission(&plan, group),
+            counters: Counters::default(),
+            said: SaidOnce::default(),
+            ifindex: None,
+            source: None,
+            faults: BTreeSet::new(),
+            ip_id: IdCounter::default(),
+            state: PublicState::Init,
+            since: now,
+            latest: Duration::ZERO,
+            plan,
+        }
+    }
+
+    /// Takes over a changed plan; the protocol's part is told to the core by the caller.
+    pub fn replan(&mut self, plan: Arc<VrrpInstance>, group: Ipv4Addr) {
+        self.admission = admission(&plan, group);
+        self.plan = plan;
+    }
+
+    pub fn entered(&mut self, transition: &Transition, now: Instant) {
+        self.counters.count_transition(transition);
+        self.said.forget();
+        (self.state, self.since) = (transition.to, now);
+    }
+
+    pub fn note_lateness(&mut self, late: Duration) {
+        self.latest = self.latest.max(late);
+    }
+
+    /// What keeps it from running, as the interfaces are now.
+    pub fn present_faults(&self, interfaces: &Interfaces) -> BTreeSet<FaultCause> {
+        let mut faults = BTreeSet::new();
+        match interfaces.by_name(&self.plan.interface) {
+            None => drop(faults.insert(FaultCause::InterfaceMissing)),
+            Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
+            Some(_) => {}
+        }
+        if self.ifindex.is_some() && self.source.is_none() {
+            faults.insert(FaultCause::NoSourceAddress);
+        }
+        faults
+    }
+
+    /// The address to send from: the configured one, or the interface's first that is nobody's
+    /// virtual address; the one in use is kept while it is there.
+    pub fn choose_source(
+        &self,
+        interfaces: &Interfaces,
+        is_virtual: impl Fn(u32, Ipv4Addr) -> bool,
+    ) -> Option<Ipv4Addr> {
+        if self.plan.source.is_some() {
+            return self.plan.source;
+        }
+        let index = self.ifindex?;
+        let usable = |address: &Ipv4Addr| !is_virtual(index, *address);
+        let mut candidates = interfaces.ipv4_addresses(index).filter(usable);
+        match self.source {
+            // keepalived takes the last one that is left when it loses the one in use.
+            Some(current) => candidates.rfind(|address| *address == current)
+                .or_else(|| interfaces.ipv4_addresses(index).rfind(usable)),
+            None => candidates.next(),
+        }
+    }
+
+    /// Its virtual addresses on the interfaces they go to, in file order, excluded ones last.
+    /// Those whose interface does not exist are left out.
+    pub fn assignments<'a>(
+        &'a self,
+        interfaces: &'a Interfaces,
+    ) -> impl Iterator<Item = Assignment> + 'a {
+        let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
+        all.filter_map(|wanted| {
+            let name = wanted.interface.as_deref().unwrap_or(&self.plan.interface);
+            Some(Assignment {
+                ifindex: interfaces.by_name(name)?.index,
+                address: wanted.address,
+                broadcast: wanted.broadcast,
+                label: wanted.label.clone(),
+                scope: wanted.scope,
+            })
+        })
+    }
+
+    pub fn status(&self, now: Instant, unknown_vrids: u64) -> InstanceStatus {
+        InstanceStatus {
+            plan: self.plan.clone(),
+            state: self.state,
+            in_state: now.saturating_duration_since(self.since),
+            priority: self.router.priority(),
+            source: self.source,
+            active_router: self.router.active_router(),
+            faults: self.faults.iter().map(ToString::to_string).collect(),
+            next_deadline: self.router.next_deadline().map(|at| at.saturating_duration_since(now)),
+            latest: self.latest,
+            counters: self.counters.clone(),
+            unknown_vrids,
+        }
+    }
+}
+
+fn admission(plan: &VrrpInstance, group: Ipv4Addr) -> Admission {
+    Admission {
+        version: plan.router.version,
+        adver_interval: plan.router.adver_interval,
+        authentication: plan.authentication,
+        destination: IpAddr::V4(group),
+        addresses: plan.addresses.iter().map(|each| each.address.addr()).collect(),
+        skip_check_adv_addr: plan.skip_check_adv_addr,
+        message_checksum: false,
+    }
+}

@@ -1,0 +1,100 @@
+//! What we know of the host's interfaces and their addresses, kept true by the kernel's events.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use crate::kernel::{InterfaceAddress, KernelEvent, Link};
+
+/// One interface: its link and its addresses, in the order the kernel lists them.
+#[derive(Debug)]
+struct Interface {
+    link: Link,
+    addresses: Vec<IpNet>,
+}
+
+/// All interfaces of this network namespace.
+#[derive(Debug, Default)]
+pub struct Interfaces {
+    by_index: HashMap<u32, Interface>,
+    by_name: HashMap<String, u32>,
+}
+
+impl Interfaces {
+    pub fn new(links: Vec<Link>, addresses: Vec<InterfaceAddress>) -> Self {
+        let mut interfaces = Self::default();
+        links.into_iter().for_each(|link| interfaces.set_link(link));
+        addresses.into_iter().for_each(|address| interfaces.add_address(address));
+        interfaces
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<&Link> {
+        let index = self.by_name.get(name)?;
+        self.by_index.get(index).map(|interface| &interface.link)
+    }
+
+    pub fn by_index(&self, index: u32) -> Option<&Link> {
+        self.by_index.get(&index).map(|interface| &interface.link)
+    }
+
+    /// IPv4 addresses of an interface, in the kernel's order.
+    pub fn ipv4_addresses(&self, index: u32) -> impl DoubleEndedIterator<Item = Ipv4Addr> {
+        let addresses = self.by_index.get(&index).map_or(&[][..], |found| &found.addresses);
+        addresses.iter().filter_map(|net| match net.addr() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        })
+    }
+
+    pub fn has(&self, index: u32, address: IpNet) -> bool {
+        self.by_index.get(&index).is_some_and(|found| found.addresses.contains(&address))
+    }
+
+    /// Takes in one event; an overrun is the caller's to repair, by a new dump.
+    pub fn learn(&mut self, event: &KernelEvent) {
+        match event {
+            KernelEvent::Link(link) => self.set_link(link.clone()),
+            KernelEvent::LinkGone { index, .. } => self.forget(*index),
+            KernelEvent::AddressAdded(address) => self.add_address(address.clone()),
+            KernelEvent::AddressRemoved(address) => self.remove_address(address),
+            KernelEvent::Overrun => {}
+        }
+    }
+
+    fn set_link(&mut self, link: Link) {
+        if let Some(known) = self.by_index.get_mut(&link.index) {
+            // Renamed: instances go by name, so the old name is gone.
+            if known.link.name != link.name {
+                self.by_name.remove(&known.link.name);
+            }
+            self.by_name.insert(link.name.clone(), link.index);
+            known.link = link;
+        } else {
+            self.by_name.insert(link.name.clone(), link.index);
+            self.by_index.insert(link.index, Interface { link, addresses: Vec::new() });
+        }
+    }
+
+    fn forget(&mut self, index: u32) {
+        if let Some(gone) = self.by_index.remove(&index)
+            && self.by_name.get(&gone.link.name) == Some(&index)
+        {
+            self.by_name.remove(&gone.link.name);
+        }
+    }
+
+    fn add_address(&mut self, added: InterfaceAddress) {
+        if let Some(interface) = self.by_index.get_mut(&added.ifindex)
+            && !interface.addresses.contains(&added.address)
+        {
+            interface.addresses.push(added.address);
+        }
+    }
+
+    fn remove_address(&mut self, removed: &InterfaceAddress) {
+        if let Some(interface) = self.by_index.get_mut(&removed.ifindex) {
+            interface.addresses.retain(|address| *address != removed.address);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! The vrrp thread: owns the VRRP sockets, the timers and the address commands, and does
+//! nothing that can wait: no file, no name look-up, no child process, no log sink.
+//!
+//! It ends when it is told to stop, or with the process: a panic here is one of the whole
+//! program, because a director without its VRRP side must not look alive. Reports to the work
+//! runtime go into a bounded channel; when that is full they are dropped and counted.
+
+mod effects;
+mod instance;
+mod interfaces;
+mod receive;
+mod reload;
+mod schedule;
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot};
+
+use self::effects::Effects;
+use self::instance::Instance;
+use self::interfaces::Interfaces;
+use self::schedule::Schedule;
+use super::clock;
+use crate::config::plan::{Plan, VrrpInstance};
+use crate::kernel::{
+    ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory,
+    real_time_scheduling,
+};
+use crate::status::InstanceStatus;
+use crate::vrrp::{Event, PublicState, StateName};
+
+/// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
+/// is full, reports are dropped, counted, and the loss is logged.
+const REPORTS: usize = 16_384;
+
+/// Real-time priority: the lowest there is. It is above every ordinary process, which is all
+/// that adverts need.
+const REAL_TIME_PRIORITY: i32 = 1;
+
+/// A deadline believed this late was kept from us by the machine (a suspend, a stopped process):
+/// what has arrived meanwhile is heard before anything is sent.
+const SUSPICIOUSLY_LATE: Duration = Duration::from_millis(100);
+
+/// What the work runtime asks of the vrrp thread.
+#[derive(Debug)]
+pub enum Command {
+    /// Make this plan the running one.
+    Reload(Arc<Plan>),
+    Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// Resign everywhere and end.
+    Stop,
+}
+
+/// A transition that notify scripts are to hear of.
+#[derive(Debug)]
+pub struct Report {
+    pub instance: Arc<VrrpInstance>,
+    pub state: PublicState,
+    /// Effective priority, 1–255.
+    pub priority: u8,
+}
+
+/// What is decided once, at start.
+#[derive(Debug)]
+pub struct Settings {
+    /// On stop: priority-0 adverts, and our addresses off.
+    pub release_addresses: bool,
+    /// Addresses a former run may have left, by interface name.
+    pub leftovers: Vec<(String, IpNet)>,
+}
+
+/// The work runtime's end of the vrrp thread.
+pub struct Handle {
+    pub commands: mpsc::Sender<Command>,
+    pub reports: mpsc::Receiver<Report>,
+    /// Resolves when the thread has ended, whatever the reason.
+    pub ended: oneshot::Receiver<()>,
+}
+
+/// Opens what VRRP needs and starts the thread.
+///
+/// # Errors
+/// When a socket cannot be had: no CAP_NET_ADMIN or CAP_NET_RAW, or no netlink.
+pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
+    let (commands, receive_commands) = mpsc::channel(16);
+    let (reports, receive_reports) = mpsc::channel(REPORTS);
+    let (opened, wait_opened) = std::sync::mpsc::sync_channel(1);
+    let (ending, ended) = oneshot::channel();
+    let plan = plan.clone();
+    std::thread::Builder::new().name("vrrp".into()).spawn(move || {
+        // Dropped, and so resolved, also when a panic unwinds this thread.
+        let _ending = ending;
+        be_on_time();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(async {
+                match VrrpThread::open(settings, reports) {
+                    Ok(mut thread) => {
+                        let _ = opened.send(Ok(()));
+                        thread.start(&plan);
+                        thread.run(receive_commands).await;
+                    }
+                    Err(error) => drop(opened.send(Err(error))),
+                }
+            }),
+            Err(error) => drop(opened.send(Err(error))),
+        }
+    })?;
+    wait_opened.recv().map_err(io::Error::other)??;
+    Ok(Handle { commands, reports: receive_reports, ended })
+}
+
+/// Real-time scheduling and locked memory: wanted, not needed.
+fn be_on_time() {
+    if let Err(error) = real_time_scheduling(REAL_TIME_PRIORITY) {
+        tracing::info!("the vrrp thread runs without real-time scheduling: {error}");
+    }
+    if let Err(error) = lock_memory() {
+        tracing::info!("memory is not locked, adverts may wait for swap: {error}");
+    }
+}
+
+/// One receive and send socket for each interface with an instance.
+type Sockets = HashMap<u32, VrrpSocket>;
+
+struct VrrpThread {
+    settings: Settings,
+    rtnl: Rtnl,
+    monitor: RtnlMonitor,
+    arp: ArpSocket,
+    timer: DeadlineTimer,
+    interfaces: Interfaces,
+    sockets: Sockets,
+    instances: Vec<Instance>,
+    /// Instance by interface index and VRID.
+    by_router: HashMap<(u32, u8), usize>,
+    schedule: Schedule,
+    effects: Effects,
+    plan: Arc<Plan>,
+    /// Reused, so that the advert path allocates nothing.
+    due: Vec<(Instant, usize)>,
+    actions: Vec<crate::vrrp::Action>,
+    events: Vec<KernelEvent>,
+    /// Adverts for a VRID nobody here has, by interface.
+    unknown_vrids: HashMap<u32, u64>,
+    started: Instant,
+}
+
+impl VrrpThread {
+    fn open(settings: Settings, reports: mpsc::Sender<Report>) -> io::Result<Self> {
+        // The monitor first: what happens while we dump is then seen as an event.
+        let monitor = RtnlMonitor::open()?;
+        let mut rtnl = Rtnl::open()?;
+        let interfaces = Interfaces::new(rtnl.links()?, rtnl.addresses()?);
+        Ok(Self {
+            settings,
+            rtnl,
+            monitor,
+            arp: ArpSocket::open()?,
+            timer: DeadlineTimer::new()?,
+            interfaces,
+            sockets: HashMap::new(),
+            instances: Vec::new(),
+            by_router: HashMap::new(),
+            schedule: Schedule::default(),
+            effects: Effects::new(reports),
+            plan: Arc::default(),
+            due: Vec::new(),
+            actions: Vec::new(),
+            events: Vec::new(),
+            unknown_vrids: HashMap::new(),
+            started: clock::now(),
+        })
+    }
+
+    /// Clears what a former run left, then starts every instance.
+    fn start(&mut self, plan: &Arc<Plan>) {
+        let leftovers = std::mem::take(&mut self.settings.leftovers);
+        for (interface, address) in leftovers {
+            self.effects.remove_leftover(&self.interfaces, &interface, address);
+        }
+        self.carry_out();
+        self.adopt(plan.clone());
+    }
+
+    async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            self.timer.set(self.schedule.next());
+            tokio::select! {
+                // The deadline comes first: no flood of packets may hold up our own adverts.
+                biased;
+                () = self.timer.reached() => {}
+                command = commands.recv() => {
+                    if self.obey(command).is_break() {
+                        return;
+                    }
+                }
+                () = self.monitor.ready() => self.hear_kernel(),
+                () = any_readable(&self.sockets) => {}
+            }
+            self.receive_some();
+            self.fire_due();
+            self.carry_out();
+        }
+    }
+
+    fn obey(&mut self, command: Option<Command>) -> ControlFlow<()> {
+        match command {
+            Some(Command::Reload(plan)) => self.adopt(plan),
+            Some(Command::Status(reply)) => drop(reply.send(self.status())),
+            // The work runtime is gone: as good as an order to stop.
+            Some(Command::Stop) | None => {
+                self.stop();
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Gives one instance an event, and gathers what it wants done.
+    fn handle(&mut self, number: usize, now: Instant, event: Event) {
+        let instance = &mut self.instances[number];
+        instance.router.handle(now, event, &mut self.actions);
+        self.schedule.set(number, instance.router.next_deadline());
+        for action in self.actions.drain(..) {
+            self.effects.gather(number, instance, &self.interfaces, action);
+        }
+    }
+
+    /// Calls the instances whose time has come.
+    fn fire_due(&mut self) {
+        let now = clock::now();
+        let mut due = std::mem::take(&mut self.due);
+        self.schedule.due(now, &mut due);
+        self.hear_before_believing(now, &due);
+        for (_, number) in due.drain(..) {
+            // What was heard just now may have moved the deadline.
+            let instance = &mut self.instances[number];
+            if let Some(at) = instance.router.next_deadline().filter(|at| *at <= now) {
+                instance.note_lateness(now - at);
+                self.handle(number, now, Event::DeadlineReached);
+            }
+        }
+        self.due = due;
+    }
+
+    /// A silent peer is only believed to be silent once the receive queue is empty: it may be
+    /// we who did not listen.
+    fn hear_before_believing(&mut self, now: Instant, due: &[(Instant, usize)]) {
+        let listen: HashSet<u32> = (due.iter())
+            .filter(|&&(at, number)| {
+                self.instances[number].router.state_name() == StateName::Backup
+                    || now - at > SUSPICIOUSLY_LATE
+            })
+            .filter_map(|&(_, number)| self.instances[number].ifindex)
+            .collect();
+        for ifindex in listen {
+            self.receive_all(ifindex);
+        }
+    }
+
+    fn carry_out(&mut self) {
+        self.effects.carry_out(
+            &mut self.instances,
+            &self.sockets,
+            &mut self.rtnl,
+            &self.arp,
+            &self.interfaces,
+        );
+    }
+
+    /// Takes in what the kernel says of interfaces and addresses.
+    fn hear_kernel(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        self.monitor.drain(&mut events);
+        for event in &events {
+            self.interfaces.learn(event);
+        }
+        if events.contains(&KernelEvent::Overrun) {
+            self.look_again();
+        }
+        if events.iter().any(changes_interfaces) {
+            self.reassess_all();
+        }
+        self.repair(&events);
+        events.clear();
+        self.events = events;
+    }
+
+    /// After lost events nothing is remembered: everything is asked anew.
+    fn look_again(&mut self) {
+        tracing::warn!("the kernel's events came faster than they were read: looking at all interfaces again");
+        match self.rtnl.links().and_then(|links| Ok((links, self.rtnl.addresses()?))) {
+            Ok((links, addresses)) => self.interfaces = Interfaces::new(links, addresses),
+            Err(error) => tracing::error!("cannot list the interfaces: {error}"),
+        }
+    }
+
+    /// Puts back addresses of ours that somebody else removed.
+    fn repair(&mut self, events: &[KernelEvent]) {
+        let overrun = events.contains(&KernelEvent::Overrun);
+        let removed: HashSet<(u32, IpNet)> = (events.iter())
+            .filter_map(|event| match event {
+                KernelEvent::AddressRemoved(removed) => Some((removed.ifindex, removed.address)),
+                _ => None,
+            })
+            .collect();
+        if removed.is_empty() && !overrun {
+            return;
+        }
+        for number in 0..self.instances.len() {
+            let instance = &self.instances[number];
+            if instance.router.state_name() == StateName::Active {
+                self.effects.put_back(number, instance, &self.interfaces, &removed, overrun);
+            }
+        }
+    }
+
+    /// Tells every instance what has changed in what it stands on.
+    fn reassess_all(&mut self) {
+        let now = clock::now();
+        for number in 0..self.instances.len() {
+            self.reassess(number, now);
+        }
+        let used: HashSet<u32> = self.instances.iter().filter_map(|each| each.ifindex).collect();
+        self.sockets.retain(|ifindex, _| used.contains(ifindex));
+    }
+
+    /// Resigns everywhere: priority 0 and addresses off, unless they are to stay.
+    fn stop(&mut self) {
+        let now = clock::now();
+        for number in 0..self.instances.len() {
+            self.handle(number, now, Event::Shutdown);
+        }
+        if !self.settings.release_addresses {
+            self.effects.keep_only_transitions();
+        }
+        self.carry_out();
+    }
+
+    fn status(&self) -> Vec<InstanceStatus> {
+        let now = clock::now();
+        let unknown = |instance: &Instance| {
+            instance.ifindex.and_then(|index| self.unknown_vrids.get(&index)).copied().unwrap_or(0)
+        };
+        self.instances.iter().map(|instance| instance.status(now, unknown(instance))).collect()
+    }
+}
+
+/// Whether instances may stand differently after this event.
+fn changes_interfaces(event: &KernelEvent) -> bool {
+    match event {
+        KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
+        KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
+            address.address.addr().is_ipv4()
+        }
+    }
+}
+
+/// Resolves when a VRRP socket has something to read.
+async fn any_readable(sockets: &Sockets) {
+    poll_fn(|context| {
+        let ready = sockets.values().any(|socket| socket.poll_readable(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

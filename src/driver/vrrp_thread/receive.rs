@@ -1,0 +1,107 @@
+//! From a socket's datagram to an event for one instance, or to a counted reason why not.
+
+use std::collections::hash_map::Entry;
+
+use super::VrrpThread;
+use super::instance::Instance;
+use crate::driver::clock;
+use crate::vrrp::{Event, Heard};
+use crate::wire::{Discard, IpMeta, ip, vrrp};
+
+/// Largest datagram there is; adverts are far smaller.
+const DATAGRAM: usize = 65_535;
+
+/// Packets taken from one socket before the deadlines are looked at again.
+const SOME: usize = 256;
+
+/// Packets taken from one socket before a peer's silence is believed: more than a receive
+/// buffer holds, so that the queue is empty afterwards unless packets come as fast as we read.
+const ALL: usize = 8_192;
+
+impl VrrpThread {
+    /// Takes a bounded number of packets from each socket.
+    pub(super) fn receive_some(&mut self) {
+        let mut numbers: Vec<u32> = Vec::new();
+        numbers.extend(self.sockets.keys());
+        for ifindex in numbers {
+            self.receive(ifindex, SOME);
+        }
+    }
+
+    /// Empties the queue of one socket.
+    pub(super) fn receive_all(&mut self, ifindex: u32) {
+        self.receive(ifindex, ALL);
+    }
+
+    fn receive(&mut self, ifindex: u32, most: usize) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(DATAGRAM, 0);
+        for _ in 0..most {
+            let Some(socket) = self.sockets.get(&ifindex) else { break };
+            match socket.try_recv(&mut buffer) {
+                Ok(Some(length)) => self.hear(ifindex, &buffer[..length]),
+                Ok(None) => break,
+                // The interface went away or down: its link event says so, too.
+                Err(_) => break,
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn hear(&mut self, ifindex: u32, datagram: &[u8]) {
+        let (meta, payload) = match ip::parse_ipv4(datagram) {
+            Ok(parsed) => parsed,
+            // Whose it was to be cannot be known.
+            Err(_) => return self.count_stray(ifindex),
+        };
+        let number = vrrp::claimed_vrid(payload)
+            .and_then(|vrid| self.by_router.get(&(ifindex, vrid.get())).copied());
+        match number {
+            Some(number) => self.hear_for(number, payload, &meta),
+            None => self.count_stray(ifindex),
+        }
+    }
+
+    fn hear_for(&mut self, number: usize, payload: &[u8], meta: &IpMeta) {
+        let instance = &mut self.instances[number];
+        let known = instance.router.active_router();
+        let judged = vrrp::parse(payload, meta)
+            .and_then(|advert| instance.admission.admit(&advert, meta, known));
+        match judged {
+            Ok(heard) => {
+                accepted(instance, &heard);
+                self.handle(number, clock::now(), Event::Advertisement(heard));
+            }
+            Err(reason) => discarded(instance, reason, meta),
+        }
+    }
+
+    /// A packet for a VRID that nobody here has.
+    fn count_stray(&mut self, ifindex: u32) {
+        match self.unknown_vrids.entry(ifindex) {
+            Entry::Occupied(mut count) => *count.get_mut() += 1,
+            Entry::Vacant(none) => drop(none.insert(1)),
+        }
+    }
+}
+
+fn accepted(instance: &mut Instance, heard: &Heard) {
+    instance.counters.count_heard(heard);
+    if let Some(warning) = heard.warning
+        && instance.said.first_warning(warning)
+    {
+        let (name, source) = (&instance.plan.name, heard.source);
+        tracing::warn!("({name}) advert from {source} accepted, though {warning}");
+    }
+}
+
+fn discarded(instance: &mut Instance, reason: Discard, meta: &IpMeta) {
+    instance.counters.count_discard(reason);
+    if instance.said.first(reason) {
+        let (name, source) = (&instance.plan.name, meta.source);
+        tracing::warn!(
+            "({name}) advert from {source} discarded: {reason} (said once, then counted as {})",
+            reason.name()
+        );
+    }
+}
