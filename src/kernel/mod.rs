@@ -16,6 +16,7 @@ mod interface;
 mod ipvs;
 mod netlink;
 mod netlink_socket;
+pub mod process;
 mod rtnl;
 mod rtnl_monitor;
 mod sched;

@@ -1,0 +1,200 @@
+//! Runs one script to its end, or to its deadline.
+//!
+//! The future owns the child and its process group: when it is dropped the whole group is killed.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::security::{self, Finding, ScriptRules};
+use crate::config::plan::Script;
+use crate::kernel::process::{self, Credentials};
+
+/// Time between SIGTERM and SIGKILL, as in keepalived.
+const TERM_TO_KILL: Duration = Duration::from_secs(2);
+
+/// How often a group that was told to end is looked at.
+const KILL_POLL: Duration = Duration::from_millis(20);
+
+/// Variables that scripts do not inherit, as in keepalived.
+const WITHHELD: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+
+/// One run of a script, checked and ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    pub program: PathBuf,
+    /// `argv[0]` as configured, then the arguments.
+    pub argv: Vec<String>,
+    pub credentials: Credentials,
+    /// `None`: it may take for ever.
+    pub deadline: Option<Duration>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// Exit status 0–255.
+    Status(i32),
+    /// Killed by a signal that was not ours.
+    Signal(i32),
+    /// Overstayed its deadline and was killed with its process group.
+    TimedOut(Duration),
+    /// Never ran; worded for operators.
+    NotStarted(String),
+}
+
+impl Invocation {
+    /// Checks `script` (see [`security::vet`]) and looks up its user, off the runtime's workers.
+    /// `added` are the words that follow the configured ones.
+    ///
+    /// # Errors
+    /// What forbids the script.
+    pub async fn prepare(
+        script: &Script,
+        added: &[String],
+        rules: &ScriptRules,
+        deadline: Option<Duration>,
+    ) -> Result<Self, Finding> {
+        let argv = script.argv.iter().chain(added).cloned().collect();
+        let (script, rules) = (script.clone(), rules.clone());
+        let name = script.argv.first().cloned().unwrap_or_default();
+        let vetted = tokio::task::spawn_blocking(move || security::vet(&script, &rules)).await;
+        let vetted = vetted.unwrap_or_else(|error| {
+            Err(Finding::Unreachable {
+                script: name,
+                component: PathBuf::new(),
+                reason: error.to_string(),
+            })
+        })?;
+        Ok(Self { program: vetted.program, argv, credentials: vetted.credentials, deadline })
+    }
+}
+
+/// Checks and runs `script`; what [`Invocation::prepare`] forbids is [`Exit::NotStarted`].
+pub async fn run_script(
+    script: &Script,
+    added: &[String],
+    rules: &ScriptRules,
+    deadline: Option<Duration>,
+) -> Exit {
+    match Invocation::prepare(script, added, rules, deadline).await {
+        Ok(invocation) => run(&invocation).await,
+        Err(finding) => Exit::NotStarted(finding.to_string()),
+    }
+}
+
+/// Runs a script: directly, without a shell; stdin, stdout and stderr are /dev/null.
+///
+/// Must be polled on a thread that lives as long as the process: see [`process::prepare`].
+pub async fn run(invocation: &Invocation) -> Exit {
+    let mut child = match start(invocation) {
+        Ok(child) => child,
+        Err(error) => {
+            let program = invocation.program.display();
+            return Exit::NotStarted(format!("script {program}: cannot run: {error}"));
+        }
+    };
+    let group = Group::of(&child);
+    let Some(deadline) = invocation.deadline else {
+        return group.ended(child.wait().await);
+    };
+    match timeout(deadline, child.wait()).await {
+        Ok(ended) => group.ended(ended),
+        Err(_) => {
+            group.end().await;
+            let _ = child.wait().await;
+            group.disarm();
+            Exit::TimedOut(deadline)
+        }
+    }
+}
+
+fn start(invocation: &Invocation) -> io::Result<Child> {
+    let arguments = invocation.argv.get(1..).unwrap_or_default();
+    let mut command = std::process::Command::new(&invocation.program);
+    if let Some(name) = invocation.argv.first() {
+        std::os::unix::process::CommandExt::arg0(&mut command, name);
+    }
+    command.args(arguments);
+    match spawn(command, &invocation.credentials) {
+        // Text without `#!`. glibc's execvp sees to it itself, musl's does not.
+        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
+            let mut shell = std::process::Command::new("/bin/sh");
+            shell.arg(&invocation.program).args(arguments);
+            spawn(shell, &invocation.credentials)
+        }
+        other => other,
+    }
+}
+
+fn spawn(mut command: std::process::Command, credentials: &Credentials) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for name in WITHHELD {
+        command.env_remove(name);
+    }
+    process::prepare(&mut command, credentials);
+    Command::from(command).kill_on_drop(true).spawn()
+}
+
+/// The process group of a running script. Dropped while armed, it is killed.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
+    }
+
+    /// The script has been reaped: its number may belong to somebody else from now on. What it
+    /// left running in the background stays, as with keepalived.
+    fn ended(self, ended: io::Result<ExitStatus>) -> Exit {
+        self.disarm();
+        match ended {
+            Ok(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => Exit::Status(code),
+                (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+            },
+            Err(error) => Exit::NotStarted(format!("cannot wait for the script: {error}")),
+        }
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+
+    /// SIGTERM; then, when the script has ended or [`TERM_TO_KILL`] is over, SIGKILL to whatever
+    /// is left of the group. The script is not reaped in between: as long as it is a zombie its
+    /// group number cannot be given to anybody else.
+    async fn end(&self) {
+        let Some(leader) = self.0 else { return };
+        let _ = killpg(leader, Signal::SIGTERM);
+        let until = Instant::now() + TERM_TO_KILL;
+        while Instant::now() < until && !is_zombie(leader) {
+            sleep(KILL_POLL).await;
+        }
+        let _ = killpg(leader, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+    }
+}
+
+fn is_zombie(leader: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(leader), flags), Ok(WaitStatus::StillAlive))
+}
+
+#[cfg(test)]
+mod tests;
