@@ -39,7 +39,7 @@ pub fn main(args: &RunArgs) -> i32 {
             level: level(args.verbose),
         },
         ipvs_in_memory: args.dry_run_ipvs,
-        pid_files: driver::PidFiles::one("mainstay.pid"),
+        pid_files: driver::PidFiles::only(driver::runtime_directory().join("mainstay.pid")),
         ..Options::new(args.file.clone())
     })
 }

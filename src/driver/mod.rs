@@ -16,6 +16,7 @@ mod director;
 mod logging;
 mod pid_file;
 mod record;
+mod schedule;
 mod scripts;
 mod supervisor;
 mod vrrp_thread;
@@ -68,6 +69,13 @@ pub struct PidFiles {
     pub checkers: Option<PathBuf>,
 }
 
+impl PidFiles {
+    /// One file for the one process that we are.
+    pub fn only(path: PathBuf) -> Self {
+        Self { parent: Some(path), ..Self::default() }
+    }
+}
+
 impl Options {
     /// The defaults of `mainstay run`.
     pub fn new(configuration: PathBuf) -> Self {
@@ -95,7 +103,7 @@ impl Options {
 }
 
 /// systemd tells where it made our directory (systemd.exec(5), RuntimeDirectory=).
-fn runtime_directory() -> PathBuf {
+pub fn runtime_directory() -> PathBuf {
     std::env::var_os("RUNTIME_DIRECTORY").map_or_else(|| "/run/mainstay".into(), PathBuf::from)
 }
 
@@ -183,7 +191,7 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
         return Ok(());
     }
     let missing: Vec<String> = (loaded.plan.vrrp_instances.iter())
-        .filter(|instance| !kernel::interface_exists(&instance.interface))
+        .filter(|instance| kernel::interface_index(&instance.interface).is_err())
         .map(|instance| {
             format!(
                 "{}: interface {} of vrrp_instance {} does not exist; \

@@ -19,7 +19,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, Verdict};
 use crate::ipvs::{DataPlane, MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
-use crate::status::{Status, counted, dump};
+use crate::status::{Status, counted, dump as render};
 
 /// Threads of the work runtime: checks and scripts wait far more than they work.
 const WORKERS: usize = 2;
@@ -159,7 +159,7 @@ impl Supervisor {
     }
 
     async fn dump(&self) {
-        let text = dump(&self.plan, &self.status().await);
+        let text = render(&self.plan, &self.status().await);
         let path = self.options.runtime_directory.join("mainstay.data");
         let written = std::fs::create_dir_all(&self.options.runtime_directory)
             .and_then(|()| std::fs::write(&path, text));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -34,6 +35,13 @@ impl WatchedFd {
     pub async fn readable(&self) -> io::Result<()> {
         self.0.readable().await?.retain_ready();
         Ok(())
+    }
+
+    /// [`readable`](Self::readable) for hand-written futures that wait for many descriptors. Only
+    /// the task that polled last is woken.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        // The guard is dropped without clearing: readiness stays until a read finds nothing.
+        self.0.poll_read_ready(context).map(drop)
     }
 
     /// Runs `read`; `None` when it found nothing to read. Asks the kernel even when the runtime

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::task::{Context, Poll};
 
 use nix::sys::socket::{MsgFlags, recv, setsockopt};
 use nix::{setsockopt_impl, sockopt_impl};
@@ -62,6 +63,11 @@ impl VrrpSocket {
     /// When the runtime is being shut down.
     pub async fn readable(&self) -> io::Result<()> {
         self.receive.readable().await
+    }
+
+    /// [`readable`](Self::readable) for hand-written futures that wait for many sockets.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.receive.poll_readable(context)
     }
 
     /// The next datagram, from its IP header on, and its length in `buf`; `None` when the queue

@@ -67,7 +67,7 @@ impl Effects {
             }
             Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
             Action::Transition(transition) => self.transitions.push((number, transition)),
-            Action::Note(note) => log_note(instance, note),
+            Action::Note(note) => tracing::info!("({}) {note}", instance.plan.name),
         }
     }
 
@@ -198,7 +198,7 @@ impl Effects {
             return;
         }
         for failure in rtnl.change(&self.changes) {
-            log_failure(&failure, &self.changes[failure.index], &self.owners[failure.index]);
+            log_failure(&failure, &self.changes[failure.index], self.owners[failure.index].as_deref());
         }
         self.changes.clear();
         self.owners.clear();
@@ -254,12 +254,13 @@ fn advert(
         priority,
         adver_interval: settings.adver_interval,
         authentication: instance.plan.authentication,
+        checksum: vrrp::ChecksumScope::PseudoHeader,
         addresses: &instance.admission.addresses,
         source: source.into(),
         destination: group.into(),
     };
     let length = outgoing.emit(datagram);
-    let header = ip::HeaderV4 { source, destination: group, id: instance.ip_id.advance() };
+    let header = ip::HeaderV4 { source, destination: group, ttl: ip::TTL, id: instance.ip_id.advance() };
     datagram[..ip::HEADER_LEN].copy_from_slice(&header.octets(length));
 }
 

@@ -10,7 +10,7 @@ use crate::config::plan::VrrpInstance;
 use crate::kernel::Assignment;
 use crate::status::InstanceStatus;
 use crate::vrrp::{
-    Admission, Counters, FaultCause, PublicState, SaidOnce, Transition, VirtualRouter,
+    Admission, Counters, FaultCause, PublicState, SaidOnce, State, Transition, VirtualRouter,
 };
 use crate::wire::ip::IdCounter;
 
@@ -38,7 +38,7 @@ pub struct Instance {
 impl Instance {
     pub fn new(plan: Arc<VrrpInstance>, group: Ipv4Addr, now: Instant) -> Self {
         Self {
-            router: VirtualRouter::new(plan.router.clone()),
+            router: VirtualRouter::new(plan.router.clone(), None),
             admission: admission(&plan, group),
             counters: Counters::default(),
             said: SaidOnce::default(),
@@ -69,16 +69,18 @@ impl Instance {
         self.latest = self.latest.max(late);
     }
 
-    /// What keeps it from running, as the interfaces are now.
+    pub fn is_active(&self) -> bool {
+        matches!(self.router.state(), State::Active(_))
+    }
+
+    /// What keeps it from running, as the interfaces are now. A missing source address is told
+    /// to the core with the source.
     pub fn present_faults(&self, interfaces: &Interfaces) -> BTreeSet<FaultCause> {
         let mut faults = BTreeSet::new();
         match interfaces.by_name(&self.plan.interface) {
             None => drop(faults.insert(FaultCause::InterfaceMissing)),
             Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
             Some(_) => {}
-        }
-        if self.ifindex.is_some() && self.source.is_none() {
-            faults.insert(FaultCause::NoSourceAddress);
         }
         faults
     }
@@ -131,7 +133,7 @@ impl Instance {
             priority: self.router.priority(),
             source: self.source,
             active_router: self.router.active_router(),
-            faults: self.faults.iter().map(ToString::to_string).collect(),
+            faults: self.router.faults().map(|fault| fault.to_string()).collect(),
             next_deadline: self.router.next_deadline().map(|at| at.saturating_duration_since(now)),
             latest: self.latest,
             counters: self.counters.clone(),

@@ -10,11 +10,11 @@ mod instance;
 mod interfaces;
 mod receive;
 mod reload;
-mod schedule;
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,15 +26,15 @@ use tokio::sync::{mpsc, oneshot};
 use self::effects::Effects;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
-use self::schedule::Schedule;
 use super::clock;
+use super::schedule::Schedule;
 use crate::config::plan::{Plan, VrrpInstance};
 use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory,
-    real_time_scheduling,
+    real_time,
 };
 use crate::status::InstanceStatus;
-use crate::vrrp::{Event, PublicState, StateName};
+use crate::vrrp::{Event, PublicState, State};
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
@@ -119,7 +119,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
 
 /// Real-time scheduling and locked memory: wanted, not needed.
 fn be_on_time() {
-    if let Err(error) = real_time_scheduling(REAL_TIME_PRIORITY) {
+    if let Err(error) = real_time(REAL_TIME_PRIORITY) {
         tracing::info!("the vrrp thread runs without real-time scheduling: {error}");
     }
     if let Err(error) = lock_memory() {
@@ -144,13 +144,16 @@ struct VrrpThread {
     schedule: Schedule,
     effects: Effects,
     plan: Arc<Plan>,
+    /// Every instance's virtual addresses with their interface: none of them is a source.
+    virtual_addresses: HashSet<(u32, Ipv4Addr)>,
     /// Reused, so that the advert path allocates nothing.
+    buffer: Vec<u8>,
+    readable: Vec<u32>,
     due: Vec<(Instant, usize)>,
     actions: Vec<crate::vrrp::Action>,
     events: Vec<KernelEvent>,
     /// Adverts for a VRID nobody here has, by interface.
     unknown_vrids: HashMap<u32, u64>,
-    started: Instant,
 }
 
 impl VrrpThread {
@@ -172,11 +175,13 @@ impl VrrpThread {
             schedule: Schedule::default(),
             effects: Effects::new(reports),
             plan: Arc::default(),
+            virtual_addresses: HashSet::new(),
+            buffer: Vec::new(),
+            readable: Vec::new(),
             due: Vec::new(),
             actions: Vec::new(),
             events: Vec::new(),
             unknown_vrids: HashMap::new(),
-            started: clock::now(),
         })
     }
 
@@ -192,17 +197,17 @@ impl VrrpThread {
 
     async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            self.timer.set(self.schedule.next());
+            self.wait_until(self.schedule.next());
             tokio::select! {
                 // The deadline comes first: no flood of packets may hold up our own adverts.
                 biased;
-                () = self.timer.reached() => {}
+                _ = self.timer.reached() => {}
                 command = commands.recv() => {
                     if self.obey(command).is_break() {
                         return;
                     }
                 }
-                () = self.monitor.ready() => self.hear_kernel(),
+                _ = self.monitor.ready() => self.hear_kernel(),
                 () = any_readable(&self.sockets) => {}
             }
             self.receive_some();
@@ -222,6 +227,12 @@ impl VrrpThread {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn wait_until(&mut self, deadline: Option<Instant>) {
+        if let Err(error) = self.timer.set(deadline) {
+            tracing::error!("cannot set the timer: {error}");
+        }
     }
 
     /// Gives one instance an event, and gathers what it wants done.
@@ -256,7 +267,7 @@ impl VrrpThread {
     fn hear_before_believing(&mut self, now: Instant, due: &[(Instant, usize)]) {
         let listen: HashSet<u32> = (due.iter())
             .filter(|&&(at, number)| {
-                self.instances[number].router.state_name() == StateName::Backup
+                matches!(self.instances[number].router.state(), State::Backup(_))
                     || now - at > SUSPICIOUSLY_LATE
             })
             .filter_map(|&(_, number)| self.instances[number].ifindex)
@@ -267,19 +278,15 @@ impl VrrpThread {
     }
 
     fn carry_out(&mut self) {
-        self.effects.carry_out(
-            &mut self.instances,
-            &self.sockets,
-            &mut self.rtnl,
-            &self.arp,
-            &self.interfaces,
-        );
+        self.effects.carry_out(&mut self.instances, &self.sockets, &mut self.rtnl, &self.arp);
     }
 
     /// Takes in what the kernel says of interfaces and addresses.
     fn hear_kernel(&mut self) {
         let mut events = std::mem::take(&mut self.events);
-        self.monitor.drain(&mut events);
+        if let Err(error) = self.monitor.drain(&mut events) {
+            tracing::error!("cannot read the kernel's events: {error}");
+        }
         for event in &events {
             self.interfaces.learn(event);
         }
@@ -317,8 +324,8 @@ impl VrrpThread {
         }
         for number in 0..self.instances.len() {
             let instance = &self.instances[number];
-            if instance.router.state_name() == StateName::Active {
-                self.effects.put_back(number, instance, &self.interfaces, &removed, overrun);
+            if instance.is_active() {
+                self.effects.put_back(instance, &self.interfaces, &removed, overrun);
             }
         }
     }
@@ -326,11 +333,21 @@ impl VrrpThread {
     /// Tells every instance what has changed in what it stands on.
     fn reassess_all(&mut self) {
         let now = clock::now();
+        self.virtual_addresses = self.list_virtual_addresses();
         for number in 0..self.instances.len() {
             self.reassess(number, now);
         }
         let used: HashSet<u32> = self.instances.iter().filter_map(|each| each.ifindex).collect();
         self.sockets.retain(|ifindex, _| used.contains(ifindex));
+    }
+
+    fn list_virtual_addresses(&self) -> HashSet<(u32, Ipv4Addr)> {
+        let all = self.instances.iter().flat_map(|each| each.assignments(&self.interfaces));
+        all.filter_map(|each| match each.address.addr() {
+            IpAddr::V4(address) => Some((each.ifindex, address)),
+            IpAddr::V6(_) => None,
+        })
+        .collect()
     }
 
     /// Resigns everywhere: priority 0 and addresses off, unless they are to stay.

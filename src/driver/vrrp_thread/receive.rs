@@ -21,11 +21,12 @@ const ALL: usize = 8_192;
 impl VrrpThread {
     /// Takes a bounded number of packets from each socket.
     pub(super) fn receive_some(&mut self) {
-        let mut numbers: Vec<u32> = Vec::new();
-        numbers.extend(self.sockets.keys());
-        for ifindex in numbers {
+        let mut readable = std::mem::take(&mut self.readable);
+        readable.extend(self.sockets.keys());
+        for ifindex in readable.drain(..) {
             self.receive(ifindex, SOME);
         }
+        self.readable = readable;
     }
 
     /// Empties the queue of one socket.

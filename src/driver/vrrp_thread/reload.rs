@@ -1,7 +1,7 @@
 //! A new plan becomes the running one: what both have in common is not touched.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::instance::Instance;
 use crate::config::plan::{Plan, VrrpInstance};
 use crate::driver::clock;
 use crate::kernel::VrrpSocket;
-use crate::vrrp::{Event, FaultCause, StateName};
+use crate::vrrp::{Event, PublicState};
 
 impl VrrpThread {
     /// Makes `plan` the running one; at start, when nothing runs, all of it is new.
@@ -53,7 +53,7 @@ impl VrrpThread {
         let gone = old.extract_if(|identity, _| !kept.contains(identity));
         self.instances = gone.map(|(_, instance)| instance).collect();
         for number in 0..self.instances.len() {
-            self.handle(number, now, Event::Delete);
+            self.handle(number, now, Event::Deleted);
         }
         self.carry_out();
         self.instances.clear();
@@ -66,8 +66,8 @@ impl VrrpThread {
         let settings = wanted.router.clone();
         instance.replan(wanted, self.plan.global.multicast_group);
         let number = self.instances.len();
-        if instance.router.state_name() == StateName::Active {
-            self.effects.change_addresses(number, &instance, &before, &self.interfaces);
+        if instance.is_active() {
+            self.effects.change_addresses(&instance, &before, &self.interfaces);
         }
         self.schedule.set(number, instance.router.next_deadline());
         self.instances.push(instance);
@@ -83,7 +83,7 @@ impl VrrpThread {
 
     fn start_new(&mut self, now: Instant) {
         for number in 0..self.instances.len() {
-            if self.instances[number].state == crate::vrrp::PublicState::Init {
+            if self.instances[number].state == PublicState::Init {
                 self.handle(number, now, Event::Startup);
             }
         }
@@ -127,7 +127,7 @@ impl VrrpThread {
         }
         let plan = &self.instances[number].plan;
         let group = self.plan.global.multicast_group;
-        match VrrpSocket::open_multicast(ifindex, &plan.interface, group) {
+        match VrrpSocket::open_multicast(&plan.interface, ifindex, group) {
             Ok(socket) => drop(self.sockets.insert(ifindex, socket)),
             Err(error) => tracing::error!(
                 "({}) cannot open a VRRP socket on {}: {error}; trying again when it changes",
@@ -146,9 +146,7 @@ impl VrrpThread {
             return;
         }
         instance.source = chosen;
-        if let Some(address) = chosen {
-            self.handle(number, now, Event::SourceChanged(address.into()));
-        }
+        self.handle(number, now, Event::SourceChanged(chosen.map(IpAddr::V4)));
     }
 
     /// Whether some instance has this address as a virtual one on that interface.
@@ -161,7 +159,7 @@ impl VrrpThread {
 /// the operator's to change.
 type Identity = (u8, String);
 
-fn identity(plan: impl AsRef<VrrpInstance>) -> Identity {
-    let (vrid, interface) = plan.as_ref().identity();
+fn identity(plan: &VrrpInstance) -> Identity {
+    let (vrid, interface) = plan.identity();
     (vrid, interface.to_owned())
 }

@@ -1,0 +1,120 @@
+//! The text that SIGUSR1 writes: sections as in keepalived's data file, one fact a line.
+
+use std::fmt::{self, Write as _};
+
+use super::{InstanceStatus, ServerStatus, Status, counted, human};
+use crate::config::plan::{Global, Plan, VirtualAddress};
+
+/// Renders everything there is to know.
+pub fn dump(plan: &Plan, status: &Status) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_all(&mut out, plan, status);
+    out
+}
+
+fn write_all(out: &mut String, plan: &Plan, status: &Status) -> fmt::Result {
+    writeln!(out, "Mainstay v{}: {}", env!("CARGO_PKG_VERSION"), counted(plan))?;
+    global(out, &plan.global)?;
+    writeln!(out, "\n------< VRRP Topology >------")?;
+    status.instances.iter().try_for_each(|each| instance(out, each))?;
+    writeln!(out, "\n------< LVS Topology >------")?;
+    if let Some(trouble) = &status.ipvs_trouble {
+        writeln!(out, " IPVS is not as wanted: {trouble}")?;
+    }
+    status.servers.iter().try_for_each(|each| server(out, each))
+}
+
+fn global(out: &mut String, global: &Global) -> fmt::Result {
+    writeln!(out, "\n------< Global definitions >------")?;
+    let fact = |out: &mut String, name, value: &str| writeln!(out, "   {name} = {value}");
+    fact(out, "Router ID", global.router_id.as_deref().unwrap_or("host name"))?;
+    fact(out, "VRRP IPv4 mcast group", &global.multicast_group.to_string())?;
+    fact(out, "Script security", if global.script_security { "enabled" } else { "disabled" })?;
+    let user = global.script_user.as_ref().map_or("keepalived_script, else root", |who| &who.user);
+    fact(out, "Script user", user)
+}
+
+fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
+    let (plan, router) = (&status.plan, &status.plan.router);
+    let fact = |out: &mut String, name, value: &dyn fmt::Display| {
+        writeln!(out, "   {name:<28} = {value}")
+    };
+    writeln!(out, " VRRP Instance = {}", plan.name)?;
+    fact(out, "State", &format_args!("{}, for {}", status.state, human(status.in_state)))?;
+    for fault in &status.faults {
+        fact(out, "Fault", &format_args!("{}: {fault}", plan.interface))?;
+    }
+    fact(out, "Interface", &plan.interface)?;
+    fact(out, "Virtual Router ID", &router.vrid)?;
+    fact(out, "Priority", &router.priority)?;
+    fact(out, "Effective priority", &status.priority)?;
+    fact(out, "Advert interval", &human(router.adver_interval.as_duration()))?;
+    fact(out, "Preempt", &if router.preempt { "enabled" } else { "disabled" })?;
+    if let Some(source) = status.source {
+        fact(out, "Using src_ip", &source)?;
+    }
+    if let Some(active) = status.active_router {
+        fact(out, "Master router", &active)?;
+    }
+    if let Some(next) = status.next_deadline {
+        fact(out, "Next deadline in", &human(next))?;
+    }
+    fact(out, "Worst lateness", &human(status.latest))?;
+    addresses(out, "Virtual IP", &plan.addresses)?;
+    addresses(out, "Virtual IP Excluded", &plan.excluded_addresses)?;
+    statistics(out, status)
+}
+
+fn addresses(out: &mut String, title: &str, addresses: &[VirtualAddress]) -> fmt::Result {
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "   {title} = {}", addresses.len())?;
+    for each in addresses {
+        write!(out, "     {}", each.address)?;
+        if let Some(interface) = &each.interface {
+            write!(out, " dev {interface}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn statistics(out: &mut String, status: &InstanceStatus) -> fmt::Result {
+    writeln!(out, "   Statistics")?;
+    for (name, value) in status.counters.iter() {
+        writeln!(out, "    {name} = {value}")?;
+    }
+    writeln!(out, "    unknown_vrid = {}", status.unknown_vrids)
+}
+
+fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
+    let (server, pool) = (&status.server, &status.pool);
+    writeln!(out, " Virtual server = {}", server.service.key)?;
+    writeln!(out, "   Scheduler = {}", server.service.scheduler)?;
+    if let Some(persistence) = &server.service.persistence {
+        writeln!(out, "   Persistence timeout = {}s", persistence.timeout_s)?;
+    }
+    let quorum = if pool.quorum_held { "up" } else { "down" };
+    writeln!(
+        out,
+        "   Quorum = {quorum}, weight {} (gained at {}, lost below {})",
+        pool.sum, pool.gain, pool.loss
+    )?;
+    for (real, state) in server.real_servers.iter().zip(&pool.servers) {
+        let address = real.destination.address;
+        let up = if state.alive { "up" } else { "down" };
+        write!(out, "   Real server = {address} {}, {up}, weight {}", real.destination.forward, state.weight)?;
+        let failed = state.checkers.iter().filter(|checker| !checker.up);
+        for reason in failed.filter_map(|checker| checker.last_failure.as_ref()) {
+            write!(out, ", {reason}")?;
+        }
+        writeln!(out)?;
+    }
+    if let Some(sorry) = &server.sorry_server {
+        let serves = if pool.sorry_serves { "serving" } else { "idle" };
+        writeln!(out, "   Sorry server = {}, {serves}", sorry.destination.address)?;
+    }
+    Ok(())
+}
