@@ -1,9 +1,22 @@
 //! One attempt at one server, one result.
+//!
+//! The future of [`run`] owns its socket or its script; dropped, it ends them. It is bounded in time
+//! and memory whatever the other side does.
+
+mod connect;
+pub mod fetch;
+pub mod http;
+mod misc;
+pub mod response;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+pub use connect::{ConnectError, open};
+
+use crate::check::Outcome;
 use crate::config::plan::Script;
+use crate::notify::ScriptRules;
 
 /// What a checker tries.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,4 +84,29 @@ pub struct MiscProbe {
     pub timeout: Duration,
     /// `misc_dynamic`: exit status 2–255 sets the weight to status − 2.
     pub dynamic: bool,
+}
+
+impl Probe {
+    /// How many targets attempts go through in turn: the urls of HTTP_GET, else 1.
+    pub fn targets(&self) -> usize {
+        match self {
+            Self::Http(http) => http.urls.len(),
+            Self::Tcp(_) | Self::Misc(_) => 1,
+        }
+    }
+}
+
+/// Makes one attempt at `target` (index of the url; ignored by other probes). `rules` are for MISC_CHECK.
+///
+/// Ends within `connect_timeout` (TCP_CHECK), [`http::ATTEMPT_SPAN`] times it (HTTP_GET), or the script's
+/// timeout and 2 s (MISC_CHECK).
+pub async fn run(probe: &Probe, target: usize, rules: &ScriptRules) -> Outcome {
+    match probe {
+        Probe::Tcp(connect) => match open(connect).await {
+            Ok(_stream) => Outcome::Success,
+            Err(error) => error.into(),
+        },
+        Probe::Http(http) => http::attempt(http, target).await,
+        Probe::Misc(misc) => misc::attempt(misc, rules).await,
+    }
 }

@@ -1,0 +1,158 @@
+//! Fetching one page over an open stream: shared by HTTP_GET and genhash.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::HttpVersion;
+use super::connect::{Seconds, sentence};
+use super::response::{BadHeader, Header, Response};
+
+/// Read size. Big pages should not cost a system call for each packet.
+const CHUNK: usize = 16 * 1024;
+
+/// The request, byte for byte keepalived's (its User-Agent too: servers' logs and rules know it).
+pub fn request(version: HttpVersion, path: &str, host: &str) -> Vec<u8> {
+    let (digit, connection) = match version {
+        HttpVersion::Http10 => (0, ""),
+        HttpVersion::Http10Close => (0, "Connection: close\r\n"),
+        HttpVersion::Http11 => (1, "Connection: close\r\n"),
+    };
+    format!(
+        "GET {path} HTTP/1.{digit}\r\nUser-Agent: KeepAliveClient\r\n{connection}Host: {host}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The Host of a request without `virtualhost`: `address:port`, IPv6 in brackets.
+pub fn default_host(target: SocketAddr) -> String {
+    match target {
+        SocketAddr::V4(target) => target.to_string(),
+        // Not Display: a scope id has no place in a Host.
+        SocketAddr::V6(target) => format!("[{}]:{}", target.ip(), target.port()),
+    }
+}
+
+/// How long a page may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Longest silence: for the request to leave, for the first byte, between bytes.
+    pub silence: Duration,
+    /// When everything must be over, however busily bytes come; `None`: never.
+    pub until: Option<Instant>,
+}
+
+/// A page as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub header: Header,
+    /// Octets of body that were hashed.
+    pub body_len: u64,
+    pub md5: [u8; 16],
+}
+
+/// Why there is no page. Worded for operators.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("cannot send the request: {}", sentence(.0))]
+    Send(io::Error),
+    #[error("cannot read the reply: {}", sentence(.0))]
+    Receive(io::Error),
+    #[error("no answer within {}", Seconds(*.0))]
+    Silent(Duration),
+    #[error("no more data within {} after {received} bytes", Seconds(*.silence))]
+    Stalled { silence: Duration, received: u64 },
+    #[error("page not finished after {received} bytes, when the time for the attempt was over")]
+    Endless { received: u64 },
+    #[error("connection closed without a reply")]
+    Nothing,
+    #[error("connection closed in the HTTP header, after {0} bytes")]
+    HeaderCut(usize),
+    #[error(transparent)]
+    BadHeader(#[from] BadHeader),
+}
+
+/// What is seen of a page on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The complete header with its empty line; once, first.
+    Header(&'a [u8]),
+    /// Body bytes, as they came.
+    Body(&'a [u8]),
+}
+
+/// Sends `request` and reads the reply until Content-Length is satisfied or the stream ends; a body shorter
+/// than announced is hashed as it is. Memory does not depend on the page.
+///
+/// # Errors
+/// See [`FetchError`]. A connection reset after the header ends the body like a close, if it was complete.
+pub async fn fetch(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+    patience: Patience,
+    mut seen: impl FnMut(Piece<'_>),
+) -> Result<Page, FetchError> {
+    let sent = patience.wait(stream.write_all(request)).await;
+    sent.ok_or(FetchError::Silent(patience.silence))?.map_err(FetchError::Send)?;
+    let (mut response, mut md5) = (Response::default(), Md5::new());
+    let (mut buffer, mut received) = (vec![0; CHUNK], 0_u64);
+    while !response.is_complete() {
+        let read = patience.wait(stream.read(&mut buffer)).await;
+        let read = read.ok_or_else(|| patience.verdict(received))?;
+        let read = read.map_err(FetchError::Receive)?;
+        if read == 0 {
+            break;
+        }
+        received += read as u64;
+        let in_header = response.header().is_none();
+        let body = response.feed(&buffer[..read])?;
+        if in_header && response.header().is_some() {
+            seen(Piece::Header(response.header_bytes()));
+        }
+        if !body.is_empty() {
+            md5.update(body);
+            seen(Piece::Body(body));
+        }
+    }
+    match response.header() {
+        Some(header) => Ok(Page {
+            header: header.clone(),
+            body_len: response.body_len(),
+            md5: md5.finalize().into(),
+        }),
+        None if received == 0 => Err(FetchError::Nothing),
+        None => Err(FetchError::HeaderCut(response.header_bytes().len())),
+    }
+}
+
+impl Patience {
+    /// Waits for one step; `None` when time is up.
+    async fn wait<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        // A silence beyond the clock's range is no limit.
+        let silent = Instant::now().checked_add(self.silence);
+        let deadline = match (silent, self.until) {
+            (Some(silent), Some(until)) => silent.min(until),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => return Some(step.await),
+        };
+        timeout_at(deadline, step).await.ok()
+    }
+
+    /// Words the end of patience after `received` bytes.
+    fn verdict(&self, received: u64) -> FetchError {
+        match received {
+            _ if self.until.is_some_and(|until| Instant::now() >= until) => {
+                FetchError::Endless { received }
+            }
+            0 => FetchError::Silent(self.silence),
+            _ => FetchError::Stalled { silence: self.silence, received },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

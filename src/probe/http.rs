@@ -1,0 +1,89 @@
+//! HTTP_GET: one page, judged.
+
+use std::fmt::Write as _;
+
+use tokio::time::Instant;
+
+use super::connect::{Seconds, open};
+use super::fetch::{FetchError, Page, Patience, default_host, fetch, request};
+use super::{HttpProbe, Url};
+use crate::check::Outcome;
+
+/// A whole attempt may take this many times `connect_timeout`, of which connecting, waiting for the first
+/// byte and each silence may take one each. keepalived has no bound on the whole: there a server that
+/// sends a byte now and then is never judged.
+pub const ATTEMPT_SPAN: u32 = 6;
+
+/// Fetches and judges the url with index `target`.
+pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
+    let Some(url) = probe.urls.get(target) else {
+        return Outcome::NotTried(format!("there is no url number {target}"));
+    };
+    let connect = &probe.connect;
+    let patience = Patience {
+        silence: connect.timeout,
+        until: Instant::now().checked_add(connect.timeout.saturating_mul(ATTEMPT_SPAN)),
+    };
+    let mut stream = match open(connect).await {
+        Ok(stream) => stream,
+        Err(error) => return error.into(),
+    };
+    let host = url.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
+    let request = request(probe.version, &url.path, &host);
+    match fetch(&mut stream, &request, patience, |_| {}).await {
+        Ok(page) => judge(url, &page),
+        Err(error) => Outcome::Failure(about(url, &reason(&error, patience))),
+    }
+}
+
+/// Judges a page, in keepalived's order: status code, then digest.
+pub fn judge(url: &Url, page: &Page) -> Outcome {
+    let status = page.header.status;
+    if !url.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
+        let expected = ranges(&url.status);
+        return Outcome::Failure(about(url, &format!("HTTP status {status}, expected {expected}")));
+    }
+    match url.digest {
+        Some(expected) if expected != page.md5 => {
+            let (found, expected) = (hex(&page.md5), hex(&expected));
+            let length = page.body_len;
+            let reason = format!("MD5 digest {found} of {length} bytes instead of {expected}");
+            Outcome::Failure(about(url, &reason))
+        }
+        _ => Outcome::Success,
+    }
+}
+
+fn reason(error: &FetchError, patience: Patience) -> String {
+    match error {
+        FetchError::Endless { received } => {
+            let span = Seconds(patience.silence.saturating_mul(ATTEMPT_SPAN));
+            format!("page not finished within {span}, after {received} bytes")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn about(url: &Url, reason: &str) -> String {
+    format!("url {}: {reason}", url.path)
+}
+
+fn ranges(status: &[(u16, u16)]) -> String {
+    let words = status.iter().map(|(low, high)| match low == high {
+        true => low.to_string(),
+        false => format!("{low}-{high}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;
