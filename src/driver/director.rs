@@ -18,12 +18,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::managed::Managed;
 use self::table::KernelTable;
+pub use self::table::Open;
 use super::clock;
 use super::schedule::Schedule;
-use super::scripts::Scripts;
+use super::scripts::{self, Scripts};
 use crate::check::{Action, AttemptId, Event, Outcome};
 use crate::config::plan::{FlushOnStop, Plan};
-use crate::ipvs::{DataPlane, ServiceKey};
+use crate::ipvs::ServiceKey;
+use crate::notify::ScriptRules;
 use crate::probe;
 use crate::status::ServerStatus;
 
@@ -85,6 +87,8 @@ pub struct Director {
     schedule: Schedule,
     table: KernelTable,
     scripts: Scripts,
+    /// How MISC_CHECK scripts run.
+    rules: Arc<ScriptRules>,
     /// Where attempts run.
     work: runtime::Handle,
     attempts: Arc<Semaphore>,
@@ -100,15 +104,16 @@ pub struct Director {
 }
 
 impl Director {
-    pub fn new(plane: Box<dyn DataPlane>, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
+    pub fn new(open: Open, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
         let (results, finished) = mpsc::channel(RESULTS);
         Self {
             plan: Arc::default(),
             managed: Vec::new(),
             by_key: HashMap::new(),
             schedule: Schedule::default(),
-            table: KernelTable::new(plane),
+            table: KernelTable::new(open),
             scripts,
+            rules: Arc::default(),
             work: runtime::Handle::current(),
             attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
             results,
@@ -161,6 +166,7 @@ impl Director {
         }
         self.remove(old.into_values(), now);
         self.plan = plan;
+        self.rules = Arc::new(scripts::rules(&self.plan.global));
         self.table.set_ours(ours);
         self.synchronise();
     }
@@ -213,10 +219,11 @@ impl Director {
                     let reply = self.results.clone();
                     let service = managed.key();
                     let places = self.attempts.clone();
+                    let rules = self.rules.clone();
                     self.work.spawn(async move {
                         // The semaphore is never closed.
                         let _place = places.acquire().await;
-                        let outcome = probe::run(&probe, target).await;
+                        let outcome = probe::run(&probe, target, &rules).await;
                         // Nobody listens any more: the director has ended.
                         let _ = reply.send(Finished { service, attempt, outcome }).await;
                     });

@@ -17,7 +17,7 @@ use super::scripts::Scripts;
 use super::{Failure, Options, announcer, restrict, vrrp_thread};
 use crate::config::plan::Plan;
 use crate::config::{self, Verdict};
-use crate::ipvs::{DataPlane, MemoryDataPlane, ServiceKey};
+use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
 use crate::status::{Status, counted, dump as render};
 
@@ -200,11 +200,11 @@ impl Supervisor {
     }
 }
 
-fn data_plane(options: &Options) -> Box<dyn DataPlane> {
+fn data_plane(options: &Options) -> director::Open {
     if options.ipvs_in_memory {
-        return Box::new(MemoryDataPlane::default());
+        return Box::new(|| Ok(Box::new(MemoryDataPlane::default())));
     }
-    Box::new(KernelDataPlane::new())
+    Box::new(|| Ok(Box::new(KernelDataPlane::open()?)))
 }
 
 /// A director without its record still works; only what it leaves after a crash is then found

@@ -14,8 +14,13 @@ use crate::ipvs::{
 /// Pause before a refused change is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// Opens the data plane; asked again as long as there is none.
+pub type Open = Box<dyn FnMut() -> Result<Box<dyn DataPlane>, DataPlaneError> + Send>;
+
 pub struct KernelTable {
-    plane: Box<dyn DataPlane>,
+    open: Open,
+    /// `None` until it could be opened: IPVS may be loaded later.
+    plane: Option<Box<dyn DataPlane>>,
     /// Our services as the kernel holds them, unless somebody else changed them.
     known: HashMap<ServiceKey, Entry>,
     /// Services that may be deleted: those of this plan, of the one before, and of a former run.
@@ -29,9 +34,10 @@ pub struct KernelTable {
 }
 
 impl KernelTable {
-    pub fn new(plane: Box<dyn DataPlane>) -> Self {
+    pub fn new(open: Open) -> Self {
         Self {
-            plane,
+            open,
+            plane: None,
             known: HashMap::new(),
             ours: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -80,7 +86,7 @@ impl KernelTable {
         }
         let services = managed.iter().map(|each| (each.key(), each.entry()));
         let wanted = Table { services: services.collect() };
-        let found = match self.plane.list() {
+        let found = match self.list() {
             Ok(found) => found,
             Err(error) => return self.refused(&error),
         };
@@ -93,7 +99,7 @@ impl KernelTable {
 
     /// Our services go, with their destinations; everybody else's stay.
     pub fn remove_ours(&mut self) {
-        let deletions: Vec<Command> = match self.plane.list() {
+        let deletions: Vec<Command> = match self.list() {
             Ok(found) => difference(&found, &Table::default(), &self.ours),
             Err(_) => return,
         };
@@ -101,9 +107,23 @@ impl KernelTable {
         self.known.clear();
     }
 
+    /// Everything goes, whoever made it.
     pub fn flush(&mut self) {
+        if let Err(error) = self.list() {
+            return self.refused(&error);
+        }
         self.apply(&[Command::Flush]);
         self.known.clear();
+    }
+
+    fn list(&mut self) -> Result<Table, DataPlaneError> {
+        let mut plane = match self.plane.take() {
+            Some(plane) => plane,
+            None => (self.open)()?,
+        };
+        let found = plane.list();
+        self.plane = Some(plane);
+        found
     }
 
     /// Whether all of `commands` were carried out.
@@ -111,7 +131,8 @@ impl KernelTable {
         if commands.is_empty() {
             return true;
         }
-        let failed = self.plane.apply(commands);
+        let Some(plane) = &mut self.plane else { return false };
+        let failed = plane.apply(commands);
         for Failed { index, error } in &failed {
             tracing::error!("cannot {}: {error}; trying again in {RETRY:?}", commands[*index]);
             self.trouble = Some(error.to_string());

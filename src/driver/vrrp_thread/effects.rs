@@ -25,7 +25,7 @@ pub struct Effects {
     adverts: Vec<(usize, u8)>,
     changes: Vec<AddressChange>,
     /// Whose each change is, for messages; `None`: left by a former run.
-    owners: Vec<Option<String>>,
+    owners: Vec<Option<usize>>,
     /// Frames with the interface they go out of.
     frames: Vec<(u32, [u8; arp::FRAME_LEN])>,
     transitions: Vec<(usize, Transition)>,
@@ -60,10 +60,10 @@ impl Effects {
         match action {
             Action::SendAdvertisement { priority } => self.adverts.push((number, priority)),
             Action::HoldAddresses => {
-                self.change(instance, interfaces, AddressChange::Add);
+                self.change(number, instance, interfaces, AddressChange::Add);
             }
             Action::ReleaseAddresses => {
-                self.change(instance, interfaces, AddressChange::Remove);
+                self.change(number, instance, interfaces, AddressChange::Remove);
             }
             Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
             Action::Transition(transition) => self.transitions.push((number, transition)),
@@ -73,18 +73,19 @@ impl Effects {
 
     fn change(
         &mut self,
+        number: usize,
         instance: &Instance,
         interfaces: &Interfaces,
         kind: impl Fn(Assignment) -> AddressChange,
     ) {
         for assignment in instance.assignments(interfaces) {
-            self.push(Some(&instance.plan.name), kind(assignment));
+            self.push(Some(number), kind(assignment));
         }
     }
 
-    fn push(&mut self, owner: Option<&str>, change: AddressChange) {
+    fn push(&mut self, owner: Option<usize>, change: AddressChange) {
         self.changes.push(change);
-        self.owners.push(owner.map(str::to_owned));
+        self.owners.push(owner);
     }
 
     /// `rounds` rounds of one gratuitous ARP for each IPv4 address.
@@ -117,20 +118,20 @@ impl Effects {
     /// Addresses that a reload added to or took from an instance that holds its addresses.
     pub fn change_addresses(
         &mut self,
+        number: usize,
         instance: &Instance,
         before: &[Assignment],
         interfaces: &Interfaces,
     ) {
         let after: Vec<Assignment> = instance.assignments(interfaces).collect();
-        let name = Some(instance.plan.name.as_str());
         for added in after.iter().filter(|each| !before.contains(each)) {
-            self.push(name, AddressChange::Add(added.clone()));
+            self.push(Some(number), AddressChange::Add(added.clone()));
             for _ in 0..instance.plan.router.garp.repeat {
                 self.announce_one(interfaces, added.ifindex, added.address);
             }
         }
         for removed in before.iter().filter(|each| !after.contains(each)) {
-            self.push(name, AddressChange::Remove(removed.clone()));
+            self.push(Some(number), AddressChange::Remove(removed.clone()));
         }
     }
 
@@ -138,6 +139,7 @@ impl Effects {
     /// an overrun all that are not there.
     pub fn put_back(
         &mut self,
+        number: usize,
         instance: &Instance,
         interfaces: &Interfaces,
         removed: &HashSet<(u32, IpNet)>,
@@ -148,7 +150,7 @@ impl Effects {
             let gone = look_at_all || removed.contains(&(ifindex, address));
             if gone && !interfaces.has(ifindex, address) {
                 tracing::warn!("({}) {address} was removed by someone else: putting it back", instance.plan.name);
-                self.push(Some(&instance.plan.name), AddressChange::Add(wanted));
+                self.push(Some(number), AddressChange::Add(wanted));
                 self.announce_one(interfaces, ifindex, address);
             }
         }
@@ -169,9 +171,10 @@ impl Effects {
         sockets: &Sockets,
         rtnl: &mut Rtnl,
         arp: &ArpSocket,
+        interfaces: &Interfaces,
     ) {
         self.send_adverts(instances, sockets);
-        self.change_kernel(rtnl);
+        self.change_kernel(instances, rtnl, interfaces);
         self.send_frames(arp);
         self.tell(instances);
     }
@@ -193,12 +196,13 @@ impl Effects {
         }
     }
 
-    fn change_kernel(&mut self, rtnl: &mut Rtnl) {
+    fn change_kernel(&mut self, instances: &[Instance], rtnl: &mut Rtnl, interfaces: &Interfaces) {
         if self.changes.is_empty() {
             return;
         }
         for failure in rtnl.change(&self.changes) {
-            log_failure(&failure, &self.changes[failure.index], self.owners[failure.index].as_deref());
+            let owner = self.owners[failure.index].and_then(|number| instances.get(number));
+            log_failure(&failure, &self.changes[failure.index], owner, interfaces);
         }
         self.changes.clear();
         self.owners.clear();
@@ -268,9 +272,23 @@ fn assignment(ifindex: u32, address: IpNet) -> Assignment {
     Assignment { ifindex, address, broadcast: None, label: None, scope: 0 }
 }
 
-fn log_failure(failure: &AddressFailure, change: &AddressChange, owner: &Option<String>) {
-    let owner = owner.as_deref().unwrap_or("cleaning up");
-    tracing::error!("({owner}) cannot {change}: {}", failure.error);
+fn log_failure(
+    failure: &AddressFailure,
+    change: &AddressChange,
+    owner: Option<&Instance>,
+    interfaces: &Interfaces,
+) {
+    let owner = owner.map_or("left by an earlier run", |instance| &instance.plan.name);
+    let Assignment { ifindex, address, .. } = change.assignment();
+    let interface = interfaces.by_index(*ifindex).map_or("a lost interface", |link| &link.name);
+    match change {
+        AddressChange::Add(_) => {
+            tracing::error!("({owner}) cannot add {address} to {interface}: {failure}");
+        }
+        AddressChange::Remove(_) => {
+            tracing::error!("({owner}) cannot remove {address} from {interface}: {failure}");
+        }
+    }
 }
 
 /// The cause first, then keepalived's own line, which tools look for.

@@ -278,7 +278,7 @@ impl VrrpThread {
     }
 
     fn carry_out(&mut self) {
-        self.effects.carry_out(&mut self.instances, &self.sockets, &mut self.rtnl, &self.arp);
+        self.effects.carry_out(&mut self.instances, &self.sockets, &mut self.rtnl, &self.arp, &self.interfaces);
     }
 
     /// Takes in what the kernel says of interfaces and addresses.
@@ -325,7 +325,7 @@ impl VrrpThread {
         for number in 0..self.instances.len() {
             let instance = &self.instances[number];
             if instance.is_active() {
-                self.effects.put_back(instance, &self.interfaces, &removed, overrun);
+                self.effects.put_back(number, instance, &self.interfaces, &removed, overrun);
             }
         }
     }

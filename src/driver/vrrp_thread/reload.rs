@@ -67,7 +67,7 @@ impl VrrpThread {
         instance.replan(wanted, self.plan.global.multicast_group);
         let number = self.instances.len();
         if instance.is_active() {
-            self.effects.change_addresses(&instance, &before, &self.interfaces);
+            self.effects.change_addresses(number, &instance, &before, &self.interfaces);
         }
         self.schedule.set(number, instance.router.next_deadline());
         self.instances.push(instance);
