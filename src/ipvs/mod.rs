@@ -2,6 +2,13 @@
 //!
 //! Words and ranges are those of ipvsadm(8).
 
+mod display;
+mod memory;
+mod reconcile;
+
+pub use memory::MemoryDataPlane;
+pub use reconcile::{difference, entry_difference};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

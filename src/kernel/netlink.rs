@@ -95,7 +95,7 @@ impl Verdict {
 /// Appends one attribute, padded.
 pub(super) fn push_attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let len = u16::try_from(ATTRIBUTE_HEADER_LEN + value.len())
-        .expect("attributes are built here from names and addresses of at most 16 octets");
+        .expect("attributes are built here from names and addresses of less than 100 octets");
     out.extend_from_slice(&len.to_ne_bytes());
     out.extend_from_slice(&kind.to_ne_bytes());
     out.extend_from_slice(value);
@@ -108,7 +108,7 @@ pub(super) fn push_nested(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut V
     push_attribute(out, kind, &[]);
     fill(out);
     let len = u16::try_from(out.len() - start)
-        .expect("a service or a destination takes less than 200 octets");
+        .expect("a service or a destination has less than 20 such attributes");
     out[start..start + 2].copy_from_slice(&len.to_ne_bytes());
 }
 

@@ -1,0 +1,51 @@
+//! How services, servers and forwarding methods are written: keepalived's words for services,
+//! ipvsadm's for the rest.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::{Forward, ServiceKey, SocketKey, Tunnel};
+
+/// `[192.0.2.1]:tcp:80`, `[2001:db8::1]:udp:53`, `FWM 1`.
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { protocol, address: SocketKey { ip, port } } => {
+                write!(f, "[{ip}]:{protocol}:{port}")
+            }
+            Self::Fwmark { mark, .. } => write!(f, "FWM {mark}"),
+        }
+    }
+}
+
+/// `192.0.2.1:80`, `[2001:db8::1]:80`.
+impl fmt::Display for SocketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+/// `Masq`, `Route`, `Tunnel`, as `ipvsadm -L` prints them.
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Nat => "Masq",
+            Self::DirectRoute => "Route",
+            Self::Tunnel(_) => "Tunnel",
+        })
+    }
+}
+
+/// `ipip`, `gue`, `gre`.
+impl fmt::Display for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ipip => "ipip",
+            Self::Gue { .. } => "gue",
+            Self::Gre { .. } => "gre",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

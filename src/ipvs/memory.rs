@@ -1,0 +1,175 @@
+//! A data plane in memory, with the kernel's refusals: for tests, simulation, `--dry-run`.
+
+use std::collections::btree_map::Entry as Slot;
+use std::io;
+use std::net::IpAddr;
+
+use super::{
+    Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Family, Forward, Persistence,
+    Service, ServiceKey, SocketKey, Table, Tunnel,
+};
+
+/// Those of the kernel; `none` is its word for having none.
+const SCHEDULERS: &[&str] = &[
+    "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos",
+    "none",
+];
+const ENGINES: &[&str] = &["sip"];
+/// IP_VS_SCHEDNAME_MAXLEN less its NUL.
+const LONGEST_NAME: usize = 15;
+
+/// Starts empty; [`Table`]s can be put in and taken out.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryDataPlane {
+    table: Table,
+}
+
+impl MemoryDataPlane {
+    /// One that holds `table` already, as after a start beside foreign entries.
+    pub fn with_table(table: Table) -> Self {
+        Self { table }
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// For what others do behind our back.
+    pub fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<(), DataPlaneError> {
+        match command {
+            Command::NewService(service) => self.new_service(service),
+            Command::SetService(service) => self.set_service(service),
+            Command::DeleteService(key) => {
+                self.table.services.remove(key);
+                Ok(())
+            }
+            Command::NewDestination(key, destination) => self.new_destination(key, destination),
+            Command::SetDestination(key, destination) => self.set_destination(key, destination),
+            Command::DeleteDestination(key, address) => {
+                self.delete_destination(key, *address);
+                Ok(())
+            }
+            Command::Flush => {
+                self.table.services.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// One that is there stays as it was, as in the kernel.
+    fn new_service(&mut self, service: &Service) -> Result<(), DataPlaneError> {
+        check_service(service)?;
+        if let Slot::Vacant(slot) = self.table.services.entry(service.key) {
+            slot.insert(Entry { service: service.clone(), destinations: Default::default() });
+        }
+        Ok(())
+    }
+
+    fn set_service(&mut self, service: &Service) -> Result<(), DataPlaneError> {
+        check_service(service)?;
+        self.entry(&service.key)?.service = service.clone();
+        Ok(())
+    }
+
+    fn new_destination(
+        &mut self,
+        key: &ServiceKey,
+        destination: &Destination,
+    ) -> Result<(), DataPlaneError> {
+        let entry = self.entry(key)?;
+        check_destination(key, destination)?;
+        entry.destinations.entry(destination.address).or_insert_with(|| destination.clone());
+        Ok(())
+    }
+
+    fn set_destination(
+        &mut self,
+        key: &ServiceKey,
+        destination: &Destination,
+    ) -> Result<(), DataPlaneError> {
+        let entry = self.entry(key)?;
+        check_destination(key, destination)?;
+        let held = entry.destinations.get_mut(&destination.address);
+        *held.ok_or_else(|| refused(libc::ENOENT))? = destination.clone();
+        Ok(())
+    }
+
+    fn delete_destination(&mut self, key: &ServiceKey, address: SocketKey) {
+        if let Some(entry) = self.table.services.get_mut(key) {
+            entry.destinations.remove(&address);
+        }
+    }
+
+    fn entry(&mut self, key: &ServiceKey) -> Result<&mut Entry, DataPlaneError> {
+        self.table.services.get_mut(key).ok_or_else(|| refused(libc::ESRCH))
+    }
+}
+
+impl DataPlane for MemoryDataPlane {
+    fn list(&mut self) -> Result<Table, DataPlaneError> {
+        Ok(self.table.clone())
+    }
+
+    fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
+        let results = commands.iter().enumerate();
+        let failed = results.filter_map(|(index, command)| {
+            let error = self.carry_out(command).err()?;
+            Some(Failed { index, error })
+        });
+        failed.collect()
+    }
+}
+
+fn check_service(service: &Service) -> Result<(), DataPlaneError> {
+    if service.scheduler.len() > LONGEST_NAME {
+        return Err(refused(libc::ERANGE));
+    }
+    if let Some(persistence) = &service.persistence {
+        check_persistence(service.key.family(), persistence)?;
+    }
+    if !SCHEDULERS.contains(&service.scheduler.as_str()) {
+        return Err(DataPlaneError::NoScheduler(service.scheduler.clone()));
+    }
+    Ok(())
+}
+
+fn check_persistence(family: Family, persistence: &Persistence) -> Result<(), DataPlaneError> {
+    if family == Family::Inet6 && !(1..=128).contains(&persistence.prefix_len) {
+        return Err(refused(libc::EINVAL));
+    }
+    match &persistence.engine {
+        Some(engine) if !ENGINES.contains(&engine.as_str()) => Err(refused(libc::ENOENT)),
+        _ => Ok(()),
+    }
+}
+
+fn check_destination(key: &ServiceKey, destination: &Destination) -> Result<(), DataPlaneError> {
+    let SocketKey { ip, .. } = destination.address;
+    let tunnelled = matches!(destination.forward, Forward::Tunnel(_));
+    let no_port = matches!(destination.forward, Forward::Tunnel(Tunnel::Gue { port: 0, .. }));
+    if Family::of(ip) != key.family() && !tunnelled || no_port || !is_unicast(ip) {
+        return Err(refused(libc::EINVAL));
+    }
+    // Also where the upper one is 0, no limit.
+    let crossed = destination.lower_threshold > destination.upper_threshold;
+    if destination.weight > i32::MAX as u32 || crossed {
+        return Err(refused(libc::ERANGE));
+    }
+    Ok(())
+}
+
+fn is_unicast(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !ip.is_multicast() && !broadcast
+}
+
+fn refused(errno: i32) -> DataPlaneError {
+    DataPlaneError::Io(io::Error::from_raw_os_error(errno))
+}
+
+#[cfg(test)]
+mod tests;

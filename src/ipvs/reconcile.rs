@@ -1,0 +1,82 @@
+//! Found against wanted: the fewest commands, in an order that does no harm.
+//!
+//! The order of the commands: for each wanted service, in the order of keys, first the service
+//! itself, then new destinations, then those whose weight rises or stays, then those whose weight
+//! falls, then those to be deleted. So a service that has somewhere to send to before and after
+//! has it in between, and a sorry server is there before the last real server goes. Services to be
+//! deleted come last of all: when the last service of a family goes, the kernel forgets that
+//! family's connections.
+
+use std::collections::BTreeSet;
+
+use super::{Command, Destination, Entry, ServiceKey, Table};
+
+/// What turns `found` into what is wanted. Services of `wanted` become exactly so, destinations
+/// included; those of `owned` that are not wanted go; all others are somebody else's. Nothing is
+/// said about what is right already. Linear in the sizes of the tables.
+pub fn difference(found: &Table, wanted: &Table, owned: &BTreeSet<ServiceKey>) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for (key, entry) in &wanted.services {
+        add_difference(found.services.get(key), entry, &mut commands);
+    }
+    let gone = found.services.keys().filter(|key| owned.contains(key));
+    let gone = gone.filter(|key| !wanted.services.contains_key(key));
+    commands.extend(gone.map(|key| Command::DeleteService(*key)));
+    commands
+}
+
+/// The same for one service: `None` is one that is not there, or is not to be there.
+///
+/// Both must be of the same key.
+pub fn entry_difference(found: Option<&Entry>, wanted: Option<&Entry>) -> Vec<Command> {
+    let mut commands = Vec::new();
+    match (found, wanted) {
+        (found, Some(wanted)) => add_difference(found, wanted, &mut commands),
+        // Its destinations go with it.
+        (Some(found), None) => commands.push(Command::DeleteService(found.service.key)),
+        (None, None) => {}
+    }
+    commands
+}
+
+fn add_difference(found: Option<&Entry>, wanted: &Entry, commands: &mut Vec<Command>) {
+    let key = wanted.service.key;
+    let Some(found) = found else {
+        commands.push(Command::NewService(wanted.service.clone()));
+        commands.extend(
+            wanted.destinations.values().map(|new| Command::NewDestination(key, new.clone())),
+        );
+        return;
+    };
+    if found.service != wanted.service {
+        commands.push(Command::SetService(wanted.service.clone()));
+    }
+    let (new, changed) = new_and_changed(found, wanted);
+    let (falling, others): (Vec<_>, Vec<_>) =
+        changed.into_iter().partition(|(found, wanted)| wanted.weight < found.weight);
+    let set = others.into_iter().chain(falling).map(|(_, wanted)| wanted);
+    commands.extend(new.into_iter().map(|new| Command::NewDestination(key, new.clone())));
+    commands.extend(set.map(|wanted| Command::SetDestination(key, wanted.clone())));
+
+    let gone = found.destinations.keys().filter(|at| !wanted.destinations.contains_key(at));
+    commands.extend(gone.map(|address| Command::DeleteDestination(key, *address)));
+}
+
+/// Destinations that are missing, and pairs (found, wanted) that differ.
+fn new_and_changed<'a>(
+    found: &'a Entry,
+    wanted: &'a Entry,
+) -> (Vec<&'a Destination>, Vec<(&'a Destination, &'a Destination)>) {
+    let (mut new, mut changed) = (Vec::new(), Vec::new());
+    for (address, wanted) in &wanted.destinations {
+        match found.destinations.get(address) {
+            None => new.push(wanted),
+            Some(found) if found != wanted => changed.push((found, wanted)),
+            Some(_) => {}
+        }
+    }
+    (new, changed)
+}
+
+#[cfg(test)]
+mod tests;
