@@ -249,7 +249,9 @@ fn facility(name: &str) -> Result<u8, String> {
         ("user", _) => Ok(1),
         ("daemon", _) => Ok(driver::FACILITY_DAEMON),
         (_, Ok(number @ 0..=7)) => Ok(16 + number),
-        _ => Err(format!("unknown syslog facility `{name}`: give 0-7, local0-local7, user or daemon")),
+        _ => Err(format!(
+            "unknown syslog facility `{name}`: give 0-7, local0-local7, user or daemon"
+        )),
     }
 }
 

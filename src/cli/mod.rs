@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and the names `keepalived` and `genhash`.
 
+pub mod check;
 pub mod keepalived;
 pub mod run;
 

@@ -79,9 +79,10 @@ fn console_layer<S>(sink: Sink) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer().with_target(false).with_ansi(false).with_writer(
-        MakeLine { sink, syslog: None },
-    )
+    tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(MakeLine { sink, syslog: None })
 }
 
 fn syslog_layer<S>(sink: Sink, facility: u8, ident: &str) -> impl Layer<S>

@@ -79,7 +79,8 @@ impl Record {
 /// is ours in one is not ours in another.
 pub fn path(runtime_directory: &Path) -> PathBuf {
     let namespace = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
-    let number: String = (namespace.to_string_lossy().chars()).filter(char::is_ascii_digit).collect();
+    let number: String =
+        (namespace.to_string_lossy().chars()).filter(char::is_ascii_digit).collect();
     runtime_directory.join(format!("owned-{number}.json"))
 }
 
@@ -99,7 +100,8 @@ impl From<ServiceKey> for Key {
 
 impl From<&Key> for ServiceKey {
     fn from(key: &Key) -> Self {
-        let service = |protocol, &ip, &port| Self::Address { protocol, address: SocketKey { ip, port } };
+        let service =
+            |protocol, &ip, &port| Self::Address { protocol, address: SocketKey { ip, port } };
         match key {
             Key::Tcp(ip, port) => service(Protocol::Tcp, ip, port),
             Key::Udp(ip, port) => service(Protocol::Udp, ip, port),

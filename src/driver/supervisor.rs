@@ -78,7 +78,8 @@ impl Supervisor {
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
         let announcer = tokio::spawn(announcer::run(vrrp.reports, scripts.clone()));
-        let director = Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
+        let director =
+            Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director)
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
         Ok(Self {
@@ -137,12 +138,18 @@ impl Supervisor {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
         let Ok(mut loaded) = tokio::task::spawn_blocking(move || config::load(&file)).await else {
-            return tracing::error!("reload failed: the configuration could not be read; nothing has changed");
+            return tracing::error!(
+                "reload failed: the configuration could not be read; nothing has changed"
+            );
         };
         loaded.diagnostics.iter().for_each(|finding| tracing::warn!("{finding}"));
-        if loaded.diagnostics.has_errors() || !matches!(loaded.verdict, Verdict::Clean | Verdict::Complaints) {
+        if loaded.diagnostics.has_errors()
+            || !matches!(loaded.verdict, Verdict::Clean | Verdict::Complaints)
+        {
             let file = self.options.configuration.display();
-            return tracing::error!("{file} has errors: nothing has changed, the director goes on as before");
+            return tracing::error!(
+                "{file} has errors: nothing has changed, the director goes on as before"
+            );
         }
         restrict(&mut loaded, &self.options);
         let plan = Arc::new(loaded.plan);
@@ -218,7 +225,9 @@ fn write_record(record: &Record, path: &std::path::Path) {
 /// Different at each start: two directors that start together must not check together.
 fn seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs().rotate_left(32) ^ u64::from(since.subsec_nanos()) ^ u64::from(std::process::id())
+    since.as_secs().rotate_left(32)
+        ^ u64::from(since.subsec_nanos())
+        ^ u64::from(std::process::id())
 }
 
 enum Request {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::{Forward, ServiceKey, SocketKey, Tunnel};
+use super::{Command, Forward, ServiceKey, SocketKey, Tunnel};
 
 /// `[192.0.2.1]:tcp:80`, `[2001:db8::1]:udp:53`, `FWM 1`.
 impl fmt::Display for ServiceKey {
@@ -37,6 +37,29 @@ impl fmt::Display for Forward {
 }
 
 /// `ipip`, `gue`, `gre`.
+/// What was attempted, as the end of "cannot …".
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewService(service) => {
+                write!(f, "add service {} with scheduler {}", service.key, service.scheduler)
+            }
+            Self::SetService(service) => {
+                write!(f, "change service {} to scheduler {}", service.key, service.scheduler)
+            }
+            Self::DeleteService(key) => write!(f, "delete service {key}"),
+            Self::NewDestination(key, destination) => {
+                write!(f, "add {} with weight {} to {key}", destination.address, destination.weight)
+            }
+            Self::SetDestination(key, destination) => {
+                write!(f, "give {} of {key} weight {}", destination.address, destination.weight)
+            }
+            Self::DeleteDestination(key, address) => write!(f, "take {address} out of {key}"),
+            Self::Flush => f.write_str("empty the IPVS table"),
+        }
+    }
+}
+
 impl fmt::Display for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -37,9 +37,8 @@ fn global(out: &mut String, global: &Global) -> fmt::Result {
 
 fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     let (plan, router) = (&status.plan, &status.plan.router);
-    let fact = |out: &mut String, name, value: &dyn fmt::Display| {
-        writeln!(out, "   {name:<28} = {value}")
-    };
+    let fact =
+        |out: &mut String, name, value: &dyn fmt::Display| writeln!(out, "   {name:<28} = {value}");
     writeln!(out, " VRRP Instance = {}", plan.name)?;
     fact(out, "State", &format_args!("{}, for {}", status.state, human(status.in_state)))?;
     for fault in &status.faults {
@@ -105,7 +104,11 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
     for (real, state) in server.real_servers.iter().zip(&pool.servers) {
         let address = real.destination.address;
         let up = if state.alive { "up" } else { "down" };
-        write!(out, "   Real server = {address} {}, {up}, weight {}", real.destination.forward, state.weight)?;
+        write!(
+            out,
+            "   Real server = {address} {}, {up}, weight {}",
+            real.destination.forward, state.weight
+        )?;
         let failed = state.checkers.iter().filter(|checker| !checker.up);
         for reason in failed.filter_map(|checker| checker.last_failure.as_ref()) {
             write!(out, ", {reason}")?;

@@ -75,11 +75,21 @@ impl Managed {
         let server = |index: &usize| &self.server.real_servers[*index];
         match action {
             Action::ServerUp { server: index, cause } => {
-                tracing::info!("{} of {} is up: {}", self.name_of(*index), self.name, self.why(*index, cause));
+                tracing::info!(
+                    "{} of {} is up: {}",
+                    self.name_of(*index),
+                    self.name,
+                    self.why(*index, cause)
+                );
                 self.run(scripts, server(index).notify_up.as_ref());
             }
             Action::ServerDown { server: index, cause } => {
-                tracing::warn!("{} of {} is down: {}", self.name_of(*index), self.name, self.why(*index, cause));
+                tracing::warn!(
+                    "{} of {} is down: {}",
+                    self.name_of(*index),
+                    self.name,
+                    self.why(*index, cause)
+                );
                 self.run(scripts, server(index).notify_down.as_ref());
             }
             Action::QuorumGained { sum, needed, .. } => {
@@ -87,21 +97,39 @@ impl Managed {
                 self.run(scripts, self.server.quorum_up.as_ref());
             }
             Action::QuorumLost { sum, needed, .. } => {
-                tracing::warn!("{} lost its quorum: weight {sum} of {needed} needed{}", self.name, self.instead());
+                tracing::warn!(
+                    "{} lost its quorum: weight {sum} of {needed} needed{}",
+                    self.name,
+                    self.instead()
+                );
                 self.run(scripts, self.server.quorum_down.as_ref());
             }
             Action::WeightChanged { server, weight } => {
-                tracing::info!("{} of {} has weight {weight} now", self.name_of(*server), self.name);
+                tracing::info!(
+                    "{} of {} has weight {weight} now",
+                    self.name_of(*server),
+                    self.name
+                );
             }
             Action::AttemptFailed { server, checker, reason, verdict, .. } => {
                 self.log_failure(*server, *checker, reason, *verdict);
             }
             Action::AttemptNotTried { server, checker, reason } => {
-                tracing::warn!("{} of {}: {} could not be tried: {reason}", self.name_of(*server), self.name, self.checker(*server, *checker));
+                tracing::warn!(
+                    "{} of {}: {} could not be tried: {reason}",
+                    self.name_of(*server),
+                    self.name,
+                    self.checker(*server, *checker)
+                );
             }
             Action::CheckerPassed { server, checker, first } => {
                 let again = if *first { "passed" } else { "passes again" };
-                tracing::info!("{} of {}: {} {again}", self.name_of(*server), self.name, self.checker(*server, *checker));
+                tracing::info!(
+                    "{} of {}: {} {again}",
+                    self.name_of(*server),
+                    self.name,
+                    self.checker(*server, *checker)
+                );
             }
             // The director sees to these itself; the old server of the last is another plan's.
             Action::Attempt { .. } | Action::TableChanged | Action::ServerRemoved { .. } => {}
@@ -117,17 +145,28 @@ impl Managed {
         let (server, checker) = (self.name_of(server), self.checker(server, checker));
         match verdict {
             Verdict::Forgiven { left } => {
-                tracing::info!("{server} of {}: {checker} failed: {reason} ({left} retries left)", self.name);
+                tracing::info!(
+                    "{server} of {}: {checker} failed: {reason} ({left} retries left)",
+                    self.name
+                );
             }
-            Verdict::Down => tracing::info!("{server} of {}: {checker} failed: {reason}", self.name),
-            Verdict::StillDown => tracing::debug!("{server} of {}: {checker} still fails: {reason}", self.name),
+            Verdict::Down => {
+                tracing::info!("{server} of {}: {checker} failed: {reason}", self.name)
+            }
+            Verdict::StillDown => {
+                tracing::debug!("{server} of {}: {checker} still fails: {reason}", self.name)
+            }
         }
     }
 
     fn why(&self, server: usize, cause: &Cause) -> String {
         match cause {
-            Cause::Failed { checker, reason } => format!("{}: {reason}", self.checker(server, *checker)),
-            Cause::Recovered { checker } => format!("{} passes again", self.checker(server, *checker)),
+            Cause::Failed { checker, reason } => {
+                format!("{}: {reason}", self.checker(server, *checker))
+            }
+            Cause::Recovered { checker } => {
+                format!("{} passes again", self.checker(server, *checker))
+            }
             Cause::Reload => "its checkers changed with the configuration".to_owned(),
             Cause::Stopped => "stopping".to_owned(),
         }
@@ -206,3 +245,6 @@ fn pair_checkers(old: &RealServer, new: &RealServer) -> Vec<Option<usize>> {
     };
     new.checkers.iter().map(pair).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,6 @@ impl KernelTable {
         self.retry_at = Some(clock::now() + RETRY);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,10 @@ impl Effects {
             let (ifindex, address) = (wanted.ifindex, wanted.address);
             let gone = look_at_all || removed.contains(&(ifindex, address));
             if gone && !interfaces.has(ifindex, address) {
-                tracing::warn!("({}) {address} was removed by someone else: putting it back", instance.plan.name);
+                tracing::warn!(
+                    "({}) {address} was removed by someone else: putting it back",
+                    instance.plan.name
+                );
                 self.push(Some(number), AddressChange::Add(wanted));
                 self.announce_one(interfaces, ifindex, address);
             }
@@ -264,7 +267,8 @@ fn advert(
         destination: group.into(),
     };
     let length = outgoing.emit(datagram);
-    let header = ip::HeaderV4 { source, destination: group, ttl: ip::TTL, id: instance.ip_id.advance() };
+    let header =
+        ip::HeaderV4 { source, destination: group, ttl: ip::TTL, id: instance.ip_id.advance() };
     datagram[..ip::HEADER_LEN].copy_from_slice(&header.octets(length));
 }
 

@@ -100,7 +100,8 @@ impl Instance {
         let mut candidates = interfaces.ipv4_addresses(index).filter(usable);
         match self.source {
             // keepalived takes the last one that is left when it loses the one in use.
-            Some(current) => candidates.rfind(|address| *address == current)
+            Some(current) => candidates
+                .rfind(|address| *address == current)
                 .or_else(|| interfaces.ipv4_addresses(index).rfind(usable)),
             None => candidates.next(),
         }

@@ -30,8 +30,7 @@ use super::clock;
 use super::schedule::Schedule;
 use crate::config::plan::{Plan, VrrpInstance};
 use crate::kernel::{
-    ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory,
-    real_time,
+    ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
 };
 use crate::status::InstanceStatus;
 use crate::vrrp::{Event, PublicState, State};
@@ -278,7 +277,13 @@ impl VrrpThread {
     }
 
     fn carry_out(&mut self) {
-        self.effects.carry_out(&mut self.instances, &self.sockets, &mut self.rtnl, &self.arp, &self.interfaces);
+        self.effects.carry_out(
+            &mut self.instances,
+            &self.sockets,
+            &mut self.rtnl,
+            &self.arp,
+            &self.interfaces,
+        );
     }
 
     /// Takes in what the kernel says of interfaces and addresses.
@@ -303,7 +308,9 @@ impl VrrpThread {
 
     /// After lost events nothing is remembered: everything is asked anew.
     fn look_again(&mut self) {
-        tracing::warn!("the kernel's events came faster than they were read: looking at all interfaces again");
+        tracing::warn!(
+            "the kernel's events came faster than they were read: looking at all interfaces again"
+        );
         match self.rtnl.links().and_then(|links| Ok((links, self.rtnl.addresses()?))) {
             Ok((links, addresses)) => self.interfaces = Interfaces::new(links, addresses),
             Err(error) => tracing::error!("cannot list the interfaces: {error}"),

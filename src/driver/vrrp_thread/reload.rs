@@ -43,12 +43,7 @@ impl VrrpThread {
     }
 
     /// Instances that are no longer wanted resign, before anything new begins.
-    fn remove_missing(
-        &mut self,
-        plan: &Plan,
-        old: &mut HashMap<Identity, Instance>,
-        now: Instant,
-    ) {
+    fn remove_missing(&mut self, plan: &Plan, old: &mut HashMap<Identity, Instance>, now: Instant) {
         let kept: Vec<Identity> = plan.vrrp_instances.iter().map(identity).collect();
         let gone = old.extract_if(|identity, _| !kept.contains(identity));
         self.instances = gone.map(|(_, instance)| instance).collect();

@@ -1,0 +1,3 @@
+pub fn config_test(_: &std::path::Path, _: Option<&std::path::Path>) -> i32 {
+    0
+}

@@ -1,0 +1,77 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::config::plan::{Position, VrrpInstance};
+use crate::vrrp::{AdverInterval, Authentication, GarpSettings, RouterSettings, Version, Vrid};
+
+fn script(name: &str) -> Option<Script> {
+    Some(Script { argv: vec![name.to_owned()], user: None })
+}
+
+fn report(state: PublicState, notify: NotifyScripts) -> Report {
+    let router = RouterSettings {
+        vrid: Vrid::new(50).unwrap(),
+        version: Version::V2,
+        priority: 100,
+        adver_interval: AdverInterval::ONE_SECOND,
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        starts_active: false,
+        down_timer_adverts: 3,
+        higher_prio_send_advert: false,
+        lower_prio_no_advert: false,
+        garp: GarpSettings::default(),
+    };
+    let instance = VrrpInstance {
+        name: "KAV_1".to_owned(),
+        interface: "eth0".to_owned(),
+        interface_at: Position::default(),
+        router,
+        authentication: Authentication::None,
+        source: None,
+        addresses: Vec::new(),
+        excluded_addresses: Vec::new(),
+        skip_check_adv_addr: false,
+        notify,
+    };
+    Report { instance: Arc::new(instance), state, priority: 100 }
+}
+
+/// What is run, as one line for each script.
+fn lines(state: PublicState, notify: NotifyScripts) -> Vec<String> {
+    let scripts = scripts_for(&report(state, notify));
+    scripts.map(|(script, words)| [script.argv, words].concat().join(" ")).collect()
+}
+
+/// keepalived.conf(5): `notify` gets four words, the state's own script none.
+#[test]
+fn the_states_own_script_runs_before_notify_with_its_words() {
+    let notify =
+        NotifyScripts { any: script("any"), master: script("master"), ..Default::default() };
+    assert_eq!(lines(PublicState::Master, notify), ["master", "any INSTANCE KAV_1 MASTER 100"]);
+}
+
+#[test]
+fn an_instance_removed_by_a_reload_reports_fault_unless_it_has_notify_deleted() {
+    let fault = NotifyScripts { any: script("any"), fault: script("fault"), ..Default::default() };
+    let deleted = NotifyScripts { deleted: script("deleted"), ..fault.clone() };
+    assert_eq!(lines(PublicState::Deleted, fault), ["fault", "any INSTANCE KAV_1 FAULT 100"]);
+    assert_eq!(lines(PublicState::Deleted, deleted), ["deleted", "any INSTANCE KAV_1 DELETED 100"]);
+}
+
+#[test]
+fn every_state_calls_its_own_script() {
+    let notify = NotifyScripts {
+        any: None,
+        master: script("master"),
+        backup: script("backup"),
+        fault: script("fault"),
+        stop: script("stop"),
+        deleted: None,
+    };
+    let states = [PublicState::Master, PublicState::Backup, PublicState::Fault, PublicState::Stop];
+    let called: Vec<String> =
+        states.iter().flat_map(|&state| lines(state, notify.clone())).collect();
+    assert_eq!(called, ["master", "backup", "fault", "stop"]);
+}

@@ -1,0 +1,96 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::config::plan::VirtualServer;
+use crate::ipvs::{MemoryDataPlane, Protocol, Service, ServiceFlags, SocketKey};
+
+/// A plane that the test can look at, and that can be told to be missing.
+#[derive(Clone, Default)]
+struct Watched {
+    plane: Arc<Mutex<MemoryDataPlane>>,
+    missing: Arc<Mutex<bool>>,
+}
+
+impl DataPlane for Watched {
+    fn list(&mut self) -> Result<Table, DataPlaneError> {
+        self.plane.lock().unwrap().list()
+    }
+
+    fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
+        self.plane.lock().unwrap().apply(commands)
+    }
+}
+
+impl Watched {
+    fn table(&self) -> KernelTable {
+        let watched = self.clone();
+        KernelTable::new(Box::new(move || {
+            if *watched.missing.lock().unwrap() {
+                return Err(DataPlaneError::NoIpvs);
+            }
+            Ok(Box::new(watched.clone()))
+        }))
+    }
+
+    fn services(&self) -> Vec<ServiceKey> {
+        self.plane.lock().unwrap().table().services.keys().copied().collect()
+    }
+
+    fn add_foreign(&self, key: ServiceKey) {
+        self.plane.lock().unwrap().apply(&[Command::NewService(service(key))]);
+    }
+}
+
+fn key(port: u16) -> ServiceKey {
+    let address = SocketKey { ip: "192.0.2.1".parse().unwrap(), port };
+    ServiceKey::Address { protocol: Protocol::Tcp, address }
+}
+
+fn service(key: ServiceKey) -> Service {
+    Service { key, scheduler: "wlc".to_owned(), flags: ServiceFlags::default(), persistence: None }
+}
+
+fn managed(port: u16) -> Managed {
+    let mut managed = Managed::new(Arc::new(VirtualServer {
+        service: service(key(port)),
+        quorum: crate::check::QuorumRule::default(),
+        real_servers: Vec::new(),
+        sorry_server: None,
+        quorum_up: None,
+        quorum_down: None,
+        omega: false,
+    }));
+    managed.start(clock::now(), 1, &mut Vec::new());
+    managed
+}
+
+#[test]
+fn leftovers_of_ours_go_and_foreign_services_stay() {
+    let watched = Watched::default();
+    watched.add_foreign(key(22));
+    watched.add_foreign(key(81));
+    let mut table = watched.table();
+    // 81 was ours in a former run, and is no longer configured.
+    table.set_ours(BTreeSet::from([key(80), key(81)]));
+    table.synchronise(&[managed(80)]);
+    assert_eq!(watched.services(), [key(22), key(80)]);
+
+    table.remove_ours();
+    assert_eq!(watched.services(), [key(22)]);
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_asked_again_until_it_has_it() {
+    let watched = Watched::default();
+    *watched.missing.lock().unwrap() = true;
+    let mut table = watched.table();
+    table.set_ours(BTreeSet::from([key(80)]));
+    table.synchronise(&[managed(80)]);
+    assert!(table.retry_at().is_some());
+    assert!(table.trouble().unwrap().contains("modprobe ip_vs"));
+
+    *watched.missing.lock().unwrap() = false;
+    table.synchronise(&[managed(80)]);
+    assert_eq!((table.retry_at(), table.trouble()), (None, None));
+    assert_eq!(watched.services(), [key(80)]);
+}
