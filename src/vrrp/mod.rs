@@ -3,6 +3,8 @@
 mod admission;
 mod announcements;
 mod counters;
+#[cfg(test)]
+mod fixtures;
 mod router;
 mod timing;
 mod transition;

@@ -4,22 +4,20 @@ use std::net::IpAddr;
 
 /// Running ones-complement sum over 16-bit words.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Sum(u32);
+pub(super) struct Sum(u16);
 
 impl Sum {
     /// Adds `octets`; an odd last one counts as the high half of a word.
-    pub(super) fn add(mut self, octets: &[u8]) -> Self {
-        for pair in octets.chunks(2) {
-            let word = u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]);
-            self = self.add_word(word);
-        }
-        self
+    pub(super) fn add(self, octets: &[u8]) -> Self {
+        octets.chunks(2).fold(self, |sum, pair| {
+            sum.add_word(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]))
+        })
     }
 
     fn add_word(self, word: u16) -> Self {
-        let sum = self.0 + u32::from(word);
-        // Folding at each step keeps the sum within 16 bits whatever the length.
-        Self((sum & 0xffff) + (sum >> 16))
+        let (sum, carried) = self.0.overflowing_add(word);
+        // The end-around carry. It cannot carry again: such a sum is at most 0xfffe.
+        Self(sum + u16::from(carried))
     }
 
     /// Adds the pseudo-header of protocol 112 over `length` octets: IPv4's as keepalived sends
@@ -43,15 +41,11 @@ impl Sum {
 
     /// What goes into the checksum field, that field having been summed as zero.
     pub(super) fn checksum(self) -> u16 {
-        !self.folded()
+        !self.0
     }
 
     /// Whether a sum that includes the checksum field comes out right.
     pub(super) fn verifies(self) -> bool {
-        self.folded() == 0xffff
-    }
-
-    fn folded(self) -> u16 {
-        ((self.0 & 0xffff) + (self.0 >> 16)) as u16
+        self.0 == 0xffff
     }
 }
