@@ -1,6 +1,6 @@
 //! Configurations, and the networks they are for.
 
-use crate::harness::{Director, Host, Lab, Lan, Program, WebServer};
+use crate::harness::{Director, Host, Lab, Lan, Program, WebServer, eventually};
 
 /// The floating address, and the addresses of the tutorial's machines, moved to RFC 5737's 192.0.2.0/24.
 pub const VIP: &str = "192.0.2.142";
@@ -24,13 +24,12 @@ pub fn tutorial(priority: u8) -> String {
 
 /// One VRRP instance like the tutorial's; `extra` goes into its block.
 pub fn instance(priority: u8, extra: &str) -> String {
-    format!(
-        "global_defs {{\n    script_user root\n    enable_script_security\n}}\n\
-         vrrp_instance KAV_1 {{\n    state BACKUP\n    interface eth0\n    virtual_router_id 50\n    \
+    with_globals(&format!(
+        "vrrp_instance KAV_1 {{\n    state BACKUP\n    interface eth0\n    virtual_router_id 50\n    \
          priority {priority}\n    advert_int 1\n    \
          authentication {{\n        auth_type PASS\n        auth_pass toto\n    }}\n    \
          virtual_ipaddress {{\n        {VIP}\n    }}\n{extra}\n}}\n"
-    )
+    ))
 }
 
 /// The two directors' hosts on one LAN.
@@ -55,7 +54,7 @@ impl Pair {
         let two = Director::start(&self.r2, second, instance(50, extra));
         two.wait_for_state(0, "BACKUP");
         one.wait_for_state(0, "MASTER");
-        crate::harness::eventually("r1 holds the VIP", crate::configs::SOON, || self.r1.holds(VIP));
+        eventually("r1 holds the VIP", SOON, || self.r1.holds(VIP));
         (one, two)
     }
 }
@@ -104,6 +103,10 @@ pub fn hold_silently(web: &Host, interface: &str) {
 /// A director that only has the VIP (no VRRP) and `virtual_server` blocks: checks are then all it does.
 pub fn start_checks<'h>(host: &'h Host, program: Program, virtual_servers: &str) -> Director<'h> {
     host.ip(&format!("addr add {VIP}/32 dev eth0"));
-    let globals = "global_defs {\n    script_user root\n    enable_script_security\n}\n";
-    Director::start(host, program, format!("{globals}{virtual_servers}"))
+    Director::start(host, program, with_globals(virtual_servers))
+}
+
+/// Puts before it what every configuration of ours has: scripts run as root, and only safe ones.
+pub fn with_globals(blocks: &str) -> String {
+    format!("global_defs {{\n    script_user root\n    enable_script_security\n}}\n{blocks}")
 }

@@ -12,8 +12,8 @@ pub struct Service {
     /// `TCP 192.0.2.142:80` or `FWM 7`.
     pub key: String,
     pub scheduler: String,
-    /// Seconds of persistence; `None` without.
-    pub persistent: Option<u32>,
+    /// For how long, the file gives in the kernel's ticks; `ipvsadm` knows the seconds.
+    pub persistent: bool,
     pub servers: Vec<Server>,
 }
 
@@ -41,7 +41,7 @@ impl IpvsTable {
                 ([protocol, key, scheduler, ..], _) => services.push(Service {
                     key: format!("{protocol} {}", socket_address(key)),
                     scheduler: scheduler.to_string(),
-                    persistent: words.iter().position(|w| *w == "persistent").and_then(|at| words[at + 1].parse().ok()),
+                    persistent: words.contains(&"persistent"),
                     servers: Vec::new(),
                 }),
                 _ => panic!("a line of /proc/net/ip_vs that we do not know: {line:?}"),

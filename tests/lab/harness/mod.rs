@@ -25,9 +25,9 @@ pub use capture::{Capture, What};
 pub use director::{Director, Program, mainstay};
 pub use inject::Forgery;
 pub use ipvs::IpvsTable;
-pub use namespace::{parent_of, processes};
+pub use namespace::alive;
 pub use network::{Host, Lan};
-pub use steady::{seconds, undisturbed};
+pub use steady::{longest_gap, seconds, undisturbed};
 pub use web::{WebServer, fetch, fetch_within};
 
 pub struct Lab {
@@ -86,6 +86,7 @@ pub fn run(name: &str, test: impl FnOnce(&Lab)) {
         let _ = writeln!(io::stderr(), "skipped {name}: {reason} (scripts/test runs it)");
         return;
     }
+    steady::watch();
     let lab = Lab::new(name);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(&lab))) {
         let kept = lab.keep().map(|path| format!("all files are kept in {}\n", path.display()));

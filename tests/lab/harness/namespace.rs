@@ -83,18 +83,25 @@ fn mount(source: &std::ffi::CStr, target: &std::ffi::CStr, flags: libc::c_ulong)
     }
 }
 
-pub fn processes() -> impl Iterator<Item = i32> {
+fn processes() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").expect("/proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// The process's parent, from `/proc/PID/stat`; the command's name may hold blanks and brackets.
-pub fn parent_of(pid: i32) -> Option<i32> {
+/// A process's state letter and parent, from `/proc/PID/stat`; the command's name in it may hold
+/// blanks and brackets.
+fn state_and_parent(pid: i32) -> Option<(char, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Whether a process still runs; one that has ended and only waits to be taken note of does not.
+pub fn alive(pid: i32) -> bool {
+    state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
 }
 
 pub fn children_of(pid: i32) -> Vec<i32> {
-    processes().filter(|&other| parent_of(other) == Some(pid)).collect()
+    processes().filter(|&other| state_and_parent(other).is_some_and(|(_, parent)| parent == pid)).collect()
 }
 
 /// CPU time that a process has used, all threads together, by the scheduler's own nanoseconds: the

@@ -11,10 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// that the rules leave to a director.
 const STALL: Duration = Duration::from_millis(35);
 
-type Stall = (SystemTime, SystemTime);
-
-fn stalls() -> &'static Mutex<Vec<Stall>> {
-    static STALLS: OnceLock<Mutex<Vec<Stall>>> = OnceLock::new();
+fn stalls() -> &'static Mutex<Vec<(SystemTime, SystemTime)>> {
+    static STALLS: OnceLock<Mutex<Vec<(SystemTime, SystemTime)>>> = OnceLock::new();
     STALLS.get_or_init(|| {
         thread::spawn(|| {
             let nap = Duration::from_millis(10);
@@ -30,18 +28,33 @@ fn stalls() -> &'static Mutex<Vec<Stall>> {
     })
 }
 
-/// Repeats `attempt` until one ran on a machine that did not stall, at most five times. It gives the
-/// stretch of time that matters and its result.
-pub fn undisturbed<T>(mut attempt: impl FnMut() -> ((SystemTime, SystemTime), T)) -> T {
+/// Begins to watch the machine.
+pub fn watch() {
     stalls();
+}
+
+fn stalled(from: SystemTime, to: SystemTime) -> bool {
+    stalls().lock().unwrap().iter().any(|(start, end)| *start < to && *end > from)
+}
+
+/// Repeats `attempt` until one ran on a machine that did not stall, at most five times. It gives the
+/// stretch of time that matters and its result, which the caller judges afterwards.
+pub fn undisturbed<T>(mut attempt: impl FnMut() -> ((SystemTime, SystemTime), T)) -> T {
     for _ in 0..5 {
         let ((from, to), result) = attempt();
-        let stalled = |(start, end): &Stall| *start < to && *end > from;
-        if !stalls().lock().unwrap().iter().any(stalled) {
+        if !stalled(from, to) {
             return result;
         }
     }
     panic!("the machine stalled for over {STALL:?} in each of five attempts: it is too busy to measure on");
+}
+
+/// The longest time in seconds between two neighbours, leaving out those during which the machine stalled.
+pub fn longest_gap(moments: &[SystemTime]) -> f64 {
+    let gaps = moments.windows(2).filter(|pair| !stalled(pair[0], pair[1])).map(|pair| seconds(pair[0], pair[1]));
+    let (longest, counted) = gaps.fold((0.0, 0), |(longest, counted), gap| (f64::max(longest, gap), counted + 1));
+    assert!(counted * 2 >= moments.len(), "the machine stalled in most of {} intervals", moments.len());
+    longest
 }
 
 /// Seconds from one moment to a later one; negative when it is earlier.
