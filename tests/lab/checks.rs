@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::configs::{Farm, PAGE_1, PAGE_2, SOON, VIP, start_checks};
 use crate::for_each_program;
-use crate::harness::{Lab, Program, WebServer, eventually, eventually_eq, fetch, seconds, wait_for};
+use crate::harness::{
+    Lab, Program, WebServer, eventually, eventually_eq, fetch, seconds, wait_for,
+};
 
 for_each_program!(
     a_wrong_digest_removes_that_server_until_the_page_is_right_again,
@@ -29,7 +31,9 @@ const DIGESTS: [&str; 2] = ["5f2b4547f41470dc3e293e7267461575", "fe020663a9ac3e6
 /// A service on the VIP: `checks` are the two servers' blocks, `extra` goes into the service's own.
 fn service(extra: &str, checks: [String; 2]) -> String {
     let [first, second] = checks;
-    let real = |address, check| format!("    real_server {address} 80 {{\n        weight 1\n{check}\n    }}\n");
+    let real = |address, check| {
+        format!("    real_server {address} 80 {{\n        weight 1\n{check}\n    }}\n")
+    };
     format!(
         "virtual_server {VIP} 80 {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n{extra}\n{}{}}}\n",
         real("192.0.2.101", first),
@@ -49,7 +53,9 @@ fn tcp_check() -> String {
 }
 
 fn misc_check(path: &str, extra: &str) -> String {
-    format!("        MISC_CHECK {{\n            misc_path \"{path}\"\n            misc_timeout 2\n{extra}\n        }}")
+    format!(
+        "        MISC_CHECK {{\n            misc_path \"{path}\"\n            misc_timeout 2\n{extra}\n        }}"
+    )
 }
 
 fn table_becomes(farm: &Farm, what: &str, expected: &str) {
@@ -80,13 +86,13 @@ fn a_wrong_status_code_removes_that_server(lab: &Lab, program: Program) {
     table_becomes(&farm, "web1 is back", BOTH);
 }
 
-/// delay_loop 1 s, one retry after 1 s, connections refused at once: 2 s, and a second for the machine.
+/// delay_loop 1 s, one retry after 1 s, connections refused at once: 2 s, and one more for the machine.
 fn a_dead_server_is_removed_within_delay_loop_and_retries(lab: &Lab, program: Program) {
     let mut farm = Farm::new(lab);
     let _director = start_checks(&farm.lb1, program, &service("", [tcp_check(), tcp_check()]));
     table_becomes(&farm, "both serve", BOTH);
     let died = std::time::SystemTime::now();
-    drop(std::mem::replace(&mut farm.server1, WebServer::start(&farm.client, "127.0.0.1:1", &[])));
+    farm.server1.die();
     let out = wait_for("web1 is out", SOON, || match farm.lb1.ipvs().servers(HTTP) {
         table if table == ONLY_2 => Ok(std::time::SystemTime::now()),
         table => Err(table),
@@ -133,7 +139,7 @@ fn inhibit_on_failure_keeps_the_server_with_weight_0(lab: &Lab, program: Program
     let inhibited = format!("        inhibit_on_failure\n{}", tcp_check());
     let _director = start_checks(&farm.lb1, program, &service("", [inhibited, tcp_check()]));
     table_becomes(&farm, "both serve", BOTH);
-    farm.server1 = WebServer::start(&farm.client, "127.0.0.1:1", &[]);
+    farm.server1.die();
     table_becomes(&farm, "web1 gets nothing new", "192.0.2.101:80/0 192.0.2.102:80/1");
     farm.server1 = WebServer::start(&farm.web1, "0.0.0.0:80", &[]);
     table_becomes(&farm, "web1 serves again", BOTH);
@@ -141,8 +147,9 @@ fn inhibit_on_failure_keeps_the_server_with_weight_0(lab: &Lab, program: Program
 
 fn with_alpha_a_server_is_absent_until_its_first_success(lab: &Lab, program: Program) {
     let mut farm = Farm::new(lab);
-    farm.server1 = WebServer::start(&farm.client, "127.0.0.1:1", &[]);
-    let _director = start_checks(&farm.lb1, program, &service("    alpha", [tcp_check(), tcp_check()]));
+    farm.server1.die();
+    let _director =
+        start_checks(&farm.lb1, program, &service("    alpha", [tcp_check(), tcp_check()]));
     table_becomes(&farm, "only web2 serves", ONLY_2);
     farm.server1 = WebServer::start(&farm.web1, "0.0.0.0:80", &[]);
     table_becomes(&farm, "web1 serves", BOTH);
@@ -156,9 +163,10 @@ fn without_a_quorum_the_sorry_server_answers(lab: &Lab, program: Program) {
     let extra = "    quorum 2\n    sorry_server 192.0.2.103 80";
     let _director = start_checks(&farm.lb1, program, &service(extra, [tcp_check(), tcp_check()]));
     table_becomes(&farm, "both serve", BOTH);
-    farm.server1 = WebServer::start(&farm.client, "127.0.0.1:1", &[]);
+    farm.server1.die();
     table_becomes(&farm, "the sorry server alone", "192.0.2.103:80/1");
-    let answer = fetch(&farm.client, &format!("{VIP}:80"), "/").unwrap_or_else(|error| error.to_string());
+    let answer =
+        fetch(&farm.client, &format!("{VIP}:80"), "/").unwrap_or_else(|error| error.to_string());
     assert_eq!(answer, "sorry");
     farm.server1 = WebServer::start(&farm.web1, "0.0.0.0:80", &[("/", "It works Web1")]);
     table_becomes(&farm, "both serve again", BOTH);
@@ -188,10 +196,16 @@ fn checks_ask_what_they_are_told_to_ask(lab: &Lab, program: Program) {
     table_becomes(&farm, "both serve", BOTH);
     let request = |path: &str, host: &str| {
         let heads = status.requests();
-        heads.iter().any(|head| head.starts_with(&format!("GET {path} HTTP/1.0\r\n")) && head.contains(&format!("\r\nHost: {host}\r\n")))
+        heads.iter().any(|head| {
+            head.starts_with(&format!("GET {path} HTTP/1.0\r\n"))
+                && head.contains(&format!("\r\nHost: {host}\r\n"))
+        })
     };
-    eventually("both urls are asked for", Duration::from_secs(20), || request("/a", "a.example") && request("/b", "b.example"));
-    let polite = status.requests().iter().all(|head| head.contains("\r\nUser-Agent: KeepAliveClient\r\n"));
+    eventually("both urls are asked for", Duration::from_secs(20), || {
+        request("/a", "a.example") && request("/b", "b.example")
+    });
+    let polite =
+        status.requests().iter().all(|head| head.contains("\r\nUser-Agent: KeepAliveClient\r\n"));
     assert!(polite, "requests: {:?}", status.requests());
     drop(status);
     table_becomes(&farm, "web1 is out", ONLY_2);

@@ -49,7 +49,12 @@ impl Pair {
 
     /// Starts priority 100 on r1 with `first` and priority 50 on r2 with `second`, and waits until
     /// the one is MASTER and the other BACKUP.
-    pub fn start(&self, first: Program, second: Program, extra: &str) -> (Director<'_>, Director<'_>) {
+    pub fn start(
+        &self,
+        first: Program,
+        second: Program,
+        extra: &str,
+    ) -> (Director<'_>, Director<'_>) {
         let one = Director::start(&self.r1, first, instance(100, extra));
         let two = Director::start(&self.r2, second, instance(50, extra));
         two.wait_for_state(0, "BACKUP");
@@ -85,8 +90,16 @@ impl Farm {
         for web in [&web1, &web2] {
             hold_silently(web, "lo");
         }
-        let server1 = WebServer::start(&web1, "0.0.0.0:80", &[("/", "It works Web1"), ("/service.txt", PAGE_1)]);
-        let server2 = WebServer::start(&web2, "0.0.0.0:80", &[("/", "It works Web2"), ("/service.txt", PAGE_2)]);
+        let server1 = WebServer::start(
+            &web1,
+            "0.0.0.0:80",
+            &[("/", "It works Web1"), ("/service.txt", PAGE_1)],
+        );
+        let server2 = WebServer::start(
+            &web2,
+            "0.0.0.0:80",
+            &[("/", "It works Web2"), ("/service.txt", PAGE_2)],
+        );
         Farm { lan, client, lb1, web1, web2, server1, server2 }
     }
 }

@@ -4,10 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 
-use crate::configs::{Farm, LB1, Pair, SOON, VIP, instance, start_checks, tutorial};
+use crate::configs::{Farm, LB1, Pair, SOON, VIP, instance, tutorial, with_globals};
 use crate::for_each_program;
 use crate::harness::Program::Mainstay;
-use crate::harness::{Director, Lab, Program, eventually, eventually_eq, longest_gap, mainstay, run, throughout};
+use crate::harness::{
+    Director, Lab, Program, alive, eventually, eventually_eq, longest_gap, mainstay, run,
+    throughout,
+};
 
 for_each_program!(
     a_clean_stop_leaves_nothing_of_ours_behind,
@@ -49,7 +52,7 @@ fn pid_files_are_written_and_removed(lab: &Lab, program: Program) {
     eventually_eq("the pid file", SOON, format!("{}\n", director.pid()), || farm.lb1.read("pid"));
     for file in ["vrrp.pid", "checkers.pid"] {
         let pid: i32 = farm.lb1.read(file).trim().parse().expect("a number in a pid file");
-        assert!(crate::harness::alive(pid), "{file} names a process that does not run");
+        assert!(alive(pid), "{file} names a process that does not run");
     }
     director.stop();
     for file in ["pid", "vrrp.pid", "checkers.pid"] {
@@ -63,7 +66,9 @@ fn a_reload_adds_and_removes_a_vip_without_flapping(lab: &Lab, program: Program)
     let capture = pair.lan.capture();
     let (mut one, two) = pair.start(program, program, "");
     let began = SystemTime::now();
-    let more = |config: String| config.replace(&format!("{VIP}\n"), &format!("{VIP}\n        192.0.2.143\n"));
+    let more = |config: String| {
+        config.replace(&format!("{VIP}\n"), &format!("{VIP}\n        192.0.2.143\n"))
+    };
     // The backup first: a 2.2.7 in that place refuses advertisements with a list that is not its own.
     one.reload(more(instance(100, "")));
     two.reload(more(instance(50, "")));
@@ -82,7 +87,9 @@ fn a_reload_adds_and_removes_a_vip_without_flapping(lab: &Lab, program: Program)
     one.assert_alive();
     let sent = capture.adverts_of(LB1);
     assert!(sent.iter().all(|(_, priority)| *priority == 100), "r1 resigned: {sent:?}");
-    let longest = longest_gap(&sent.into_iter().map(|(at, _)| at).filter(|at| *at > began).collect::<Vec<_>>());
+    let longest = longest_gap(
+        &sent.into_iter().map(|(at, _)| at).filter(|at| *at > began).collect::<Vec<_>>(),
+    );
     assert!(longest < 1.2, "r1 was silent for {longest:.3} s");
     assert!(!two.log().contains("Entering MASTER"), "r2 took over");
 }
@@ -90,13 +97,16 @@ fn a_reload_adds_and_removes_a_vip_without_flapping(lab: &Lab, program: Program)
 fn a_reload_adds_and_removes_a_server_without_touching_the_other(lab: &Lab, program: Program) {
     let farm = Farm::new(lab);
     let config = |servers: &[&str]| {
-        let real = |address: &&str| format!("    real_server {address} 80 {{\n        TCP_CHECK {{\n        }}\n    }}\n");
+        let real = |address: &&str| {
+            format!("    real_server {address} 80 {{\n        TCP_CHECK {{\n        }}\n    }}\n")
+        };
         let servers: String = servers.iter().map(real).collect();
-        crate::configs::with_globals(&format!(
+        with_globals(&format!(
             "virtual_server {VIP} 80 {{\n    delay_loop 2\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n{servers}}}\n"
         ))
     };
-    let director = start_checks(&farm.lb1, program, config(&["192.0.2.102"]).trim_start());
+    farm.lb1.ip(&format!("addr add {VIP}/32 dev eth0"));
+    let director = Director::start(&farm.lb1, program, config(&["192.0.2.102"]));
     eventually_eq("one server", SOON, "192.0.2.102:80/1", || farm.lb1.ipvs().servers(HTTP));
     let stays = || match farm.lb1.ipvs().servers(HTTP) {
         table if table.contains("192.0.2.102:80/1") => Ok(()),
@@ -133,10 +143,16 @@ fn a_reload_with_a_broken_file_changes_nothing_and_says_so() {
         eventually("r1 goes on", SOON, || count() > before + 3);
         one.assert_alive();
         assert!(pair.r1.holds(VIP), "r1 lost its address");
-        assert!(capture.adverts_of(LB1).iter().all(|(_, priority)| *priority == 100), "r1 resigned");
+        assert!(
+            capture.adverts_of(LB1).iter().all(|(_, priority)| *priority == 100),
+            "r1 resigned"
+        );
 
         // And the next good file is taken.
-        one.reload(instance(100, "").replace(&format!("{VIP}\n"), &format!("{VIP}\n        192.0.2.143\n")));
+        one.reload(
+            instance(100, "")
+                .replace(&format!("{VIP}\n"), &format!("{VIP}\n        192.0.2.143\n")),
+        );
         eventually("r1 holds the new address", SOON, || pair.r1.holds("192.0.2.143"));
     });
 }
@@ -148,10 +164,16 @@ fn the_run_subcommand_needs_no_other_option_than_the_file() {
         let file = pair.r1.write("mainstay.conf", instance(100, ""));
         let log = std::fs::File::create(pair.r1.dir.join("log")).expect("the log file");
         let mut command = pair.r1.command(mainstay());
-        let mut child = command.arg("run").arg("-f").arg(file).stderr(log).spawn().expect("start it");
+        let mut child =
+            command.arg("run").arg("-f").arg(file).stderr(log).spawn().expect("start it");
         eventually("it holds the VIP", SOON, || pair.r1.holds(VIP));
-        assert!(pair.r1.read("log").contains("(KAV_1) Entering MASTER STATE"), "{}", pair.r1.read("log"));
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("stop it");
+        assert!(
+            pair.r1.read("log").contains("(KAV_1) Entering MASTER STATE"),
+            "{}",
+            pair.r1.read("log")
+        );
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM)
+            .expect("stop it");
         assert!(child.wait().expect("wait for it").success());
         assert!(!pair.r1.holds(VIP));
     });

@@ -26,7 +26,8 @@ fn scripts_are_told_instance_name_state_and_priority(lab: &Lab, program: Program
     pair.lan.mend_cable(&pair.r1);
     director.wait_for_state(before, "MASTER");
 
-    let expected = ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"].map(|s| format!("INSTANCE KAV_1 {s} 100\n"));
+    let expected = ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"]
+        .map(|s| format!("INSTANCE KAV_1 {s} 100\n"));
     eventually_eq("what the script was told", SOON, expected.concat(), || pair.r1.read("told"));
 }
 
@@ -40,7 +41,11 @@ fn stop_is_told_before_the_director_ends(lab: &Lab, program: Program) {
     director.wait_for_state(0, "MASTER");
     eventually("MASTER is told", SOON, || pair.r1.read("told").contains("MASTER"));
     director.stop();
-    assert!(pair.r1.read("told").ends_with("INSTANCE KAV_1 STOP 100\n"), "told: {:?}", pair.r1.read("told"));
+    assert!(
+        pair.r1.read("told").ends_with("INSTANCE KAV_1 STOP 100\n"),
+        "told: {:?}",
+        pair.r1.read("told")
+    );
     assert_eq!(pair.r1.read("told.stop"), "stop\n");
 }
 
@@ -67,13 +72,21 @@ fn a_slow_script_is_not_overtaken_by_the_next_one() {
     run("notify::slow", |lab: &Lab| {
         let pair = Pair::new(lab);
         let told = pair.r1.dir.join("told");
-        let body = format!("echo \"begin $3\" >>{0}\n[ $3 = MASTER ] && sleep 2\necho \"end $3\" >>{0}", told.display());
+        let body = format!(
+            "echo \"begin $3\" >>{0}\n[ $3 = MASTER ] && sleep 2\necho \"end $3\" >>{0}",
+            told.display()
+        );
         let script = pair.r1.script("notify", &body);
-        let director = Director::start(&pair.r1, Mainstay, instance(100, &format!("    notify {}", script.display())));
+        let director = Director::start(
+            &pair.r1,
+            Mainstay,
+            instance(100, &format!("    notify {}", script.display())),
+        );
         director.wait_for_state(0, "MASTER");
         pair.lan.pull_cable(&pair.r1);
         director.wait_for_state(0, "FAULT");
-        let expected = "begin BACKUP\nend BACKUP\nbegin MASTER\nend MASTER\nbegin FAULT\nend FAULT\n";
+        let expected =
+            "begin BACKUP\nend BACKUP\nbegin MASTER\nend MASTER\nbegin FAULT\nend FAULT\n";
         eventually_eq("begin and end of each script", SOON, expected, || pair.r1.read("told"));
     });
 }
@@ -92,12 +105,20 @@ fn a_script_that_hangs_is_killed_with_its_process_group_while_adverts_go_on() {
             pids.display()
         );
         let script = pair.r1.script("notify", &body);
-        let director = Director::start(&pair.r1, Mainstay, instance(100, &format!("    notify {}", script.display())));
+        let director = Director::start(
+            &pair.r1,
+            Mainstay,
+            instance(100, &format!("    notify {}", script.display())),
+        );
         director.wait_for_state(0, "MASTER");
         let began = SystemTime::now();
         eventually("the script hangs", SOON, || pair.r1.read("pids").contains('\n'));
-        let group: Vec<i32> = pair.r1.read("pids").split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-        assert!(group.len() == 2 && group.iter().all(|&pid| alive(pid)), "{group:?} are not both alive");
+        let group: Vec<i32> =
+            pair.r1.read("pids").split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        assert!(
+            group.len() == 2 && group.iter().all(|&pid| alive(pid)),
+            "{group:?} are not both alive"
+        );
         let gone = || !group.iter().any(|&pid| alive(pid));
         eventually("script and grandchild are killed", Duration::from_secs(120), gone);
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance};
 use crate::for_each_pair;
-use crate::harness::{Capture, Director, Lab, Program, eventually, seconds, throughout, undisturbed};
+use crate::harness::{
+    Capture, Director, Lab, Program, eventually, seconds, throughout, undisturbed,
+};
 
 for_each_pair!(
     priority_100_takes_the_vip_after_3_6_s_and_priority_50_never,
@@ -23,7 +25,11 @@ const DOWN_INTERVAL_50: f64 = 3.805;
 const SKEW_50: f64 = 0.805;
 const MARGIN: f64 = 0.1;
 
-fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(lab: &Lab, first: Program, second: Program) {
+fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
     let waited = undisturbed(|| {
         let pair = Pair::new(lab);
         let capture = pair.lan.capture();
@@ -34,9 +40,13 @@ fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(lab: &Lab, first
 
         let master = capture.first_advert_after(LB1, began).expect("an advertisement from r1");
         eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
-        throughout("r2 stays BACKUP", Duration::from_secs(5), || match two.log().contains("Entering MASTER") {
-            false if !pair.r2.holds(VIP) => Ok(()),
-            log => Err(format!("MASTER in its log: {log}; addresses {:?}", pair.r2.addresses())),
+        throughout("r2 stays BACKUP", Duration::from_secs(5), || {
+            match two.log().contains("Entering MASTER") {
+                false if !pair.r2.holds(VIP) => Ok(()),
+                log => {
+                    Err(format!("MASTER in its log: {log}; addresses {:?}", pair.r2.addresses()))
+                }
+            }
         });
         assert_eq!(capture.adverts_of(LB2), [], "r2 advertised");
         ((began, master), seconds(began, master))
@@ -44,7 +54,11 @@ fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(lab: &Lab, first
     assert!((3.4..=3.8).contains(&waited), "r1 waited {waited:.3} s, not 3.6 ± 0.2 s");
 }
 
-fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(lab: &Lab, first: Program, second: Program) {
+fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
     let gap = undisturbed(|| {
         let pair = Pair::new(lab);
         let capture = pair.lan.capture();
@@ -59,8 +73,14 @@ fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(lab: &Lab, 
         let taken = taken_over(&capture, killed);
         ((last, taken), seconds(last, taken))
     });
-    assert!(gap <= DOWN_INTERVAL_50 + MARGIN, "the VIP came back {gap:.3} s after the last advertisement");
-    assert!(gap >= DOWN_INTERVAL_50 - MARGIN, "r2 was early: {gap:.3} s after the last advertisement");
+    assert!(
+        gap <= DOWN_INTERVAL_50 + MARGIN,
+        "the VIP came back {gap:.3} s after the last advertisement"
+    );
+    assert!(
+        gap >= DOWN_INTERVAL_50 - MARGIN,
+        "r2 was early: {gap:.3} s after the last advertisement"
+    );
 }
 
 fn after_a_clean_stop_the_other_takes_over_within_skew(lab: &Lab, first: Program, second: Program) {
@@ -95,7 +115,11 @@ fn a_returning_higher_priority_takes_the_vip_back(lab: &Lab, first: Program, sec
     eventually("only r1 holds the VIP", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
 }
 
-fn with_nopreempt_a_returning_higher_priority_stays_backup(lab: &Lab, first: Program, second: Program) {
+fn with_nopreempt_a_returning_higher_priority_stays_backup(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
     let pair = Pair::new(lab);
     let (one, two) = pair.start(first, second, "    nopreempt");
     one.stop();
@@ -104,9 +128,11 @@ fn with_nopreempt_a_returning_higher_priority_stays_backup(lab: &Lab, first: Pro
 
     let one = Director::start_again(&pair.r1, first);
     one.wait_for_state(before, "BACKUP");
-    throughout("r2 keeps the VIP", Duration::from_secs(6), || match (pair.r1.holds(VIP), pair.r2.holds(VIP)) {
-        (false, true) => Ok(()),
-        held => Err(format!("(r1, r2) hold it: {held:?}")),
+    throughout("r2 keeps the VIP", Duration::from_secs(6), || {
+        match (pair.r1.holds(VIP), pair.r2.holds(VIP)) {
+            (false, true) => Ok(()),
+            held => Err(format!("(r1, r2) hold it: {held:?}")),
+        }
     });
 
     // Staying behind is not being useless: when the other goes, it takes over.
@@ -128,7 +154,10 @@ fn preempt_delay_holds_a_returning_higher_priority_off(lab: &Lab, first: Program
     one.wait_for_state(before, "MASTER");
     let back = capture.first_advert_after(LB1, began).expect("an advertisement from r1");
     let waited = seconds(began, back);
-    assert!(waited >= 4.0, "r1 took over {waited:.3} s after its start, in spite of preempt_delay 4");
+    assert!(
+        waited >= 4.0,
+        "r1 took over {waited:.3} s after its start, in spite of preempt_delay 4"
+    );
     eventually("r2 lets go", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
 }
 

@@ -10,7 +10,8 @@ use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance};
 use crate::for_each_program;
 use crate::harness::Program::Mainstay;
 use crate::harness::{
-    Capture, Director, Forgery, Host, Lab, Program, eventually, longest_gap, run, seconds, undisturbed,
+    Capture, Director, Forgery, Host, Lab, Program, eventually, longest_gap, run, seconds,
+    undisturbed,
 };
 
 /// One reason to discard: the counter that must move, and a packet that is wrong in just that way.
@@ -28,7 +29,10 @@ fn forgeries() -> Vec<(&'static str, Forgery)> {
         ("auth_failure", Forgery { password: *b"tutu\0\0\0\0", ..right.clone() }),
         ("auth_failure", Forgery { password: *b"tutu\0\0\0\0", priority: 0, ..right.clone() }),
         ("advert_interval_err", Forgery { interval: 2, ..right.clone() }),
-        ("addr_list_err", Forgery { addresses: vec![Ipv4Addr::new(192, 0, 2, 99)], ..right.clone() }),
+        (
+            "addr_list_err",
+            Forgery { addresses: vec![Ipv4Addr::new(192, 0, 2, 99)], ..right.clone() },
+        ),
         ("unknown_vrid", Forgery { vrid: 51, ..right }),
     ]
 }
@@ -76,7 +80,9 @@ fn a_packet_that_is_wrong_is_counted_by_its_reason() {
                 let before = director.counter(reason);
                 forgery.send_from(&rogue);
                 let who = &director.host.name;
-                eventually(&format!("{who} counts a packet as {reason}"), SOON, || director.counter(reason) > before);
+                eventually(&format!("{who} counts a packet as {reason}"), SOON, || {
+                    director.counter(reason) > before
+                });
             }
         }
         assert_eq!(master.counter("release_master"), 0, "a discarded packet made r1 let go");
@@ -93,7 +99,9 @@ fn wrong_packets_do_not_delay_the_masters_advertisements() {
         let (_one, two) = pair.start(Mainstay, Mainstay, "");
         let began = SystemTime::now();
         under_garbage(&rogue, || {
-            eventually("r1 sends ten advertisements", SOON, || ours_since(&capture, began).len() >= 10);
+            eventually("r1 sends ten advertisements", SOON, || {
+                ours_since(&capture, began).len() >= 10
+            });
         });
         assert!(!two.log().contains("Entering MASTER"), "r2 took over");
         let longest = longest_gap(&ours_since(&capture, began));
@@ -111,11 +119,18 @@ fn wrong_packets_do_not_keep_a_backup_from_taking_over() {
             let (one, two) = pair.start(Mainstay, Mainstay, "");
             under_garbage(&rogue, || take_over_after_kill(one, &two, &capture))
         });
-        assert!((3.7..=3.91).contains(&gap), "r2 took over {gap:.3} s after the last advertisement, not 3.805 s");
+        assert!(
+            (3.7..=3.91).contains(&gap),
+            "r2 took over {gap:.3} s after the last advertisement, not 3.805 s"
+        );
     });
 }
 
-fn take_over_after_kill(one: Director, two: &Director, capture: &Capture) -> ((SystemTime, SystemTime), f64) {
+fn take_over_after_kill(
+    one: Director,
+    two: &Director,
+    capture: &Capture,
+) -> ((SystemTime, SystemTime), f64) {
     let killed = one.kill9();
     two.wait_for_state(0, "MASTER");
     let (last, _) = *capture.adverts_of(LB1).last().expect("advertisements from r1");

@@ -23,9 +23,17 @@ pub struct Packet {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    Advert { source: Ipv4Addr, vrid: u8, priority: u8, vrrp: Vec<u8> },
+    Advert {
+        source: Ipv4Addr,
+        vrid: u8,
+        priority: u8,
+        vrrp: Vec<u8>,
+    },
     /// An ARP packet whose sender and target are the same address: "it is at this MAC now".
-    GratuitousArp { address: Ipv4Addr, mac: [u8; 6] },
+    GratuitousArp {
+        address: Ipv4Addr,
+        mac: [u8; 6],
+    },
 }
 
 impl Capture {
@@ -65,13 +73,20 @@ impl Capture {
 
     /// First advertisement from `source` after `moment` that claims the address (priority not 0).
     pub fn first_advert_after(&self, source: &str, moment: SystemTime) -> Option<SystemTime> {
-        self.adverts_of(source).into_iter().find(|(at, priority)| *at > moment && *priority > 0).map(|(at, _)| at)
+        self.adverts_of(source)
+            .into_iter()
+            .find(|(at, priority)| *at > moment && *priority > 0)
+            .map(|(at, _)| at)
     }
 
     pub fn first_garp_after(&self, address: &str, moment: SystemTime) -> Option<SystemTime> {
         let wanted: Ipv4Addr = address.parse().expect("an address");
-        let is = |what: &What| matches!(what, What::GratuitousArp { address, .. } if *address == wanted);
-        self.packets().into_iter().find(|packet| packet.at > moment && is(&packet.what)).map(|packet| packet.at)
+        let is =
+            |what: &What| matches!(what, What::GratuitousArp { address, .. } if *address == wanted);
+        self.packets()
+            .into_iter()
+            .find(|packet| packet.at > moment && is(&packet.what))
+            .map(|packet| packet.at)
     }
 }
 

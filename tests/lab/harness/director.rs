@@ -29,7 +29,7 @@ const CONFIGURATION: &str = "keepalived.conf";
 
 impl Program {
     /// What to start. Mainstay goes by keepalived's name, as it does where it has replaced it.
-    fn path(self, host: &Host) -> PathBuf {
+    pub fn path(self, host: &Host) -> PathBuf {
         match self {
             Program::Keepalived => "/usr/sbin/keepalived".into(),
             Program::Mainstay => {
@@ -42,16 +42,28 @@ impl Program {
     }
 }
 
-/// The binary under test: Cargo names it for tests; an example finds it beside its own directory.
+/// The binary under test: what MAINSTAY_BINARY says (say, a release build), else the one that Cargo
+/// names for tests; an example finds it beside its own directory.
 pub fn mainstay() -> PathBuf {
+    if let Some(path) = std::env::var_os("MAINSTAY_BINARY") {
+        return path.into();
+    }
     match option_env!("CARGO_BIN_EXE_mainstay") {
         Some(path) => path.into(),
-        None => std::env::current_exe().expect("our own path").parent().expect("a directory").join("../mainstay"),
+        None => std::env::current_exe()
+            .expect("our own path")
+            .parent()
+            .expect("a directory")
+            .join("../mainstay"),
     }
 }
 
 impl<'h> Director<'h> {
-    pub fn start(host: &'h Host, program: Program, configuration: impl AsRef<[u8]>) -> Director<'h> {
+    pub fn start(
+        host: &'h Host,
+        program: Program,
+        configuration: impl AsRef<[u8]>,
+    ) -> Director<'h> {
         host.write(CONFIGURATION, configuration);
         Self::start_again(host, program)
     }
@@ -60,17 +72,26 @@ impl<'h> Director<'h> {
     pub fn start_again(host: &'h Host, program: Program) -> Director<'h> {
         let mut command = host.command(program.path(host));
         let path = |name: &str| host.dir.join(name);
-        let log = File::options().create(true).append(true).open(path("log")).expect("the log file");
+        let log =
+            File::options().create(true).append(true).open(path("log")).expect("the log file");
         command
             .args(["-n", "-l", "-D", "-G"])
             .arg("-f")
             .arg(path(CONFIGURATION))
-            .args(["-p".into(), path("pid"), "-r".into(), path("vrrp.pid"), "-c".into(), path("checkers.pid")])
+            .args([
+                "-p".into(),
+                path("pid"),
+                "-r".into(),
+                path("vrrp.pid"),
+                "-c".into(),
+                path("checkers.pid"),
+            ])
             .stdout(log.try_clone().expect("duplicate a descriptor"))
             .stderr(log)
             // A group of its own, so that it can be killed as a whole.
             .process_group(0);
-        let child = command.spawn().unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));
+        let child =
+            command.spawn().unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));
         Director { host, program, child }
     }
 
@@ -178,7 +199,8 @@ impl<'h> Director<'h> {
             let (key, value) = line.split_once('=')?;
             (key.trim() == name).then(|| value.trim().parse().ok())?
         });
-        value.unwrap_or_else(|| panic!("{}: no counter {name} in the dump:\n{dump}", self.host.name))
+        value
+            .unwrap_or_else(|| panic!("{}: no counter {name} in the dump:\n{dump}", self.host.name))
     }
 }
 

@@ -66,8 +66,16 @@ impl Forgery {
 
     fn message(&self) -> Vec<u8> {
         let count = self.addresses.len() as u8;
-        let mut octets =
-            vec![self.version_and_type, self.vrid, self.priority, count, self.auth_type, self.interval, 0, 0];
+        let mut octets = vec![
+            self.version_and_type,
+            self.vrid,
+            self.priority,
+            count,
+            self.auth_type,
+            self.interval,
+            0,
+            0,
+        ];
         octets.extend(self.addresses.iter().flat_map(Ipv4Addr::octets));
         octets.extend(self.password);
         let sum = checksum(&octets).wrapping_add(self.checksum_error);
@@ -79,7 +87,8 @@ impl Forgery {
 
 /// The Internet checksum (RFC 1071) of an even number of octets.
 fn checksum(octets: &[u8]) -> u16 {
-    let mut sum: u32 = octets.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let mut sum: u32 =
+        octets.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

@@ -33,11 +33,13 @@ impl IpvsTable {
         for line in text.lines().skip(3) {
             let words: Vec<&str> = line.split_whitespace().collect();
             match (words.as_slice(), services.last_mut()) {
-                (["->", address, method, weight, ..], Some(service)) => service.servers.push(Server {
-                    address: socket_address(address),
-                    method: method.to_string(),
-                    weight: weight.parse().expect("a weight"),
-                }),
+                (["->", address, method, weight, ..], Some(service)) => {
+                    service.servers.push(Server {
+                        address: socket_address(address),
+                        method: method.to_string(),
+                        weight: weight.parse().expect("a weight"),
+                    })
+                }
                 ([protocol, key, scheduler, ..], _) => services.push(Service {
                     key: format!("{protocol} {}", socket_address(key)),
                     scheduler: scheduler.to_string(),
@@ -48,7 +50,9 @@ impl IpvsTable {
             }
         }
         services.sort_by(|a, b| a.key.cmp(&b.key));
-        services.iter_mut().for_each(|service| service.servers.sort_by(|a, b| a.address.cmp(&b.address)));
+        services
+            .iter_mut()
+            .for_each(|service| service.servers.sort_by(|a, b| a.address.cmp(&b.address)));
         IpvsTable(services)
     }
 

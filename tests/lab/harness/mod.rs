@@ -49,14 +49,16 @@ impl Lab {
     /// The last lines of every host's log.
     fn logs(&self) -> String {
         let hosts = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let mut logs: Vec<PathBuf> = hosts.map(|host| host.path().join("log")).filter(|log| log.exists()).collect();
+        let mut logs: Vec<PathBuf> =
+            hosts.map(|host| host.path().join("log")).filter(|log| log.exists()).collect();
         logs.sort();
         logs.iter().map(|log| tail(log, 40)).collect()
     }
 
     /// Copies the hosts' files out of the temporary directory, which in a guest is gone with it.
     fn keep(&self) -> Option<PathBuf> {
-        let kept = Path::new(option_env!("CARGO_TARGET_TMPDIR")?).join("lab").join(self.dir.file_name()?);
+        let kept =
+            Path::new(option_env!("CARGO_TARGET_TMPDIR")?).join("lab").join(self.dir.file_name()?);
         let _ = fs::remove_dir_all(&kept);
         fs::create_dir_all(kept.parent()?).ok()?;
         let copied = std::process::Command::new("cp").arg("-r").args([&self.dir, &kept]).output();
@@ -113,7 +115,9 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Resul
     loop {
         match probe() {
             Ok(value) => return value,
-            Err(seen) if start.elapsed() > limit => panic!("not within {limit:?}: {what}; seen instead: {seen}"),
+            Err(seen) if start.elapsed() > limit => {
+                panic!("not within {limit:?}: {what}; seen instead: {seen}")
+            }
             Err(_) => thread::sleep(Duration::from_millis(20)),
         }
     }

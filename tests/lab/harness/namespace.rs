@@ -84,7 +84,9 @@ fn mount(source: &std::ffi::CStr, target: &std::ffi::CStr, flags: libc::c_ulong)
 }
 
 fn processes() -> impl Iterator<Item = i32> {
-    fs::read_dir("/proc").expect("/proc").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// A process's state letter and parent, from `/proc/PID/stat`; the command's name in it may hold
@@ -101,7 +103,9 @@ pub fn alive(pid: i32) -> bool {
 }
 
 pub fn children_of(pid: i32) -> Vec<i32> {
-    processes().filter(|&other| state_and_parent(other).is_some_and(|(_, parent)| parent == pid)).collect()
+    processes()
+        .filter(|&other| state_and_parent(other).is_some_and(|(_, parent)| parent == pid))
+        .collect()
 }
 
 /// CPU time that a process has used, all threads together, by the scheduler's own nanoseconds: the
@@ -109,7 +113,10 @@ pub fn children_of(pid: i32) -> Vec<i32> {
 pub fn cpu_time(pid: i32) -> std::time::Duration {
     let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
     // SAFETY: both calls only write to the places they are given.
-    let failed = unsafe { libc::clock_getcpuclockid(pid, &mut clock) != 0 || libc::clock_gettime(clock, &mut time) != 0 };
+    let failed = unsafe {
+        libc::clock_getcpuclockid(pid, &mut clock) != 0
+            || libc::clock_gettime(clock, &mut time) != 0
+    };
     assert!(!failed, "no CPU clock of process {pid}: {}", io::Error::last_os_error());
     std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

@@ -71,7 +71,8 @@ impl Host {
     pub fn plug_into(&self, lan: &Lan, interface: &str, address: &str) {
         *lan.ports.borrow_mut() += 1;
         // The MAC address says who it is, in captures as in ARP tables.
-        let mac = format!("02:00:00:00:{:02x}:{:02x}", *lan.ports.borrow(), interface.as_bytes()[3]);
+        let mac =
+            format!("02:00:00:00:{:02x}:{:02x}", *lan.ports.borrow(), interface.as_bytes()[3]);
         let (port, netns) = (format!("{}.{interface}", self.name), self.namespace.path());
         lan.ip(&format!(
             "link add {port} type veth peer name {interface} netns {} address {mac}\n\
@@ -106,7 +107,8 @@ impl Host {
 
     pub fn sysctl(&self, key: &str, value: &str) {
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
-        self.enter(|| fs::write(&path, value)).unwrap_or_else(|e| panic!("{}: {path}: {e}", self.name));
+        self.enter(|| fs::write(&path, value))
+            .unwrap_or_else(|e| panic!("{}: {path}: {e}", self.name));
     }
 
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
@@ -116,7 +118,9 @@ impl Host {
     /// Every IPv4 address with its interface, as (`eth0`, 192.0.2.1).
     pub fn addresses(&self) -> Vec<(String, Ipv4Addr)> {
         let all = self.enter(|| getifaddrs().expect("getifaddrs").collect::<Vec<_>>());
-        let ipv4 = |a: nix::ifaddrs::InterfaceAddress| Some((a.interface_name, a.address?.as_sockaddr_in()?.ip()));
+        let ipv4 = |a: nix::ifaddrs::InterfaceAddress| {
+            Some((a.interface_name, a.address?.as_sockaddr_in()?.ip()))
+        };
         all.into_iter().filter_map(ipv4).collect()
     }
 
@@ -132,7 +136,9 @@ impl Host {
 
     /// What stands in one of the host's files; nothing when there is no such file yet.
     pub fn read(&self, name: &str) -> String {
-        fs::read(self.dir.join(name)).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+        fs::read(self.dir.join(name))
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+            .unwrap_or_default()
     }
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -157,7 +163,11 @@ impl Drop for Host {
 }
 
 fn ip_batch(mut command: Command, who: &str, batch: &str) {
-    command.args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let output = command.spawn().and_then(|mut ip| {
         ip.stdin.take().expect("a pipe").write_all(batch.as_bytes())?;
         ip.wait_with_output()
@@ -167,7 +177,8 @@ fn ip_batch(mut command: Command, who: &str, batch: &str) {
 
 fn text_of(what: &str, output: std::io::Result<Output>) -> String {
     let output = output.unwrap_or_else(|e| panic!("{what}: {e}"));
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
     out.into_owned()
 }

@@ -16,7 +16,8 @@ impl PacketSocket {
         // SAFETY: plain system calls on values that live here; the descriptor is ours alone.
         let socket = unsafe {
             let all = (libc::ETH_P_ALL as u16).to_be();
-            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, i32::from(all));
+            let fd =
+                libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, i32::from(all));
             assert!(fd >= 0, "packet socket: {}", io::Error::last_os_error());
             let socket = OwnedFd::from_raw_fd(fd);
             let mut address: libc::sockaddr_ll = std::mem::zeroed();
@@ -29,7 +30,8 @@ impl PacketSocket {
             socket
         };
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).expect("SO_TIMESTAMPNS");
-        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(200)).expect("SO_RCVTIMEO");
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(200))
+            .expect("SO_RCVTIMEO");
         PacketSocket(socket)
     }
 
@@ -38,9 +40,12 @@ impl PacketSocket {
         let mut space = nix::cmsg_space!(libc::timespec);
         let mut slices = [IoSliceMut::new(frame)];
         let flags = MsgFlags::empty();
-        let message = recvmsg::<()>(self.0.as_raw_fd(), &mut slices, Some(&mut space), flags).ok()?;
+        let message =
+            recvmsg::<()>(self.0.as_raw_fd(), &mut slices, Some(&mut space), flags).ok()?;
         let stamp = message.cmsgs().ok()?.find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(t) => Some(Duration::new(t.tv_sec() as u64, t.tv_nsec() as u32)),
+            ControlMessageOwned::ScmTimestampns(t) => {
+                Some(Duration::new(t.tv_sec() as u64, t.tv_nsec() as u32))
+            }
             _ => None,
         });
         Some((message.bytes, SystemTime::UNIX_EPOCH + stamp?))

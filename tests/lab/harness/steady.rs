@@ -46,14 +46,24 @@ pub fn undisturbed<T>(mut attempt: impl FnMut() -> ((SystemTime, SystemTime), T)
             return result;
         }
     }
-    panic!("the machine stalled for over {STALL:?} in each of five attempts: it is too busy to measure on");
+    panic!(
+        "the machine stalled for over {STALL:?} in each of five attempts: it is too busy to measure on"
+    );
 }
 
 /// The longest time in seconds between two neighbours, leaving out those during which the machine stalled.
 pub fn longest_gap(moments: &[SystemTime]) -> f64 {
-    let gaps = moments.windows(2).filter(|pair| !stalled(pair[0], pair[1])).map(|pair| seconds(pair[0], pair[1]));
-    let (longest, counted) = gaps.fold((0.0, 0), |(longest, counted), gap| (f64::max(longest, gap), counted + 1));
-    assert!(counted * 2 >= moments.len(), "the machine stalled in most of {} intervals", moments.len());
+    let gaps = moments
+        .windows(2)
+        .filter(|pair| !stalled(pair[0], pair[1]))
+        .map(|pair| seconds(pair[0], pair[1]));
+    let (longest, counted) =
+        gaps.fold((0.0, 0), |(longest, counted), gap| (f64::max(longest, gap), counted + 1));
+    assert!(
+        counted * 2 >= moments.len(),
+        "the machine stalled in most of {} intervals",
+        moments.len()
+    );
     longest
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Host;
 
-/// An HTTP/1.0 server: one answer a connection. Dropped, it refuses connections.
+/// An HTTP/1.0 server: one answer a connection.
 pub struct WebServer {
     listener: Arc<TcpListener>,
     pages: Arc<Mutex<HashMap<String, String>>>,
@@ -22,7 +22,9 @@ pub struct WebServer {
 impl WebServer {
     pub fn start(host: &Host, address: &str, pages: &[(&str, &str)]) -> WebServer {
         let listener = host.enter(|| TcpListener::bind(address));
-        let listener = Arc::new(listener.unwrap_or_else(|e| panic!("{}: listen on {address}: {e}", host.name)));
+        let listener = Arc::new(
+            listener.unwrap_or_else(|e| panic!("{}: listen on {address}: {e}", host.name)),
+        );
         let pages = pages.iter().map(|(path, body)| (path.to_string(), body.to_string())).collect();
         let (pages, requests) = (Arc::new(Mutex::new(pages)), Arc::new(Mutex::new(Vec::new())));
         let acceptor = thread::spawn({
@@ -46,6 +48,13 @@ impl WebServer {
         self.pages.lock().unwrap().remove(path);
     }
 
+    /// From now on it refuses connections.
+    pub fn die(&mut self) {
+        let _ =
+            nix::sys::socket::shutdown(self.listener.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+        let _ = self.acceptor.take().map(JoinHandle::join);
+    }
+
     /// Every request's head, as received.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
@@ -54,12 +63,15 @@ impl WebServer {
 
 impl Drop for WebServer {
     fn drop(&mut self) {
-        let _ = nix::sys::socket::shutdown(self.listener.as_raw_fd(), nix::sys::socket::Shutdown::Both);
-        let _ = self.acceptor.take().map(JoinHandle::join);
+        self.die();
     }
 }
 
-fn answer(mut connection: TcpStream, pages: &Mutex<HashMap<String, String>>, requests: &Mutex<Vec<String>>) {
+fn answer(
+    mut connection: TcpStream,
+    pages: &Mutex<HashMap<String, String>>,
+    requests: &Mutex<Vec<String>>,
+) {
     let _ = connection.set_read_timeout(Some(Duration::from_secs(5)));
     let Some(head) = read_head(&mut connection) else { return };
     let path = head.split(' ').nth(1).unwrap_or("/").to_string();
@@ -70,7 +82,9 @@ fn answer(mut connection: TcpStream, pages: &Mutex<HashMap<String, String>>, req
         None => ("404 Not Found", "no such page\n"),
     };
     let length = body.len();
-    let reply = format!("HTTP/1.0 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}");
+    let reply = format!(
+        "HTTP/1.0 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     let _ = connection.write_all(reply.as_bytes());
 }
 
@@ -96,7 +110,8 @@ pub fn fetch_within(host: &Host, address: &str, path: &str, limit: Duration) -> 
     host.enter(|| {
         let mut connection = TcpStream::connect_timeout(&to, limit)?;
         connection.set_read_timeout(Some(limit))?;
-        connection.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
+        connection
+            .write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
         let mut reply = String::new();
         connection.read_to_string(&mut reply)?;
         let body = reply.split_once("\r\n\r\n").map(|(_, body)| body.to_string());
