@@ -1,0 +1,126 @@
+//! What passes the switch, with the kernel's own time of arrival: VRRP advertisements and gratuitous
+//! ARP. A thread reads a packet socket; nothing is printed and nothing waits for a buffer to fill.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+use super::raw::PacketSocket;
+
+pub struct Capture {
+    seen: Arc<Mutex<Vec<Packet>>>,
+    ended: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Packet {
+    pub at: SystemTime,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    Advert {
+        source: Ipv4Addr,
+        vrid: u8,
+        priority: u8,
+        vrrp: Vec<u8>,
+    },
+    /// An ARP packet whose sender and target are the same address: "it is at this MAC now".
+    GratuitousArp {
+        address: Ipv4Addr,
+        mac: [u8; 6],
+    },
+}
+
+impl Capture {
+    /// To be called inside the switch's namespace.
+    pub(super) fn start(interface: &str) -> Capture {
+        let socket = PacketSocket::open(interface);
+        let (seen, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let reader = thread::spawn({
+            let (seen, ended) = (seen.clone(), ended.clone());
+            move || {
+                let mut frame = [0; 2048];
+                while !ended.load(Ordering::Relaxed) {
+                    // The socket gives up after a while, so that an end is noticed on a quiet LAN.
+                    let Some((length, at)) = socket.receive(&mut frame) else { continue };
+                    if let Some(what) = What::parse(&frame[..length]) {
+                        seen.lock().unwrap().push(Packet { at, what });
+                    }
+                }
+            }
+        });
+        Capture { seen, ended, reader: Some(reader) }
+    }
+
+    pub fn packets(&self) -> Vec<Packet> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Arrival and priority of every advertisement from `source`.
+    pub fn adverts_of(&self, source: &str) -> Vec<(SystemTime, u8)> {
+        let from: Ipv4Addr = source.parse().expect("an address");
+        let matching = |packet: Packet| match packet.what {
+            What::Advert { source, priority, .. } if source == from => Some((packet.at, priority)),
+            _ => None,
+        };
+        self.packets().into_iter().filter_map(matching).collect()
+    }
+
+    /// First advertisement from `source` after `moment` that claims the address (priority not 0).
+    pub fn first_advert_after(&self, source: &str, moment: SystemTime) -> Option<SystemTime> {
+        self.adverts_of(source)
+            .into_iter()
+            .find(|(at, priority)| *at > moment && *priority > 0)
+            .map(|(at, _)| at)
+    }
+
+    pub fn first_garp_after(&self, address: &str, moment: SystemTime) -> Option<SystemTime> {
+        let wanted: Ipv4Addr = address.parse().expect("an address");
+        let is =
+            |what: &What| matches!(what, What::GratuitousArp { address, .. } if *address == wanted);
+        self.packets()
+            .into_iter()
+            .find(|packet| packet.at > moment && is(&packet.what))
+            .map(|packet| packet.at)
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _ = self.reader.take().map(JoinHandle::join);
+    }
+}
+
+impl What {
+    fn parse(frame: &[u8]) -> Option<What> {
+        let (ethertype, packet) = (frame.get(12..14)?, &frame[14..]);
+        match ethertype {
+            [0x08, 0x00] if *packet.get(9)? == super::inject::PROTOCOL_VRRP => {
+                let header = usize::from(packet[0] & 15) * 4;
+                let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+                let vrrp = packet.get(header..total)?;
+                Some(What::Advert {
+                    source: address_at(packet, 12)?,
+                    vrid: *vrrp.get(1)?,
+                    priority: *vrrp.get(2)?,
+                    vrrp: vrrp.to_vec(),
+                })
+            }
+            [0x08, 0x06] if address_at(packet, 14)? == address_at(packet, 24)? => {
+                let mac = packet.get(8..14)?.try_into().ok()?;
+                Some(What::GratuitousArp { address: address_at(packet, 14)?, mac })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn address_at(packet: &[u8], offset: usize) -> Option<Ipv4Addr> {
+    Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(offset..offset + 4)?).ok()?))
+}

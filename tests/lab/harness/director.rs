@@ -1,0 +1,217 @@
+//! A director under test: Mainstay or Debian's keepalived, started with the same command line.
+
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::namespace::{children_of, cpu_time};
+use super::{Host, eventually, wait_for};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Program {
+    Mainstay,
+    Keepalived,
+}
+
+pub struct Director<'h> {
+    pub host: &'h Host,
+    pub program: Program,
+    child: Child,
+}
+
+/// One director's whole configuration in the file of that name, its log in `log`.
+const CONFIGURATION: &str = "keepalived.conf";
+
+impl Program {
+    /// What to start. Mainstay goes by keepalived's name, as it does where it has replaced it.
+    pub fn path(self, host: &Host) -> PathBuf {
+        match self {
+            Program::Keepalived => "/usr/sbin/keepalived".into(),
+            Program::Mainstay => {
+                let link = host.dir.join("keepalived");
+                let _ = fs::remove_file(&link);
+                std::os::unix::fs::symlink(mainstay(), &link).expect("a symbolic link");
+                link
+            }
+        }
+    }
+}
+
+/// The binary under test: what MAINSTAY_BINARY says (say, a release build), else the one that Cargo
+/// names for tests; an example finds it beside its own directory.
+pub fn mainstay() -> PathBuf {
+    if let Some(path) = std::env::var_os("MAINSTAY_BINARY") {
+        return path.into();
+    }
+    match option_env!("CARGO_BIN_EXE_mainstay") {
+        Some(path) => path.into(),
+        None => std::env::current_exe()
+            .expect("our own path")
+            .parent()
+            .expect("a directory")
+            .join("../mainstay"),
+    }
+}
+
+impl<'h> Director<'h> {
+    pub fn start(
+        host: &'h Host,
+        program: Program,
+        configuration: impl AsRef<[u8]>,
+    ) -> Director<'h> {
+        host.write(CONFIGURATION, configuration);
+        Self::start_again(host, program)
+    }
+
+    /// Starts it with the configuration that is already there.
+    pub fn start_again(host: &'h Host, program: Program) -> Director<'h> {
+        let mut command = host.command(program.path(host));
+        let path = |name: &str| host.dir.join(name);
+        let log =
+            File::options().create(true).append(true).open(path("log")).expect("the log file");
+        command
+            .args(["-n", "-l", "-D", "-G"])
+            .arg("-f")
+            .arg(path(CONFIGURATION))
+            .args([
+                "-p".into(),
+                path("pid"),
+                "-r".into(),
+                path("vrrp.pid"),
+                "-c".into(),
+                path("checkers.pid"),
+            ])
+            .stdout(log.try_clone().expect("duplicate a descriptor"))
+            .stderr(log)
+            // A group of its own, so that it can be killed as a whole.
+            .process_group(0);
+        let child =
+            command.spawn().unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));
+        Director { host, program, child }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub fn log(&self) -> String {
+        self.host.read("log")
+    }
+
+    /// Waits for `text` in the log beyond its first `from` octets; gives the moment it was seen.
+    pub fn wait_for_log(&self, from: usize, text: &str, limit: Duration) -> SystemTime {
+        let what = format!("{} ({:?}) logs {text:?}", self.host.name, self.program);
+        wait_for(&what, limit, || {
+            let found = self.log().get(from..).is_some_and(|new| new.contains(text));
+            if found { Ok(SystemTime::now()) } else { Err("the log does not have it".into()) }
+        })
+    }
+
+    /// Waits until the log has the state line, for example `(KAV_1) Entering MASTER STATE`.
+    pub fn wait_for_state(&self, from: usize, state: &str) -> SystemTime {
+        self.wait_for_log(from, &format!("(KAV_1) Entering {state} STATE"), Duration::from_secs(30))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("signal a director");
+    }
+
+    /// Replaces the configuration and asks for a reload.
+    pub fn reload(&self, configuration: impl AsRef<[u8]>) {
+        self.host.write(CONFIGURATION, configuration);
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// Kills it like a power failure would: every process at once and without a word, so that what
+    /// it had in the kernel stays there. keepalived's children would otherwise say good-bye.
+    pub fn kill9(mut self) -> SystemTime {
+        let moment = SystemTime::now();
+        self.kill_tree();
+        moment
+    }
+
+    fn kill_tree(&mut self) {
+        let own = Pid::from_raw(self.pid());
+        let children = children_of(self.pid());
+        let _ = nix::sys::signal::killpg(own, Signal::SIGKILL);
+        for child in children {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+        }
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to stop and waits for that; gives the moment of asking and how it ended.
+    pub fn stop(mut self) -> (SystemTime, ExitStatus) {
+        let moment = SystemTime::now();
+        self.signal(Signal::SIGTERM);
+        (moment, self.wait_for_end(Duration::from_secs(20)))
+    }
+
+    pub fn wait_for_end(&mut self, limit: Duration) -> ExitStatus {
+        let what = format!("{} ({:?}) ends", self.host.name, self.program);
+        let mut status = None;
+        eventually(&what, limit, || {
+            status = self.child.try_wait().expect("wait for a director");
+            status.is_some()
+        });
+        status.unwrap_or(ExitStatus::from_raw(0))
+    }
+
+    /// Panics when the director has ended of its own accord.
+    pub fn assert_alive(&mut self) {
+        let ended = self.child.try_wait().expect("wait for a director");
+        assert_eq!(ended, None, "{} ({:?}) has ended", self.host.name, self.program);
+    }
+
+    /// CPU time and resident kilobytes of all its processes together.
+    pub fn usage(&self) -> (Duration, u64) {
+        let mut processes = children_of(self.pid());
+        processes.push(self.pid());
+        let cpu = processes.iter().map(|&pid| cpu_time(pid)).sum();
+        (cpu, processes.iter().map(|&pid| resident_kb(pid)).sum())
+    }
+
+    /// Asks for a dump and gives what it says. Mainstay writes below its `/run`, keepalived to TMPDIR.
+    pub fn dump(&self) -> String {
+        let file = match self.program {
+            Program::Mainstay => "run/mainstay/mainstay.data",
+            Program::Keepalived => "keepalived.data",
+        };
+        let path = self.host.dir.join(file);
+        let _ = fs::remove_file(&path);
+        self.signal(Signal::SIGUSR1);
+        eventually(&format!("{} dumps its state", self.host.name), Duration::from_secs(10), || {
+            // The last character tells a whole file from one that is being written.
+            self.host.read(file).ends_with('\n')
+        });
+        self.host.read(file)
+    }
+
+    /// One of the counters in the dump: a line `NAME = NUMBER`, after its first mention.
+    pub fn counter(&self, name: &str) -> u64 {
+        let dump = self.dump();
+        let value = dump.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim() == name).then(|| value.trim().parse().ok())?
+        });
+        value
+            .unwrap_or_else(|| panic!("{}: no counter {name} in the dump:\n{dump}", self.host.name))
+    }
+}
+
+fn resident_kb(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+impl Drop for Director<'_> {
+    fn drop(&mut self) {
+        self.kill_tree();
+    }
+}

@@ -1,0 +1,184 @@
+//! A LAN of hosts: one namespace each, joined by veth pairs to a bridge in a namespace of its own.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use nix::ifaddrs::getifaddrs;
+
+use super::namespace::Namespace;
+use super::{Capture, IpvsTable};
+
+/// A switch. Hosts are plugged in with [`Lan::host`] or, a second interface, [`Host::plug_into`].
+pub struct Lan {
+    switch: Namespace,
+    work: PathBuf,
+    ports: RefCell<usize>,
+}
+
+/// One machine: its own interfaces, routes, IPVS table and `/run`.
+pub struct Host {
+    pub name: String,
+    /// Its files: configuration, logs, scripts. The same path inside and outside.
+    pub dir: PathBuf,
+    namespace: Namespace,
+}
+
+impl Lan {
+    pub(super) fn new(work: PathBuf) -> Lan {
+        let lan = Lan { switch: Namespace::new(), work, ports: RefCell::new(0) };
+        // Snooping off: a bridge that waits for IGMP would drop the first advertisements.
+        lan.ip("link set lo up\nlink add br0 type bridge mcast_snooping 0 forward_delay 0\nlink set br0 up");
+        lan
+    }
+
+    /// A host with interface `eth0` and `address` (with its prefix length) on this LAN.
+    pub fn host(&self, name: &str, address: &str) -> Host {
+        let dir = self.work.join(name);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(dir.join("run")).expect("make the host's directory");
+        let host = Host { name: name.into(), dir, namespace: Namespace::new() };
+        host.ip("link set lo up");
+        host.plug_into(self, "eth0", address);
+        host
+    }
+
+    /// Starts to listen on the switch, where every multicast and broadcast passes.
+    pub fn capture(&self) -> Capture {
+        self.switch.enter(|| Capture::start("br0"))
+    }
+
+    /// Cuts the host's cable at the switch: its interface stays up and loses its carrier.
+    pub fn pull_cable(&self, host: &Host) {
+        self.ip(&format!("link set {}.eth0 down", host.name));
+    }
+
+    pub fn mend_cable(&self, host: &Host) {
+        self.ip(&format!("link set {}.eth0 up", host.name));
+    }
+
+    fn ip(&self, batch: &str) {
+        let mut command = Command::new("ip");
+        self.switch.place(&mut command, &self.work);
+        ip_batch(command, "the switch", batch);
+    }
+}
+
+impl Host {
+    pub fn plug_into(&self, lan: &Lan, interface: &str, address: &str) {
+        *lan.ports.borrow_mut() += 1;
+        // The MAC address says who it is, in captures as in ARP tables.
+        let mac =
+            format!("02:00:00:00:{:02x}:{:02x}", *lan.ports.borrow(), interface.as_bytes()[3]);
+        let (port, netns) = (format!("{}.{interface}", self.name), self.namespace.path());
+        lan.ip(&format!(
+            "link add {port} type veth peer name {interface} netns {} address {mac}\n\
+             link set {port} master br0 up",
+            netns.display()
+        ));
+        // No automatic IPv6 addresses: their traffic only makes captures longer.
+        self.ip(&format!(
+            "link set {interface} addrgenmode none\naddr add {address} dev {interface}\nlink set {interface} up"
+        ));
+    }
+
+    /// A command to be run on this host.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        self.namespace.place(&mut command, &self.dir.join("run"));
+        command.stdin(Stdio::null()).env("TMPDIR", &self.dir);
+        command
+    }
+
+    /// Runs one line of words, which must succeed; gives its standard output.
+    pub fn run(&self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let output = self.command(words[0]).args(&words[1..]).output();
+        text_of(&format!("{}: {line}", self.name), output)
+    }
+
+    /// Runs `ip` commands, one a line, which must all succeed.
+    pub fn ip(&self, batch: &str) {
+        ip_batch(self.command("ip"), &self.name, batch);
+    }
+
+    pub fn sysctl(&self, key: &str, value: &str) {
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        self.enter(|| fs::write(&path, value))
+            .unwrap_or_else(|e| panic!("{}: {path}: {e}", self.name));
+    }
+
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.namespace.enter(work)
+    }
+
+    /// Every IPv4 address with its interface, as (`eth0`, 192.0.2.1).
+    pub fn addresses(&self) -> Vec<(String, Ipv4Addr)> {
+        let all = self.enter(|| getifaddrs().expect("getifaddrs").collect::<Vec<_>>());
+        let ipv4 = |a: nix::ifaddrs::InterfaceAddress| {
+            Some((a.interface_name, a.address?.as_sockaddr_in()?.ip()))
+        };
+        all.into_iter().filter_map(ipv4).collect()
+    }
+
+    pub fn holds(&self, address: &str) -> bool {
+        let address: IpAddr = address.parse().expect("an address");
+        self.addresses().iter().any(|(_, held)| *held == address)
+    }
+
+    pub fn ipvs(&self) -> IpvsTable {
+        let text = self.enter(|| fs::read_to_string("/proc/thread-self/net/ip_vs"));
+        IpvsTable::parse(&text.expect("/proc/net/ip_vs"))
+    }
+
+    /// What stands in one of the host's files; nothing when there is no such file yet.
+    pub fn read(&self, name: &str) -> String {
+        fs::read(self.dir.join(name))
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+            .unwrap_or_default()
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.dir.join(name);
+        fs::write(&path, content).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        path
+    }
+
+    /// Writes a shell script that anyone may run and only root may change, as directors require.
+    pub fn script(&self, name: &str, body: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.write(name, format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+        path
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.namespace.kill_all();
+    }
+}
+
+fn ip_batch(mut command: Command, who: &str, batch: &str) {
+    command
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = command.spawn().and_then(|mut ip| {
+        ip.stdin.take().expect("a pipe").write_all(batch.as_bytes())?;
+        ip.wait_with_output()
+    });
+    text_of(&format!("{who}: ip {batch:?}"), output);
+}
+
+fn text_of(what: &str, output: std::io::Result<Output>) -> String {
+    let output = output.unwrap_or_else(|e| panic!("{what}: {e}"));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
+    out.into_owned()
+}

@@ -1,0 +1,23 @@
+//! The lab: Mainstay and Debian's keepalived in a real kernel, on networks made of namespaces.
+//!
+//! `scripts/test` runs all of it. One test, by a part of its name:
+//!
+//! ```text
+//! scripts/lab -- target/debug/deps/lab-… takes_the_vip
+//! ```
+//!
+//! Tests of two directors exist for each pair of programs, those of one for Mainstay. `--ignored`
+//! runs the remaining variants, in which only keepalived takes part: they show the tests to be right.
+
+mod bad_config;
+mod checks;
+mod configs;
+mod harness;
+mod idle;
+mod ipvs;
+mod lifecycle;
+mod links;
+mod notify;
+mod restart;
+mod vrrp_failover;
+mod vrrp_garbage;

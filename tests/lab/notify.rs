@@ -1,0 +1,130 @@
+//! Notify scripts: their arguments and order, and that a script that hangs costs nothing.
+
+use std::time::{Duration, SystemTime};
+
+use crate::configs::{LB1, Pair, SOON, VIP, instance};
+use crate::for_each_program;
+use crate::harness::Program::Mainstay;
+use crate::harness::{Director, Lab, Program, alive, eventually, eventually_eq, longest_gap, run};
+
+for_each_program!(
+    scripts_are_told_instance_name_state_and_priority,
+    stop_is_told_before_the_director_ends,
+    each_state_has_its_own_script_without_arguments,
+);
+
+fn scripts_are_told_instance_name_state_and_priority(lab: &Lab, program: Program) {
+    let pair = Pair::new(lab);
+    let told = pair.r1.dir.join("told");
+    let script = pair.r1.script("notify", &format!("echo \"$@\" >>{}", told.display()));
+    let config = instance(100, &format!("    notify {}", script.display()));
+    let director = Director::start(&pair.r1, program, config);
+    director.wait_for_state(0, "MASTER");
+    pair.lan.pull_cable(&pair.r1);
+    director.wait_for_state(0, "FAULT");
+    let before = director.log().len();
+    pair.lan.mend_cable(&pair.r1);
+    director.wait_for_state(before, "MASTER");
+
+    let expected = ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"]
+        .map(|s| format!("INSTANCE KAV_1 {s} 100\n"));
+    eventually_eq("what the script was told", SOON, expected.concat(), || pair.r1.read("told"));
+}
+
+fn stop_is_told_before_the_director_ends(lab: &Lab, program: Program) {
+    let pair = Pair::new(lab);
+    let told = pair.r1.dir.join("told");
+    let script = pair.r1.script("notify", &format!("echo \"$@\" >>{}", told.display()));
+    let stop = pair.r1.script("stop", &format!("echo stop >>{}.stop", told.display()));
+    let extra = format!("    notify {}\n    notify_stop {}", script.display(), stop.display());
+    let director = Director::start(&pair.r1, program, instance(100, &extra));
+    director.wait_for_state(0, "MASTER");
+    eventually("MASTER is told", SOON, || pair.r1.read("told").contains("MASTER"));
+    director.stop();
+    assert!(
+        pair.r1.read("told").ends_with("INSTANCE KAV_1 STOP 100\n"),
+        "told: {:?}",
+        pair.r1.read("told")
+    );
+    assert_eq!(pair.r1.read("told.stop"), "stop\n");
+}
+
+fn each_state_has_its_own_script_without_arguments(lab: &Lab, program: Program) {
+    let pair = Pair::new(lab);
+    let told = pair.r1.dir.join("told");
+    let mut extra = String::new();
+    for state in ["master", "backup", "fault"] {
+        let script = pair.r1.script(state, &format!("echo {state} $# \"$@\" >>{}", told.display()));
+        // With an argument of the operator's own, which is passed on.
+        extra += &format!("    notify_{state} \"{} own\"\n", script.display());
+    }
+    let director = Director::start(&pair.r1, program, instance(100, &extra));
+    director.wait_for_state(0, "MASTER");
+    pair.lan.pull_cable(&pair.r1);
+    director.wait_for_state(0, "FAULT");
+    let expected = "backup 1 own\nmaster 1 own\nfault 1 own\n";
+    eventually_eq("what the scripts were told", SOON, expected, || pair.r1.read("told"));
+}
+
+/// keepalived starts them without waiting, so a slow one may be overtaken.
+#[test]
+fn a_slow_script_is_not_overtaken_by_the_next_one() {
+    run("notify::slow", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let told = pair.r1.dir.join("told");
+        let body = format!(
+            "echo \"begin $3\" >>{0}\n[ $3 = MASTER ] && sleep 2\necho \"end $3\" >>{0}",
+            told.display()
+        );
+        let script = pair.r1.script("notify", &body);
+        let director = Director::start(
+            &pair.r1,
+            Mainstay,
+            instance(100, &format!("    notify {}", script.display())),
+        );
+        director.wait_for_state(0, "MASTER");
+        pair.lan.pull_cable(&pair.r1);
+        director.wait_for_state(0, "FAULT");
+        let expected =
+            "begin BACKUP\nend BACKUP\nbegin MASTER\nend MASTER\nbegin FAULT\nend FAULT\n";
+        eventually_eq("begin and end of each script", SOON, expected, || pair.r1.read("told"));
+    });
+}
+
+/// The script starts a grandchild, which is in its process group, and neither ever ends.
+#[test]
+fn a_script_that_hangs_is_killed_with_its_process_group_while_adverts_go_on() {
+    run("notify::hangs", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let capture = pair.lan.capture();
+        let pids = pair.r1.dir.join("pids");
+        // Both ignore the polite signals.
+        let body = format!(
+            "trap '' TERM HUP\n[ $3 = MASTER ] || exit 0\n(trap '' TERM HUP; while :; do sleep 1; done) &\n\
+             echo $$ $! >{}\nwhile :; do sleep 1; done",
+            pids.display()
+        );
+        let script = pair.r1.script("notify", &body);
+        let director = Director::start(
+            &pair.r1,
+            Mainstay,
+            instance(100, &format!("    notify {}", script.display())),
+        );
+        director.wait_for_state(0, "MASTER");
+        let began = SystemTime::now();
+        eventually("the script hangs", SOON, || pair.r1.read("pids").contains('\n'));
+        let group: Vec<i32> =
+            pair.r1.read("pids").split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        assert!(
+            group.len() == 2 && group.iter().all(|&pid| alive(pid)),
+            "{group:?} are not both alive"
+        );
+        let gone = || !group.iter().any(|&pid| alive(pid));
+        eventually("script and grandchild are killed", Duration::from_secs(120), gone);
+
+        assert!(pair.r1.holds(VIP), "the director lost its address over a script");
+        let adverts = capture.adverts_of(LB1).into_iter().map(|(at, _)| at);
+        let longest = longest_gap(&adverts.filter(|at| *at > began).collect::<Vec<_>>());
+        assert!(longest < 1.1, "the MASTER was silent for {longest:.3} s; its interval is 1 s");
+    });
+}

@@ -1,0 +1,168 @@
+//! Who has the address, and how soon: RFC 3768 §6 between two directors.
+//!
+//! Times are taken from the switch's capture. At priority 100 a router waits
+//! 3 × 1 s + (256 − 100)/256 s = 3.609 s, at priority 50 it waits 3.805 s; after a priority 0 only the
+//! skews, 0.609 s and 0.805 s. A measurement during which the machine stalled is repeated.
+
+use std::time::Duration;
+
+use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance};
+use crate::for_each_pair;
+use crate::harness::{
+    Capture, Director, Lab, Program, eventually, seconds, throughout, undisturbed,
+};
+
+for_each_pair!(
+    priority_100_takes_the_vip_after_3_6_s_and_priority_50_never,
+    after_kill_9_the_other_takes_over_within_three_intervals_and_skew,
+    after_a_clean_stop_the_other_takes_over_within_skew,
+    a_returning_higher_priority_takes_the_vip_back,
+    with_nopreempt_a_returning_higher_priority_stays_backup,
+    preempt_delay_holds_a_returning_higher_priority_off,
+);
+
+const DOWN_INTERVAL_50: f64 = 3.805;
+const SKEW_50: f64 = 0.805;
+const MARGIN: f64 = 0.1;
+
+fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
+    let waited = undisturbed(|| {
+        let pair = Pair::new(lab);
+        let capture = pair.lan.capture();
+        let two = Director::start(&pair.r2, second, instance(50, ""));
+        let one = Director::start(&pair.r1, first, instance(100, ""));
+        let began = one.wait_for_state(0, "BACKUP");
+        one.wait_for_state(0, "MASTER");
+
+        let master = capture.first_advert_after(LB1, began).expect("an advertisement from r1");
+        eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
+        throughout("r2 stays BACKUP", Duration::from_secs(5), || {
+            match two.log().contains("Entering MASTER") {
+                false if !pair.r2.holds(VIP) => Ok(()),
+                log => {
+                    Err(format!("MASTER in its log: {log}; addresses {:?}", pair.r2.addresses()))
+                }
+            }
+        });
+        assert_eq!(capture.adverts_of(LB2), [], "r2 advertised");
+        ((began, master), seconds(began, master))
+    });
+    assert!((3.4..=3.8).contains(&waited), "r1 waited {waited:.3} s, not 3.6 ± 0.2 s");
+}
+
+fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
+    let gap = undisturbed(|| {
+        let pair = Pair::new(lab);
+        let capture = pair.lan.capture();
+        let (one, two) = pair.start(first, second, "");
+        let killed = one.kill9();
+        two.wait_for_state(0, "MASTER");
+        eventually("r2 holds the VIP", SOON, || pair.r2.holds(VIP));
+
+        let (last, priority) = *capture.adverts_of(LB1).last().expect("advertisements from r1");
+        assert_eq!(priority, 100, "a killed director does not resign");
+        assert!(pair.r1.holds(VIP), "a killed director cannot remove its address");
+        let taken = taken_over(&capture, killed);
+        ((last, taken), seconds(last, taken))
+    });
+    assert!(
+        gap <= DOWN_INTERVAL_50 + MARGIN,
+        "the VIP came back {gap:.3} s after the last advertisement"
+    );
+    assert!(
+        gap >= DOWN_INTERVAL_50 - MARGIN,
+        "r2 was early: {gap:.3} s after the last advertisement"
+    );
+}
+
+fn after_a_clean_stop_the_other_takes_over_within_skew(lab: &Lab, first: Program, second: Program) {
+    let gap = undisturbed(|| {
+        let pair = Pair::new(lab);
+        let capture = pair.lan.capture();
+        let (one, two) = pair.start(first, second, "");
+        let (asked, status) = one.stop();
+        two.wait_for_state(0, "MASTER");
+        eventually("r2 holds the VIP", SOON, || pair.r2.holds(VIP));
+
+        assert!(status.success(), "r1 ended with {status}");
+        assert!(!pair.r1.holds(VIP), "r1 left the VIP behind");
+        let (_, priority) = *capture.adverts_of(LB1).last().expect("advertisements from r1");
+        assert_eq!(priority, 0, "r1 did not resign");
+        let taken = taken_over(&capture, asked);
+        ((asked, taken), seconds(asked, taken))
+    });
+    assert!(gap <= SKEW_50 + MARGIN, "the VIP came back {gap:.3} s after the stop");
+}
+
+fn a_returning_higher_priority_takes_the_vip_back(lab: &Lab, first: Program, second: Program) {
+    let pair = Pair::new(lab);
+    let (one, two) = pair.start(first, second, "");
+    one.stop();
+    two.wait_for_state(0, "MASTER");
+    let (before, before_two) = (pair.r1.read("log").len(), two.log().len());
+
+    let one = Director::start_again(&pair.r1, first);
+    one.wait_for_state(before, "MASTER");
+    two.wait_for_state(before_two, "BACKUP");
+    eventually("only r1 holds the VIP", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
+}
+
+fn with_nopreempt_a_returning_higher_priority_stays_backup(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
+    let pair = Pair::new(lab);
+    let (one, two) = pair.start(first, second, "    nopreempt");
+    one.stop();
+    two.wait_for_state(0, "MASTER");
+    let before = pair.r1.read("log").len();
+
+    let one = Director::start_again(&pair.r1, first);
+    one.wait_for_state(before, "BACKUP");
+    throughout("r2 keeps the VIP", Duration::from_secs(6), || {
+        match (pair.r1.holds(VIP), pair.r2.holds(VIP)) {
+            (false, true) => Ok(()),
+            held => Err(format!("(r1, r2) hold it: {held:?}")),
+        }
+    });
+
+    // Staying behind is not being useless: when the other goes, it takes over.
+    two.stop();
+    one.wait_for_state(before, "MASTER");
+    eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
+}
+
+fn preempt_delay_holds_a_returning_higher_priority_off(lab: &Lab, first: Program, second: Program) {
+    let pair = Pair::new(lab);
+    let capture = pair.lan.capture();
+    let (one, two) = pair.start(first, second, "    preempt_delay 4");
+    one.stop();
+    two.wait_for_state(0, "MASTER");
+    let before = pair.r1.read("log").len();
+
+    let one = Director::start_again(&pair.r1, first);
+    let began = one.wait_for_state(before, "BACKUP");
+    one.wait_for_state(before, "MASTER");
+    let back = capture.first_advert_after(LB1, began).expect("an advertisement from r1");
+    let waited = seconds(began, back);
+    assert!(
+        waited >= 4.0,
+        "r1 took over {waited:.3} s after its start, in spite of preempt_delay 4"
+    );
+    eventually("r2 lets go", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
+}
+
+/// When r2 has the address: it says so by a gratuitous ARP, which follows the address's arrival.
+fn taken_over(capture: &Capture, since: std::time::SystemTime) -> std::time::SystemTime {
+    eventually("r2 announces the VIP", SOON, || capture.first_garp_after(VIP, since).is_some());
+    capture.first_garp_after(VIP, since).expect("seen just now")
+}
