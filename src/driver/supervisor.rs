@@ -110,13 +110,20 @@ impl Supervisor {
                     Request::Reload => self.reload().await,
                     Request::Dump => self.dump().await,
                 },
-                _ = &mut self.vrrp_ended => {
-                    return Err(Failure::fatal("the vrrp thread has ended", "see the log"));
-                }
+                // Half a director must not look like a whole one: let the peer take over.
+                _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
+                _ = &mut self.director_ended => return self.give_up("director").await,
             }
         }
         self.stop().await;
         Ok(())
+    }
+
+    /// A thread has ended that should not have: stop the other, and fail.
+    async fn give_up(self, thread: &str) -> Result<(), Failure> {
+        tracing::error!("the {thread} thread has ended: stopping");
+        self.stop().await;
+        Err(Failure::fatal(format!("the {thread} thread has ended"), "see the log"))
     }
 
     async fn tell_director(&self) {
@@ -192,9 +199,14 @@ impl Supervisor {
         let _ = self.vrrp.send(vrrp_thread::Command::Stop).await;
         let _ = self.director.send(director::Command::Stop).await;
         let parts = async {
-            let _ = self.vrrp_ended.await;
+            // Already resolved when it is its end that we stop for.
+            if !self.vrrp.is_closed() {
+                let _ = self.vrrp_ended.await;
+            }
             let _ = self.announcer.await;
-            let _ = self.director_ended.await;
+            if !self.director.is_closed() {
+                let _ = self.director_ended.await;
+            }
         };
         if tokio::time::timeout(STOP_LIMIT, parts).await.is_err() {
             tracing::error!("not everything has stopped within {STOP_LIMIT:?}: ending anyway");

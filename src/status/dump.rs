@@ -83,9 +83,11 @@ fn addresses(out: &mut String, title: &str, addresses: &[VirtualAddress]) -> fmt
 fn statistics(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     writeln!(out, "   Statistics")?;
     for (name, value) in status.counters.iter() {
+        // Such packets belong to no instance: they are counted for the interface.
+        let value = if name == "unknown_vrid" { status.unknown_vrids } else { value };
         writeln!(out, "    {name} = {value}")?;
     }
-    writeln!(out, "    unknown_vrid = {}", status.unknown_vrids)
+    Ok(())
 }
 
 fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {

@@ -60,10 +60,11 @@ pub fn counted(plan: &Plan) -> String {
     .join(", ")
 }
 
-/// A duration as people read it: `3.609s`, `2m05s`, `3h07m`, `2d04h`.
+/// A duration as people read it: `0.064ms`, `3.609s`, `2m05s`, `3h07m`, `2d04h`.
 pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
+        0 if duration.subsec_millis() == 0 => format!("{:.3}ms", duration.as_secs_f64() * 1e3),
         0..60 => format!("{:.3}s", duration.as_secs_f64()),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
@@ -79,5 +80,6 @@ mod tests {
     fn durations_are_short_and_tell_the_unit() {
         let shown = [3_609, 125_000, 11_220_000, 187_200_000].map(Duration::from_millis).map(human);
         assert_eq!(shown, ["3.609s", "2m05s", "3h07m", "2d04h"]);
+        assert_eq!(human(Duration::from_micros(64)), "0.064ms");
     }
 }

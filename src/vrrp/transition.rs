@@ -62,6 +62,9 @@ pub enum FaultCause {
     /// Not IFF_UP, or no carrier.
     #[error("link is down")]
     LinkDown,
+    /// Deaf and dumb, it would take every other router for dead.
+    #[error("no VRRP socket could be opened on the interface")]
+    NoSocket,
     /// No address of the interface that is not a virtual one.
     #[error("interface has no address to send from")]
     NoSourceAddress,

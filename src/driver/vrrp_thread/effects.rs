@@ -115,24 +115,23 @@ impl Effects {
         }
     }
 
-    /// Addresses that a reload added to or took from an instance that holds its addresses.
+    /// Addresses that a reload added to or took from an instance that holds its addresses;
+    /// whether any was added.
     pub fn change_addresses(
         &mut self,
         number: usize,
         instance: &Instance,
         before: &[Assignment],
         interfaces: &Interfaces,
-    ) {
+    ) -> bool {
         let after: Vec<Assignment> = instance.assignments(interfaces).collect();
         for added in after.iter().filter(|each| !before.contains(each)) {
             self.push(Some(number), AddressChange::Add(added.clone()));
-            for _ in 0..instance.plan.router.garp.repeat {
-                self.announce_one(interfaces, added.ifindex, added.address);
-            }
         }
         for removed in before.iter().filter(|each| !after.contains(each)) {
             self.push(Some(number), AddressChange::Remove(removed.clone()));
         }
+        after.iter().any(|each| !before.contains(each))
     }
 
     /// Puts back what is missing of an Active instance's addresses: those in `removed`, or after

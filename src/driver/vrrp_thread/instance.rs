@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Sockets;
 use super::interfaces::Interfaces;
 use crate::config::plan::VrrpInstance;
 use crate::kernel::Assignment;
@@ -75,12 +76,19 @@ impl Instance {
 
     /// What keeps it from running, as the interfaces are now. A missing source address is told
     /// to the core with the source.
-    pub fn present_faults(&self, interfaces: &Interfaces) -> BTreeSet<FaultCause> {
+    pub fn present_faults(
+        &self,
+        interfaces: &Interfaces,
+        sockets: &Sockets,
+    ) -> BTreeSet<FaultCause> {
         let mut faults = BTreeSet::new();
         match interfaces.by_name(&self.plan.interface) {
             None => drop(faults.insert(FaultCause::InterfaceMissing)),
             Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
             Some(_) => {}
+        }
+        if self.ifindex.is_some_and(|ifindex| !sockets.contains_key(&ifindex)) {
+            faults.insert(FaultCause::NoSocket);
         }
         faults
     }

@@ -61,13 +61,15 @@ impl VrrpThread {
         let settings = wanted.router.clone();
         instance.replan(wanted, self.plan.global.multicast_group);
         let number = self.instances.len();
-        if instance.is_active() {
-            self.effects.change_addresses(number, &instance, &before, &self.interfaces);
-        }
+        let added = instance.is_active()
+            && self.effects.change_addresses(number, &instance, &before, &self.interfaces);
         self.schedule.set(number, instance.router.next_deadline());
         self.instances.push(instance);
         if settings_changed {
             self.handle(number, now, Event::Reconfigured(settings));
+        }
+        if added {
+            self.handle(number, now, Event::AddressesAdded);
         }
     }
 
@@ -89,7 +91,7 @@ impl VrrpThread {
         self.find_interface(number);
         self.find_source(number, now);
         let instance = &mut self.instances[number];
-        let present = instance.present_faults(&self.interfaces);
+        let present = instance.present_faults(&self.interfaces, &self.sockets);
         let before = std::mem::replace(&mut instance.faults, present.clone());
         for &cause in present.difference(&before) {
             self.handle(number, now, Event::Fault(cause));
