@@ -1,69 +1,162 @@
 //! `keepalived.conf` to [`plan::Plan`]: text, keywords, positions, defaults.
+//!
+//! ```text
+//! files ─► preprocess (include, @, $) ─► lexer ─► tree ─► lower, by the keyword table ─► Plan
+//!                                                            └──► Diagnostics ─► render
+//! ```
+//!
+//! The pipeline handles one top-level statement at a time, so its memory is that of the text and
+//! of the plan. It needs no rights, no network and no interfaces: whatever those decide is decided
+//! when the plan is put into effect.
 
+pub mod diagnostic;
+pub mod keywords;
+mod lexer;
+mod lower;
 pub mod plan;
-// TEMPORARY
+mod preprocess;
+pub mod render;
+pub mod source;
+mod tree;
+mod value;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use diagnostic::{Diagnostic, Diagnostics, Effect, Severity};
+use lower::Lowering;
+use plan::Plan;
+use preprocess::Reader;
+
+pub use preprocess::{LARGEST_FILE, read_file};
+
+/// What a configuration came to.
+#[derive(Debug)]
 pub struct Loaded {
-    pub plan: plan::Plan,
+    /// What can be run of it. At `Verdict::Unusable` it is for looking at only.
+    pub plan: Plan,
+    /// Everything found, in the order of the text.
     pub diagnostics: Diagnostics,
     pub verdict: Verdict,
 }
-pub struct Diagnostics;
-impl Diagnostics {
-    pub fn render(&self, _: bool) -> String {
-        String::new()
-    }
-    pub fn iter(&self) -> std::slice::Iter<'_, String> {
-        [].iter()
-    }
-    pub fn has_errors(&self) -> bool {
-        false
-    }
-}
-#[derive(PartialEq)]
+
+/// What a director does with the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
+    /// Nothing to say.
     Clean,
+    /// It starts, with complaints.
     Complaints,
+    /// It must not start.
     Unusable,
+    /// There is no such file, or it cannot be read.
     Unreadable,
 }
-pub fn load(p: &std::path::Path) -> Loaded {
-    use plan::*;
-    use std::time::Duration;
-    let text = std::fs::read_to_string(p).unwrap();
-    let w: Vec<&str> = text.split_whitespace().collect();
-    let mut plan = Plan::default();
-    plan.vrrp_instances.push(VrrpInstance {
-        name: "KAV_1".into(),
-        interface: w[0].into(),
-        interface_at: Default::default(),
-        router: crate::vrrp::RouterSettings {
-            vrid: 50.try_into().unwrap(),
-            version: Default::default(),
-            priority: w[1].parse().unwrap(),
-            adver_interval: crate::vrrp::AdverInterval::ONE_SECOND,
-            preempt: true,
-            preempt_delay: Duration::ZERO,
-            starts_active: false,
-            down_timer_adverts: 3,
-            higher_prio_send_advert: false,
-            lower_prio_no_advert: false,
-            garp: Default::default(),
-        },
-        authentication: crate::vrrp::Authentication::SimpleText(*b"toto\0\0\0\0"),
-        source: None,
-        addresses: vec![VirtualAddress {
-            address: "192.0.2.142/32".parse().unwrap(),
-            interface: None,
-            broadcast: None,
-            label: None,
-            scope: 0,
-        }],
-        excluded_addresses: vec![],
-        skip_check_adv_addr: false,
-        notify: NotifyScripts {
-            any: Some(Script { argv: vec!["/tmp/k/notify".into()], user: None }),
-            ..Default::default()
-        },
-    });
-    Loaded { plan, diagnostics: Diagnostics, verdict: Verdict::Clean }
+
+/// What a configuration depends on besides its text.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What `@ID` lines are compared with (`-i`; by default the host's name up to the first dot).
+    pub config_id: String,
 }
+
+impl Default for Options {
+    fn default() -> Self {
+        let name = nix::unistd::gethostname().unwrap_or_default();
+        let name = name.to_string_lossy();
+        let config_id = name.split('.').next().unwrap_or_default().to_owned();
+        Self { config_id }
+    }
+}
+
+impl Loaded {
+    /// Exit status of a daemon that was to start with it; `None`: it starts
+    /// (keepalived-compatible: 2 unusable, 6 unreadable).
+    pub fn refusal_status(&self) -> Option<i32> {
+        match self.verdict {
+            Verdict::Clean | Verdict::Complaints => None,
+            Verdict::Unusable => Some(2),
+            Verdict::Unreadable => Some(6),
+        }
+    }
+
+    /// Exit status of a test of the configuration, as keepalived's `-t` gives it: 0 no complaint,
+    /// 5 complaints, 6 script security, 2 a keyword lacks its parameter.
+    pub fn test_status(&self) -> i32 {
+        match self.diagnostics.effect() {
+            Effect::LacksParameter => 2,
+            Effect::ScriptSecurity | Effect::Unreadable => 6,
+            Effect::Starts | Effect::Refuses => {
+                if self.diagnostics.worst() >= Some(Severity::Warning) { 5 } else { 0 }
+            }
+        }
+    }
+
+    /// Whether a running director may change over to it: not if anything it asks for cannot be had.
+    pub fn can_replace_running(&self) -> bool {
+        !self.diagnostics.has_errors()
+    }
+}
+
+/// Loads the configuration in the file at `path`.
+pub fn load(path: &Path) -> Loaded {
+    load_with(path, &Options::default())
+}
+
+/// As [`load`], for the given `options`.
+pub fn load_with(path: &Path, options: &Options) -> Loaded {
+    let name = path.to_string_lossy();
+    match read_file(path) {
+        Ok(octets) => run(&name, octets, Some(path), options),
+        Err(error) => unreadable(&name, &error),
+    }
+}
+
+/// Loads `text`, which messages call `name`. Relative includes start in the working directory.
+pub fn parse_text(name: &str, text: impl Into<Vec<u8>>) -> Loaded {
+    run(name, text.into(), None, &Options::default())
+}
+
+/// As [`parse_text`], for the given `options`.
+pub fn parse_with(name: &str, text: impl Into<Vec<u8>>, options: &Options) -> Loaded {
+    run(name, text.into(), None, options)
+}
+
+/// What a configuration comes to that cannot be read because of `error`.
+pub fn unreadable(name: &str, error: &std::io::Error) -> Loaded {
+    let mut diagnostics = Diagnostics::default();
+    let finding = Diagnostic::nowhere("unreadable", format!("{name}: {error}"));
+    diagnostics.push(finding.effect(Effect::Unreadable));
+    conclude(Plan::default(), diagnostics)
+}
+
+fn run(name: &str, octets: Vec<u8>, path: Option<&Path>, options: &Options) -> Loaded {
+    let mut diagnostics = Diagnostics::default();
+    let mut reader = Reader::new(options);
+    let (mut builder, mut lowering) = (tree::Builder::default(), Lowering::default());
+    reader.start(name, octets, path, &mut diagnostics);
+    while let Some(line) = reader.next_line(&mut diagnostics) {
+        builder.line(line, &reader.sources, &mut diagnostics, &mut |tree, sources, d| {
+            lowering.statement(tree, sources, d);
+        });
+    }
+    builder.finish(&reader.sources, &mut diagnostics, &mut |tree, sources, d| {
+        lowering.statement(tree, sources, d);
+    });
+    let plan = lowering.finish(&reader.sources, &mut diagnostics);
+    diagnostics.sort(Arc::new(reader.sources));
+    conclude(plan, diagnostics)
+}
+
+fn conclude(plan: Plan, diagnostics: Diagnostics) -> Loaded {
+    let verdict = match (diagnostics.effect(), diagnostics.worst()) {
+        (Effect::Unreadable, _) => Verdict::Unreadable,
+        (Effect::Refuses | Effect::LacksParameter, _) => Verdict::Unusable,
+        (_, Some(Severity::Warning | Severity::Error)) => Verdict::Complaints,
+        (_, None | Some(Severity::Note)) => Verdict::Clean,
+    };
+    Loaded { plan, diagnostics, verdict }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! What is wrong with a configuration, as values.
+
+use std::sync::Arc;
+
+use super::source::{SourceMap, Span};
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nothing to be done. Does not change the verdict.
+    Note,
+    /// The director runs, perhaps otherwise than the author meant.
+    Warning,
+    /// Something asked for cannot be had. A reload keeps the running state instead.
+    Error,
+}
+
+/// What a finding means for a director that has yet to start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It can start.
+    #[default]
+    Starts,
+    /// keepalived's security complaints about scripts: it can start, `-t` says so with status 6.
+    ScriptSecurity,
+    /// It must not start; keepalived's `-t` ends with 5 all the same.
+    Refuses,
+    /// It must not start, and keepalived's `-t` ends with 2: a keyword lacks its parameter.
+    LacksParameter,
+    /// The file cannot be read at all.
+    Unreadable,
+}
+
+/// A further place that a finding is about.
+#[derive(Debug, Clone)]
+pub struct Label {
+    pub span: Span,
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// Stable name of the kind of finding, such as `unknown-keyword`.
+    pub code: &'static str,
+    pub severity: Severity,
+    pub effect: Effect,
+    /// One sentence without a full stop, the operator's own names in it.
+    pub message: String,
+    /// Where; `None` for what has no place, such as a missing file.
+    pub span: Option<Span>,
+    /// What stands under the caret.
+    pub label: String,
+    pub secondary: Vec<Label>,
+    /// What to write instead, ready to paste where that is possible.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    fn new(severity: Severity, code: &'static str, at: Option<Span>, message: String) -> Self {
+        let (label, secondary) = (String::new(), Vec::new());
+        Self {
+            code,
+            severity,
+            effect: Effect::Starts,
+            message,
+            span: at,
+            label,
+            secondary,
+            help: None,
+        }
+    }
+
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, Some(span), message.into())
+    }
+
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, Some(span), message.into())
+    }
+
+    pub fn note(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, Some(span), message.into())
+    }
+
+    /// An error that is in no text, such as a file that cannot be read.
+    pub fn nowhere(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, None, message.into())
+    }
+
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        self.label = text.into();
+        self
+    }
+
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.secondary.push(Label { span, text: text.into() });
+        self
+    }
+
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+}
+
+/// Findings kept in full; a file of rubbish has millions. Those beyond are counted.
+const MOST_KEPT: usize = 1000;
+
+/// All findings of one configuration, in the order they were made, with the texts they point into.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+    left_out: usize,
+    worst: Option<Severity>,
+    effect: Effect,
+    pub(crate) sources: Arc<SourceMap>,
+}
+
+impl Diagnostics {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.worst = self.worst.max(Some(diagnostic.severity));
+        self.effect = self.effect.max(diagnostic.effect);
+        if self.list.len() < MOST_KEPT {
+            self.list.push(diagnostic);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Raises the effect: because of something already reported, the director must not start.
+    pub(crate) fn refuse(&mut self) {
+        self.effect = self.effect.max(Effect::Refuses);
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.list.iter()
+    }
+
+    /// How many were only counted, since there were too many.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// How many of `severity` were kept.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+    }
+
+    /// The gravest severity found.
+    pub fn worst(&self) -> Option<Severity> {
+        self.worst
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.worst == Some(Severity::Error)
+    }
+
+    /// The gravest effect found.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Turns every warning into an error (`--strict`).
+    pub fn harden(&mut self) {
+        for diagnostic in self.list.iter_mut().filter(|d| d.severity == Severity::Warning) {
+            diagnostic.severity = Severity::Error;
+        }
+        if self.worst == Some(Severity::Warning) {
+            self.worst = Some(Severity::Error);
+        }
+    }
+
+    /// Puts the findings into the order of the text; those without a place come last.
+    pub(crate) fn sort(&mut self, sources: Arc<SourceMap>) {
+        self.sources = sources;
+        let sources = &self.sources;
+        let key = |d: &Diagnostic| d.span.map(|span| sources.in_file(span));
+        self.list.sort_by_key(|d| match key(d) {
+            Some(span) => (0, span.source, span.start),
+            None => (1, 0, 0),
+        });
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

@@ -1,0 +1,90 @@
+//! `authentication { … }` of VRRPv2.
+
+use super::super::diagnostic::Diagnostic;
+use super::super::diagnostic::Effect;
+use super::super::plan::Authentication;
+use super::super::source::Span;
+use super::super::tree::Statement;
+use super::context::Context;
+
+/// Octets that the packet has for a password (RFC 2338 §5.3.10).
+const PASSWORD_OCTETS: usize = 8;
+
+#[derive(Debug, Default)]
+pub(super) struct AuthenticationDraft {
+    /// `auth_type PASS`, and where.
+    simple_text: Option<Span>,
+    password: Option<[u8; PASSWORD_OCTETS]>,
+}
+
+impl AuthenticationDraft {
+    pub fn read(&mut self, cx: &mut Context<'_>, block: &Statement) {
+        let tree = cx.tree;
+        let Some(id) = cx.table.block("vrrp_instance/authentication") else { return };
+        for at in tree.children(block) {
+            match cx.keyword(id, at).map(|keyword| keyword.name) {
+                Some("auth_type") => self.auth_type(cx, at),
+                Some("auth_pass") => self.auth_pass(cx, at),
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    fn auth_type(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        let Some(word) = cx.only_argument(at) else { return };
+        match cx.text(word.span) {
+            "PASS" => self.simple_text = Some(at.raw),
+            "AH" => {
+                cx.refused = true;
+                let why = "peers would refuse adverts without it: two MASTERs";
+                let message = "`auth_type AH` is not supported yet, so the instance cannot run";
+                cx.push(
+                    Diagnostic::error("cannot-run-yet", word.span, message)
+                        .label(why)
+                        .help("use auth_type PASS on all routers of this VRID")
+                        .effect(Effect::Refuses),
+                );
+            }
+            other => {
+                let message = format!("auth_type `{other}` is neither PASS nor AH");
+                cx.bad("bad-value", at, word.span, message);
+            }
+        }
+    }
+
+    fn auth_pass(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        let Some(word) = cx.only_argument(at) else { return };
+        let text = cx.text(word.span).as_bytes();
+        if text.len() > PASSWORD_OCTETS {
+            let surplus = word.span.part(PASSWORD_OCTETS..text.len());
+            let message = format!(
+                "auth_pass has {} characters; VRRP carries {PASSWORD_OCTETS}, the rest is cut off",
+                text.len()
+            );
+            cx.warn("auth-pass-truncated", at, surplus, message);
+        }
+        let mut password = [0; PASSWORD_OCTETS];
+        for (octet, &from) in password.iter_mut().zip(text) {
+            *octet = from;
+        }
+        self.password = Some(password);
+    }
+
+    /// Without a type keepalived takes the password for nothing; without a password, the type.
+    pub fn finish(&self, at: Span, warn: &mut dyn FnMut(Diagnostic)) -> Authentication {
+        match (self.simple_text, self.password) {
+            (Some(_), Some(password)) => Authentication::SimpleText(password),
+            (Some(span), None) => {
+                let message = "auth_type PASS without auth_pass: no authentication";
+                warn(Diagnostic::warning("bad-value", span, message).help("auth_pass PASSWORD"));
+                Authentication::None
+            }
+            (None, Some(_)) => {
+                let message = "auth_pass without auth_type: no authentication";
+                warn(Diagnostic::warning("bad-value", at, message).help("auth_type PASS"));
+                Authentication::None
+            }
+            (None, None) => Authentication::None,
+        }
+    }
+}

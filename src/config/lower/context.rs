@@ -1,0 +1,330 @@
+//! What all blocks need: looking keywords up, taking their arguments, saying what is wrong.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
+use super::super::keywords::{BlockId, Keyword, Support, Table, table};
+use super::super::source::{SourceMap, Span};
+use super::super::tree::{Statement, Tree, Word};
+use super::super::value::{self, Bad};
+
+/// One top-level statement being understood.
+pub(super) struct Context<'a> {
+    pub tree: &'a Tree,
+    pub sources: &'a SourceMap,
+    pub table: &'static Table,
+    diagnostics: &'a mut Diagnostics,
+    /// Set when something was met without which the whole block must not run.
+    pub refused: bool,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
+        Self { tree, sources, table: table(), diagnostics, refused: false }
+    }
+
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub fn text(&self, span: Span) -> &'a str {
+        self.sources.text(span)
+    }
+
+    pub fn words(&self, statement: &Statement) -> &'a [Word] {
+        self.tree.words(statement)
+    }
+
+    /// Word number `index` of the statement; 0 is the keyword.
+    pub fn text_at(&self, statement: &Statement, index: usize) -> Option<&'a str> {
+        self.words(statement).get(index).map(|word| self.text(word.span))
+    }
+
+    pub fn keyword_span(&self, statement: &Statement) -> Span {
+        self.words(statement).first().map_or(statement.raw, |word| word.span)
+    }
+
+    /// `in vrrp_instance VI_1`: what stands under a caret.
+    pub fn place(&self, statement: &Statement) -> String {
+        let mut place = String::new();
+        let mut at = self.tree.parent(statement);
+        while let Some(block) = at {
+            place.push_str(if place.is_empty() { "in " } else { " of " });
+            place.push_str(self.text(block.raw));
+            at = self.tree.parent(block);
+        }
+        place
+    }
+
+    /// The row of the statement's keyword, if it is one that is to be acted on; whatever else it
+    /// is has been reported, and its block is passed over whole.
+    pub fn keyword(&mut self, block: BlockId, statement: &Statement) -> Option<&'static Keyword> {
+        let name = self.text_at(statement, 0)?;
+        let Some(keyword) = self.table.get(block, name) else {
+            self.unknown(block, statement, name);
+            return None;
+        };
+        match keyword.support {
+            Support::Supported => {
+                if statement.brace.is_some() && !keyword.takes_block {
+                    self.surplus_block(statement, name);
+                }
+                Some(keyword)
+            }
+            Support::NoEffect(why) => {
+                let at = self.keyword_span(statement);
+                let message = format!("`{name}` has no effect yet");
+                self.push(Diagnostic::note("no-effect-yet", at, message).label(why));
+                None
+            }
+            Support::NotYet(why) => {
+                let at = self.keyword_span(statement);
+                let message = format!("`{name}` is not supported yet");
+                self.push(Diagnostic::warning("not-supported-yet", at, message).label(why));
+                None
+            }
+            Support::Refused(why) => {
+                self.refuse(statement, name, why);
+                None
+            }
+        }
+    }
+
+    /// Reports what keeps the whole block from being run.
+    pub fn refuse(&mut self, statement: &Statement, what: &str, why: &str) {
+        let at = self.keyword_span(statement);
+        let holder = match self.tree.parent(statement) {
+            Some(block) => self.text(block.raw).to_owned(),
+            None => "the director".to_owned(),
+        };
+        let message = format!("`{what}` is not supported yet, so {holder} cannot run");
+        self.push(
+            Diagnostic::error("cannot-run-yet", at, message).label(why).effect(Effect::Refuses),
+        );
+        self.refused = true;
+    }
+
+    fn surplus_block(&mut self, statement: &Statement, name: &str) {
+        let at = statement.brace.unwrap_or(statement.raw);
+        let message = format!("`{name}` takes no block");
+        self.push(
+            Diagnostic::error("unexpected-brace", at, message).label("the block is left out"),
+        );
+    }
+
+    fn unknown(&mut self, block: BlockId, statement: &Statement, name: &str) {
+        let at = self.keyword_span(statement);
+        let mut finding =
+            Diagnostic::warning("unknown-keyword", at, format!("unknown keyword `{name}`"));
+        let place = self.place(statement);
+        if let Some(home) = self.table.elsewhere(name).next() {
+            let known = self.table.elsewhere(name).count();
+            let home = if home.block == "top" { "no block" } else { home.block };
+            let more = if known > 1 { ", among others" } else { "" };
+            finding = finding.label(format!("`{name}` belongs in {home}{more}"));
+        } else if let Some(meant) = self.table.suggestion(block, name) {
+            finding = finding.label(place).help(format!("did you mean `{meant}`?"));
+        } else {
+            finding = finding.label(place);
+        }
+        self.push(finding);
+    }
+
+    /// The keyword's argument, which it cannot be without.
+    pub fn argument(&mut self, statement: &Statement) -> Option<Word> {
+        let words = self.words(statement);
+        if let Some(word) = words.get(1) {
+            return Some(*word);
+        }
+        let keyword = self.keyword_span(statement);
+        let name = self.text(keyword);
+        let message = format!("`{name}` lacks its parameter");
+        let finding = Diagnostic::error("missing-parameter", keyword.after(), message)
+            .label(self.place(statement))
+            .effect(Effect::LacksParameter);
+        self.push(finding);
+        None
+    }
+
+    /// The only argument; whatever follows it is pointed out.
+    pub fn only_argument(&mut self, statement: &Statement) -> Option<Word> {
+        let word = self.argument(statement)?;
+        self.no_more_than(statement, 1);
+        Some(word)
+    }
+
+    /// Points out arguments beyond the first `most`, which keepalived passes over in silence.
+    pub fn no_more_than(&mut self, statement: &Statement, most: usize) {
+        let words = self.words(statement);
+        if let (Some(first), Some(last)) = (words.get(most + 1), words.last()) {
+            let at = first.span.to(last.span);
+            let message = format!("`{}` is ignored", self.text(at));
+            self.push(Diagnostic::note("surplus-words", at, message).label("not expected here"));
+        }
+    }
+
+    pub fn string(&mut self, statement: &Statement) -> Option<String> {
+        self.only_argument(statement).map(|word| self.text(word.span).to_owned())
+    }
+
+    /// A number in the range that the keyword table gives.
+    pub fn number(&mut self, statement: &Statement, keyword: &Keyword) -> Option<u32> {
+        let word = self.only_argument(statement)?;
+        self.number_in(statement, keyword.name, word, keyword.range.unwrap_or((0, u32::MAX.into())))
+    }
+
+    /// `word` as a number from `range`, for what `name` says it is.
+    pub fn number_in(
+        &mut self,
+        statement: &Statement,
+        name: &str,
+        word: Word,
+        range: (i64, i64),
+    ) -> Option<u32> {
+        let text = self.text(word.span);
+        match value::integer(text) {
+            Ok(number) if (range.0..=range.1).contains(&number) => u32::try_from(number).ok(),
+            Ok(_) => {
+                let (least, greatest) = range;
+                let message = format!("{name} {text} is out of range {least}-{greatest}");
+                self.bad("number-out-of-range", statement, word.span, message);
+                None
+            }
+            Err(_) => {
+                let message = format!("{name} `{text}` is not a number");
+                self.bad("not-a-number", statement, word.span, message);
+                None
+            }
+        }
+    }
+
+    /// A time of decimal seconds in the range that the keyword table gives. Whole seconds are
+    /// told from `uint` in the table, by the range being in seconds.
+    pub fn duration(&mut self, statement: &Statement, keyword: &Keyword) -> Option<Duration> {
+        if keyword.args.contains("<uint") {
+            return self.number(statement, keyword).map(|s| Duration::from_secs(s.into()));
+        }
+        let word = self.only_argument(statement)?;
+        let text = self.text(word.span);
+        let (least, greatest) = keyword.range.unwrap_or((0, i64::MAX));
+        let micros = match value::microseconds(text) {
+            Ok(micros) => micros,
+            Err(Bad::TooFine(micros)) => {
+                let message = format!("{} {text} s is kept to the microsecond", keyword.name);
+                let place = self.place(statement);
+                self.push(Diagnostic::warning("rounded", word.span, message).label(place));
+                micros
+            }
+            Err(Bad::NotANumber) => {
+                let message = format!("{} `{text}` is not a time in seconds", keyword.name);
+                self.bad("not-a-number", statement, word.span, message);
+                return None;
+            }
+        };
+        if !(least..=greatest).contains(&micros) {
+            let bounds = format!("{}-{} s", seconds(least), seconds(greatest));
+            let message = format!("{} {text} s is out of range {bounds}", keyword.name);
+            self.bad("number-out-of-range", statement, word.span, message);
+            return None;
+        }
+        Some(Duration::from_micros(micros.unsigned_abs()))
+    }
+
+    /// `on`, `off` and their like; the bare word means on.
+    pub fn flag(&mut self, statement: &Statement) -> Option<bool> {
+        self.no_more_than(statement, 1);
+        let Some(word) = self.words(statement).get(1) else { return Some(true) };
+        match self.text(word.span) {
+            "on" | "true" | "yes" => Some(true),
+            "off" | "false" | "no" => Some(false),
+            other => {
+                let message = format!("`{other}` is neither on nor off");
+                self.bad("bad-value", statement, word.span, message);
+                None
+            }
+        }
+    }
+
+    /// Says that `at` cannot be, and what it is part of.
+    pub fn bad(
+        &mut self,
+        code: &'static str,
+        statement: &Statement,
+        at: Span,
+        message: impl Into<String>,
+    ) {
+        let place = self.place(statement);
+        self.push(Diagnostic::error(code, at, message).label(place));
+    }
+
+    /// Says that something is not as it was probably meant.
+    pub fn warn(
+        &mut self,
+        code: &'static str,
+        statement: &Statement,
+        at: Span,
+        message: impl Into<String>,
+    ) {
+        let place = self.place(statement);
+        self.push(Diagnostic::warning(code, at, message).label(place));
+    }
+
+    /// The start of a warning about a keyword that should have been there.
+    pub fn defaulted(&self, block: &Statement, keyword: &str, value: &str) -> Diagnostic {
+        let message = format!("{} has no {keyword}: {value} it is", self.text(block.raw));
+        Diagnostic::warning("defaulted", block.raw, message)
+    }
+
+    /// `word` as an address without prefix length.
+    pub fn address(&mut self, statement: &Statement, word: Word) -> Option<IpAddr> {
+        let text = self.text(word.span);
+        if let Ok(address) = text.parse() {
+            return Some(address);
+        }
+        let (code, message) = if value::looks_like_host_name(text) {
+            let message = format!("`{text}` is a name; an address is needed here");
+            ("unresolved-host", message)
+        } else {
+            ("bad-address", format!("`{text}` is not an IP address"))
+        };
+        self.bad(code, statement, word.span, message);
+        None
+    }
+
+    /// `word` as a port, 0 meaning none.
+    pub fn port(&mut self, statement: &Statement, word: Word) -> Option<u16> {
+        let port = self.number_in(statement, "port", word, (0, 65_535))?;
+        u16::try_from(port).ok()
+    }
+
+    /// The name of an interface: at most 15 octets.
+    pub fn interface(&mut self, statement: &Statement) -> Option<String> {
+        let word = self.only_argument(statement)?;
+        let name = self.text(word.span);
+        if name.len() > 15 || name.is_empty() {
+            let message = format!("`{name}` is no name of an interface: 1 to 15 characters");
+            self.bad("bad-value", statement, word.span, message);
+            return None;
+        }
+        Some(name.to_owned())
+    }
+
+    /// Stores `value` unless an earlier line did, as keepalived keeps the first of two scripts.
+    pub fn set_once<T>(&mut self, statement: &Statement, slot: &mut Option<T>, value: Option<T>) {
+        let Some(value) = value else { return };
+        if slot.is_some() {
+            let at = self.keyword_span(statement);
+            let message = format!("`{}` is there already", self.text(at));
+            self.warn("duplicate", statement, at, format!("{message}; the first one counts"));
+        } else {
+            *slot = Some(value);
+        }
+    }
+}
+
+/// Microseconds as seconds, for people.
+pub(super) fn seconds(micros: i64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,174 @@
+//! `global_defs`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::super::diagnostic::Diagnostic;
+use super::super::keywords::Keyword;
+use super::super::plan::{FlushOnStop, Global};
+use super::super::tree::Statement;
+use super::context::Context;
+use super::script;
+
+/// What was said about gratuitous ARP, here or in an instance.
+#[derive(Debug, Clone, Default)]
+pub(super) struct GarpDraft {
+    pub delay: Option<Duration>,
+    pub repeat: Option<u32>,
+    pub refresh: Option<Duration>,
+    pub refresh_repeat: Option<u32>,
+    pub lower_prio_delay: Option<Duration>,
+    pub lower_prio_repeat: Option<u32>,
+}
+
+/// `global_defs` as read so far, with what instances inherit.
+#[derive(Debug, Default)]
+pub(super) struct GlobalDraft {
+    plan: Global,
+    pub garp: GarpDraft,
+    /// `vrrp_min_garp`: one gratuitous ARP and no more, where nothing else is said.
+    pub min_garp: bool,
+    pub version: Option<u32>,
+    pub down_timer_adverts: Option<u32>,
+    pub skip_check_adv_addr: bool,
+    pub higher_prio_send_advert: bool,
+    pub lower_prio_no_advert: bool,
+    pub strict: bool,
+}
+
+impl GarpDraft {
+    /// Takes the keyword if it is about gratuitous ARP; `name` is without `vrrp_`.
+    pub fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: &Statement,
+        keyword: &Keyword,
+        name: &str,
+    ) -> bool {
+        match name {
+            "garp_master_delay" => replace(&mut self.delay, cx.duration(at, keyword)),
+            "garp_master_repeat" => replace(&mut self.repeat, at_least_one(cx, at, keyword)),
+            "garp_master_refresh" => replace(&mut self.refresh, cx.duration(at, keyword)),
+            "garp_master_refresh_repeat" => {
+                replace(&mut self.refresh_repeat, at_least_one(cx, at, keyword));
+            }
+            "garp_lower_prio_delay" => {
+                replace(&mut self.lower_prio_delay, cx.duration(at, keyword))
+            }
+            "garp_lower_prio_repeat" => {
+                replace(&mut self.lower_prio_repeat, cx.number(at, keyword));
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Keeps the old value when the new one was no good.
+pub(super) fn replace<T>(slot: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *slot = value;
+    }
+}
+
+/// As keepalived: 0 repetitions mean 1.
+fn at_least_one(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> Option<u32> {
+    let number = cx.number(at, keyword)?;
+    if number == 0 {
+        cx.warn("number-out-of-range", at, at.raw, format!("{} 0 is taken as 1", keyword.name));
+    }
+    Some(number.max(1))
+}
+
+impl GlobalDraft {
+    pub fn read(&mut self, cx: &mut Context<'_>, block: &Statement) {
+        let tree = cx.tree;
+        let Some(id) = cx.table.block("global_defs") else { return };
+        for at in tree.children(block) {
+            if let Some(keyword) = cx.keyword(id, at) {
+                self.keyword(cx, at, keyword);
+            }
+        }
+    }
+
+    fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
+        let garp_name = keyword.name.strip_prefix("vrrp_").unwrap_or_default();
+        if self.garp.read(cx, at, keyword, garp_name) {
+            return;
+        }
+        match keyword.name {
+            "router_id" => replace(&mut self.plan.router_id, cx.string(at)),
+            "script_user" => replace(&mut self.plan.script_user, script::read_user(cx, at)),
+            "enable_script_security" => self.plan.script_security = true,
+            "dynamic_interfaces" => self.plan.dynamic_interfaces = true,
+            "vrrp_mcast_group4" => self.multicast_group(cx, at),
+            "lvs_flush" => self.plan.lvs_flush = true,
+            "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
+            "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
+            "vrrp_down_timer_adverts" => {
+                replace(&mut self.down_timer_adverts, cx.number(at, keyword));
+            }
+            "vrrp_min_garp" => flag(cx, at, &mut self.min_garp),
+            "vrrp_skip_check_adv_addr" => flag(cx, at, &mut self.skip_check_adv_addr),
+            "vrrp_higher_prio_send_advert" => flag(cx, at, &mut self.higher_prio_send_advert),
+            "vrrp_lower_prio_no_advert" => flag(cx, at, &mut self.lower_prio_no_advert),
+            "vrrp_strict" => {
+                flag(cx, at, &mut self.strict);
+                if self.strict {
+                    cx.push(strict_without_firewall(at));
+                }
+            }
+            other => debug_assert!(false, "no arm for {other}"),
+        }
+    }
+
+    fn multicast_group(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        if let Some(group) = multicast_ipv4(cx, at) {
+            self.plan.multicast_group = group;
+        }
+    }
+
+    fn flush_on_stop(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        self.plan.lvs_flush_on_stop = match cx.text_at(at, 1) {
+            None => FlushOnStop::Everything,
+            Some("VS") => FlushOnStop::VirtualServers,
+            Some(other) => {
+                let message = format!("`{other}` is not VS, the only word that can stand here");
+                return cx.bad("bad-value", at, at.raw, message);
+            }
+        };
+    }
+
+    pub fn multicast(&self) -> Ipv4Addr {
+        self.plan.multicast_group
+    }
+
+    pub fn finish(self) -> Global {
+        self.plan
+    }
+}
+
+pub(super) fn flag(cx: &mut Context<'_>, at: &Statement, slot: &mut bool) {
+    if let Some(value) = cx.flag(at) {
+        *slot = value;
+    }
+}
+
+/// An IPv4 multicast address.
+pub(super) fn multicast_ipv4(cx: &mut Context<'_>, at: &Statement) -> Option<Ipv4Addr> {
+    let word = cx.only_argument(at)?;
+    match cx.address(at, word)? {
+        IpAddr::V4(group) if group.is_multicast() => Some(group),
+        other => {
+            let message = format!("{other} is no IPv4 multicast address");
+            cx.bad("bad-address", at, word.span, message);
+            None
+        }
+    }
+}
+
+/// What strict mode changes in the protocol is done; what it asks of a firewall is not.
+pub(super) fn strict_without_firewall(at: &Statement) -> Diagnostic {
+    Diagnostic::note("partly-supported", at.raw, "strict mode sets no firewall rule yet")
+        .label("packets to the virtual addresses are accepted")
+}

@@ -1,0 +1,84 @@
+//! `real_server`, as read: what it inherits is not filled in yet.
+
+use std::net::IpAddr;
+
+use super::super::keywords::Keyword;
+use super::super::plan::Script;
+use super::super::source::Span;
+use super::super::tree::Statement;
+use super::checker::CheckerDraft;
+use super::context::Context;
+use super::global::replace;
+use super::timing::TimingDraft;
+use super::{script, service};
+use crate::ipvs::Forward;
+
+#[derive(Debug)]
+pub(super) struct RealServerDraft {
+    pub at: Span,
+    pub ip: IpAddr,
+    /// `None`: the service's.
+    pub port: Option<u16>,
+    pub weight: Option<u32>,
+    pub forward: Option<Forward>,
+    pub upper_threshold: Option<u32>,
+    pub lower_threshold: Option<u32>,
+    pub inhibit_on_failure: Option<bool>,
+    pub notify_up: Option<Script>,
+    pub notify_down: Option<Script>,
+    pub timing: TimingDraft,
+    pub virtual_host: Option<String>,
+    pub checkers: Vec<CheckerDraft>,
+}
+
+impl RealServerDraft {
+    /// `None` without a usable address, which has been reported.
+    pub fn read(cx: &mut Context<'_>, block: &Statement) -> Option<Self> {
+        let (ip, port) = service::endpoint(cx, block)?;
+        let mut draft = Self {
+            at: block.raw,
+            ip,
+            port,
+            weight: None,
+            forward: None,
+            upper_threshold: None,
+            lower_threshold: None,
+            inhibit_on_failure: None,
+            notify_up: None,
+            notify_down: None,
+            timing: TimingDraft::default(),
+            virtual_host: None,
+            checkers: Vec::new(),
+        };
+        let tree = cx.tree;
+        let id = cx.table.block("virtual_server/real_server")?;
+        for at in tree.children(block) {
+            if let Some(keyword) = cx.keyword(id, at)
+                && !draft.timing.read(cx, at, keyword)
+            {
+                draft.keyword(cx, at, keyword);
+            }
+        }
+        Some(draft)
+    }
+
+    fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
+        match keyword.name {
+            "weight" => replace(&mut self.weight, cx.number(at, keyword)),
+            "lvs_method" => replace(&mut self.forward, service::forwarding(cx, at)),
+            "uthreshold" => replace(&mut self.upper_threshold, cx.number(at, keyword)),
+            "lthreshold" => replace(&mut self.lower_threshold, cx.number(at, keyword)),
+            "inhibit_on_failure" => replace(&mut self.inhibit_on_failure, cx.flag(at)),
+            "notify_up" => {
+                let script = script::read(cx, at);
+                cx.set_once(at, &mut self.notify_up, script);
+            }
+            "notify_down" => {
+                let script = script::read(cx, at);
+                cx.set_once(at, &mut self.notify_down, script);
+            }
+            "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
+            checker => self.checkers.extend(CheckerDraft::read(cx, at, checker)),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Commands to run: quoting, arguments, user and group.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use super::super::diagnostic::Diagnostic;
+use super::super::plan::{Script, ScriptUser};
+use super::super::tree::Statement;
+use super::context::Context;
+
+/// `KEYWORD COMMAND [USER [GROUP]]`. A command with arguments stands in quotes.
+pub(super) fn read(cx: &mut Context<'_>, statement: &Statement) -> Option<Script> {
+    let words = words(cx, statement)?;
+    let argv = command(cx, statement, &words)?;
+    surplus(cx, statement, &words, 4);
+    Some(Script { argv, user: user(words.get(2..).unwrap_or_default()) })
+}
+
+/// `misc_path COMMAND`: as [`read`], but nothing follows the command.
+pub(super) fn read_command(cx: &mut Context<'_>, statement: &Statement) -> Option<Vec<String>> {
+    let words = words(cx, statement)?;
+    surplus(cx, statement, &words, 2);
+    command(cx, statement, &words)
+}
+
+fn words<'a>(cx: &mut Context<'a>, statement: &Statement) -> Option<Vec<Piece<'a>>> {
+    cx.argument(statement)?;
+    Some(split(cx.text(statement.raw)))
+}
+
+fn command(
+    cx: &mut Context<'_>,
+    statement: &Statement,
+    words: &[Piece<'_>],
+) -> Option<Vec<String>> {
+    let argv = arguments(words.get(1)?.text);
+    if argv.first().is_none_or(String::is_empty) {
+        cx.bad("bad-value", statement, statement.raw, "the command is empty");
+        return None;
+    }
+    Some(argv)
+}
+
+/// `USER [GROUP]` of `script_user` and `user`.
+pub(super) fn read_user(cx: &mut Context<'_>, statement: &Statement) -> Option<ScriptUser> {
+    cx.argument(statement)?;
+    cx.no_more_than(statement, 2);
+    user(split(cx.text(statement.raw)).get(1..)?)
+}
+
+fn user(words: &[Piece<'_>]) -> Option<ScriptUser> {
+    let user = words.first()?.text.to_owned();
+    // A leading colon asks for the supplementary groups as well.
+    // GAP: keepalived.conf(5), script_user: supplementary groups are not set.
+    let group = words.get(1).map(|word| word.text.trim_start_matches(':').to_owned());
+    Some(ScriptUser { user, group })
+}
+
+/// Words beyond the `most`th are most likely arguments of a command that lacks its quotes.
+fn surplus(cx: &mut Context<'_>, statement: &Statement, words: &[Piece<'_>], most: usize) {
+    let (Some(first), Some(last)) = (words.get(most), words.last()) else { return };
+    let at = statement.raw.part(first.start..last.start + last.text.len());
+    let command: Vec<_> = words[1..].iter().map(|word| word.text).collect();
+    let keyword = words[0].text;
+    cx.push(
+        Diagnostic::warning("surplus-words", at, format!("`{}` is ignored", cx.text(at)))
+            .label("a command with arguments stands in quotes")
+            .help(format!("{keyword} \"{}\"", command.join(" "))),
+    );
+}
+
+/// A word of a script line and where it starts in the line.
+struct Piece<'t> {
+    start: usize,
+    text: &'t str,
+}
+
+/// Splits at blanks that are in no quotes. Quotes around a whole word are taken off; backslashes
+/// stay for [`arguments`].
+fn split(line: &str) -> Vec<Piece<'_>> {
+    let octets = line.as_bytes();
+    let (mut words, mut at) = (Vec::new(), 0);
+    while at < octets.len() {
+        if octets[at].is_ascii_whitespace() {
+            at += 1;
+            continue;
+        }
+        let (start, end, next) = match octets[at] {
+            quote @ (b'"' | b'\'') => {
+                let end = closing_quote(octets, at + 1, quote);
+                (at + 1, end, end + 1)
+            }
+            _ => {
+                let blank = |octet: &u8| octet.is_ascii_whitespace();
+                let end = octets[at..].iter().position(blank).map_or(octets.len(), |n| at + n);
+                (at, end, end)
+            }
+        };
+        words.push(Piece { start, text: &line[start..end] });
+        at = next;
+    }
+    words
+}
+
+fn closing_quote(octets: &[u8], from: usize, quote: u8) -> usize {
+    let mut at = from;
+    while at < octets.len() && octets[at] != quote {
+        at += if octets[at] == b'\\' { 2 } else { 1 };
+    }
+    at.min(octets.len())
+}
+
+/// Splits a command into program and arguments: blanks separate, quotes join, escapes stand for
+/// the characters of keepalived.conf(5), "Quoted strings".
+fn arguments(command: &str) -> Vec<String> {
+    let (mut done, mut word, mut in_word) = (Vec::new(), String::new(), false);
+    let mut quote = None;
+    let mut letters = command.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, quote) {
+            ('\\', _) => {
+                word.push(escaped(&mut letters));
+                in_word = true;
+            }
+            (letter, Some(open)) if letter == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(letter);
+                in_word = true;
+            }
+            (letter, None) if letter.is_ascii_whitespace() => {
+                if in_word {
+                    done.push(std::mem::take(&mut word));
+                }
+                in_word = false;
+            }
+            (letter, _) => {
+                word.push(letter);
+                in_word = true;
+            }
+        }
+    }
+    if in_word {
+        done.push(word);
+    }
+    done
+}
+
+/// The character that an escape stands for; its backslash is gone already.
+fn escaped(letters: &mut Peekable<Chars<'_>>) -> char {
+    match letters.next() {
+        Some('a') => '\x07',
+        Some('b') => '\x08',
+        Some('E') => '\x1b',
+        Some('f') => '\x0c',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('v') => '\x0b',
+        Some('x') => numeric(letters, 0, 16, 2),
+        Some('c') => letters.next().map_or('c', |letter| char::from((letter as u8) & 0x1f)),
+        Some(digit @ '0'..='7') => numeric(letters, digit as u32 - '0' as u32, 8, 2),
+        Some(other) => other,
+        None => '\\',
+    }
+}
+
+fn numeric(letters: &mut Peekable<Chars<'_>>, first: u32, radix: u32, most: usize) -> char {
+    let mut value = first;
+    for _ in 0..most {
+        let Some(digit) = letters.peek().and_then(|letter| letter.to_digit(radix)) else { break };
+        value = value * radix + digit;
+        letters.next();
+    }
+    char::from((value & 0xff) as u8)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! `$NAME=VALUE` and its uses `$NAME`, `${NAME}`, with the built-in names.
+
+use std::collections::HashMap;
+
+use super::super::diagnostic::{Diagnostic, Diagnostics};
+use super::super::source::{Origin, Piece, Span};
+use super::{LONGEST_LINE, Reader};
+
+/// Definitions may name each other this deep; beyond, one names itself.
+const DEEPEST: usize = 32;
+
+/// The names defined so far. Values are kept as written: they are evaluated at each use.
+#[derive(Debug, Default)]
+pub(super) struct Definitions {
+    values: HashMap<String, String>,
+}
+
+/// A `$…` in a text: the octets it takes, and what it names.
+struct Reference<'t> {
+    end: usize,
+    name: &'t str,
+    braced: bool,
+}
+
+impl Reader<'_> {
+    /// Takes `$NAME=VALUE`; false if the line is something else.
+    pub(super) fn define(&mut self, line: Span, diagnostics: &mut Diagnostics) -> bool {
+        let text = self.sources.text(line);
+        let name_length = name_length(&text[1..]);
+        let Some(value) = text[1 + name_length..].strip_prefix('=') else { return false };
+        if name_length == 0 {
+            return false;
+        }
+        let (name, value) = (text[1..=name_length].to_owned(), value.trim_start().to_owned());
+        let value = match value.strip_suffix('\\') {
+            Some(first) => self.further_lines(line, first.trim_end().to_owned(), diagnostics),
+            None => value,
+        };
+        self.definitions.values.insert(name, value);
+        true
+    }
+
+    /// The lines of a definition that ends in a backslash, joined by newlines.
+    fn further_lines(&mut self, start: Span, first: String, d: &mut Diagnostics) -> String {
+        let mut value = first;
+        while let Some(raw) = self.physical_line() {
+            let Some(line) = self.usable_line(raw, d) else { return value };
+            let text = self.sources.text(line);
+            let (text, goes_on) = match text.strip_suffix('\\') {
+                Some(text) => (text.trim_end(), true),
+                None => (text, false),
+            };
+            if value.len() + text.len() >= LONGEST_LINE {
+                d.push(too_long(start));
+                return String::new();
+            }
+            if !value.is_empty() {
+                value.push('\n');
+            }
+            value.push_str(text);
+            if !goes_on {
+                break;
+            }
+        }
+        value
+    }
+
+    /// `line` with its references replaced, as a new text; `None` if that is not possible, which
+    /// has been reported.
+    pub(super) fn expand(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
+        let text = self.sources.text(line);
+        let (mut out, mut pieces) = (String::new(), Vec::new());
+        let mut at = 0;
+        while at < text.len() {
+            let next = text[at..].find('$').map_or(text.len(), |length| at + length);
+            push_verbatim(&mut out, &mut pieces, &text[at..next], line.part(at..next));
+            if next == text.len() {
+                break;
+            }
+            let Some(reference) = reference(&text[next..]) else {
+                push_verbatim(&mut out, &mut pieces, "$", line.part(next..next + 1));
+                at = next + 1;
+                continue;
+            };
+            let span = line.part(next..next + reference.end);
+            at = next + reference.end;
+            match self.value(&reference, DEEPEST) {
+                Ok(value) if out.len() + value.len() <= LONGEST_LINE => {
+                    pieces.push(Piece {
+                        start: out.len() as u32,
+                        len: value.len() as u32,
+                        from: span,
+                        verbatim: false,
+                    });
+                    out.push_str(&value);
+                }
+                Ok(_) | Err(Failure::TooDeep) => {
+                    diagnostics.push(too_long(span));
+                    return None;
+                }
+                Err(Failure::Undefined) if reference.braced => {
+                    diagnostics.push(undefined(span, reference.name));
+                    return None;
+                }
+                Err(Failure::Undefined) => {
+                    push_verbatim(&mut out, &mut pieces, &text[next..at], span);
+                }
+                Err(Failure::NotYet) => {
+                    diagnostics.push(not_yet(span, reference.name));
+                    return None;
+                }
+            }
+        }
+        if pieces.iter().all(|piece| piece.verbatim) {
+            return Some(line);
+        }
+        let name = self.sources.get(line.source).name.clone();
+        let length = out.len();
+        let source = self.sources.add(name, out, Origin::Expanded(pieces));
+        Some(Span::new(source, 0..length))
+    }
+
+    fn value(&self, reference: &Reference<'_>, depth: usize) -> Result<String, Failure> {
+        let mut words = reference.name.split_ascii_whitespace();
+        let name = words.next().unwrap_or_default();
+        if let Some(value) = self.definitions.values.get(name) {
+            return self.expanded_value(value, depth);
+        }
+        match (name, words.next(), words.next()) {
+            ("_PWD", None, _) => Ok(self.directory()),
+            ("_INSTANCE", None, _) => Ok(self.options.config_id.clone()),
+            ("_HASH", None, _) => Ok("#".to_owned()),
+            ("_BANG", None, _) => Ok("!".to_owned()),
+            ("_ENV", Some(variable), None) => Ok(std::env::var(variable).unwrap_or_default()),
+            ("_RANDOM", ..) => Err(Failure::NotYet),
+            _ => Err(Failure::Undefined),
+        }
+    }
+
+    fn directory(&self) -> String {
+        let directory = self.stack.last().map(|frame| frame.directory.as_path());
+        let path = directory.filter(|path| !path.as_os_str().is_empty());
+        path.map_or_else(|| ".".to_owned(), |path| path.display().to_string())
+    }
+
+    /// `value` with the references in it replaced in turn.
+    fn expanded_value(&self, value: &str, depth: usize) -> Result<String, Failure> {
+        let Some(depth) = depth.checked_sub(1) else { return Err(Failure::TooDeep) };
+        let mut out = String::new();
+        let mut rest = value;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let end = match reference(rest) {
+                Some(found) => match self.value(&found, depth) {
+                    Ok(value) => {
+                        out.push_str(&value);
+                        found.end
+                    }
+                    Err(Failure::Undefined) => {
+                        out.push('$');
+                        1
+                    }
+                    Err(failure) => return Err(failure),
+                },
+                None => {
+                    out.push('$');
+                    1
+                }
+            };
+            if out.len() > LONGEST_LINE {
+                return Err(Failure::TooDeep);
+            }
+            rest = &rest[end..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// Why a reference has no value.
+enum Failure {
+    Undefined,
+    /// Names itself, or grows beyond all lines.
+    TooDeep,
+    NotYet,
+}
+
+/// The reference at the start of `text`, which starts with `$`.
+fn reference(text: &str) -> Option<Reference<'_>> {
+    if let Some(inside) = text[1..].strip_prefix('{') {
+        let close = inside.find('}')?;
+        let name = inside[..close].trim();
+        return (name_length(name) > 0).then_some(Reference { end: close + 3, name, braced: true });
+    }
+    let length = name_length(&text[1..]);
+    let follows = text.as_bytes().get(1 + length);
+    let ends = follows.is_none_or(|&o| matches!(o, b' ' | b'\t' | b',' | b')' | b'\n' | b'\r'));
+    (length > 0 && ends).then(|| Reference {
+        end: 1 + length,
+        name: &text[1..=length],
+        braced: false,
+    })
+}
+
+/// Octets of the name at the start of `text`: letters, digits, underscore, no digit first.
+fn name_length(text: &str) -> usize {
+    if text.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return 0;
+    }
+    let in_name = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'_';
+    text.bytes().take_while(|&octet| in_name(octet)).count()
+}
+
+fn push_verbatim(out: &mut String, pieces: &mut Vec<Piece>, text: &str, from: Span) {
+    if !text.is_empty() {
+        let (start, len) = (out.len() as u32, text.len() as u32);
+        pieces.push(Piece { start, len, from, verbatim: true });
+        out.push_str(text);
+    }
+}
+
+fn undefined(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::error("undefined-name", span, format!("`{name}` is not defined"))
+        .label("the line is left out")
+        .help(format!("define it further up, at the start of a line: ${name}=VALUE"))
+}
+
+fn too_long(span: Span) -> Diagnostic {
+    Diagnostic::error("definition-too-long", span, "the definition names itself, or is too long")
+        .label("the line is left out")
+}
+
+fn not_yet(span: Span, name: &str) -> Diagnostic {
+    Diagnostic::error("not-supported-yet", span, format!("`${{{name}}}` is not supported yet"))
+        .label("the line is left out")
+}

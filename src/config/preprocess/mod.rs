@@ -1,0 +1,249 @@
+//! Files into plain lines: comments off, `include`, `@conditions` and `$definitions` resolved.
+//!
+//! Works line by line on an explicit stack of files, so neither depth nor size of what is
+//! included can exhaust the stack, and nothing is held but the texts themselves.
+
+mod conditions;
+mod definitions;
+mod glob;
+mod include;
+mod sequences;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Options;
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::lexer;
+use super::source::{Origin, SourceId, SourceMap, Span};
+use definitions::Definitions;
+
+pub use include::{LARGEST_FILE, read as read_file};
+
+/// Longest line that is looked at, in octets. keepalived drops lines over 1022; real files stay
+/// below that, and a line of megabytes is a file of another kind.
+pub const LONGEST_LINE: usize = 64 * 1024;
+
+/// A file that is being read.
+struct Frame {
+    source: SourceId,
+    at: usize,
+    /// The file itself, links resolved, to notice a file that includes itself.
+    canonical: Option<PathBuf>,
+    /// Where relative `include` names start.
+    directory: PathBuf,
+}
+
+/// Gives the lines of a configuration one by one, with all files spliced in.
+pub struct Reader<'o> {
+    pub sources: SourceMap,
+    options: &'o Options,
+    stack: Vec<Frame>,
+    definitions: Definitions,
+    /// Lines that an expansion gave and that are yet to be handed out.
+    pending: VecDeque<Span>,
+    files_read: usize,
+}
+
+impl<'o> Reader<'o> {
+    pub fn new(options: &'o Options) -> Self {
+        Self {
+            sources: SourceMap::default(),
+            options,
+            stack: Vec::new(),
+            definitions: Definitions::default(),
+            pending: VecDeque::new(),
+            files_read: 0,
+        }
+    }
+
+    /// Starts with `text`; `path` is where it lies, if it is a file.
+    pub fn start(&mut self, name: &str, octets: Vec<u8>, path: Option<&Path>, d: &mut Diagnostics) {
+        self.push(Arc::from(name), octets, path, Origin::Top, d);
+    }
+
+    fn push(
+        &mut self,
+        name: Arc<str>,
+        octets: Vec<u8>,
+        path: Option<&Path>,
+        origin: Origin,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let (text, bad) = decode(octets);
+        let source = self.sources.add(name, text, origin);
+        if let Some(bad) = bad {
+            diagnostics.push(invalid_utf8(&self.sources, source, &bad));
+        }
+        let directory = path.and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
+        let canonical = path.and_then(|path| path.canonicalize().ok());
+        let at = if self.sources.get(source).text.starts_with('\u{feff}') { 3 } else { 0 };
+        self.stack.push(Frame { source, at, canonical, directory });
+        self.files_read += 1;
+    }
+
+    /// The next line that says something, its comment taken off; `None` at the end.
+    pub fn next_line(&mut self, diagnostics: &mut Diagnostics) -> Option<Span> {
+        loop {
+            if let Some(line) = self.pending.pop_front() {
+                if let Some(line) = self.plain_line(line, diagnostics) {
+                    return Some(line);
+                }
+                continue;
+            }
+            let line = self.physical_line()?;
+            if let Some(line) = self.usable_line(line, diagnostics)
+                && let Some(line) = self.resolve(line, diagnostics)
+            {
+                return Some(line);
+            }
+        }
+    }
+
+    /// The next line of the file on top of the stack, without its newline.
+    fn physical_line(&mut self) -> Option<Span> {
+        loop {
+            let frame = self.stack.last_mut()?;
+            let text = &self.sources.get(frame.source).text;
+            if frame.at >= text.len() {
+                self.stack.pop();
+                continue;
+            }
+            let start = frame.at;
+            let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+            frame.at = end + 1;
+            return Some(Span::new(frame.source, start..end));
+        }
+    }
+
+    /// Takes off the comment and surrounding blanks; `None` if nothing is left, or if the line
+    /// cannot be a line of a configuration.
+    fn usable_line(&self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
+        let text = self.sources.text(line);
+        if text.len() > LONGEST_LINE {
+            diagnostics.push(line_too_long(line, text));
+            return None;
+        }
+        let content = &text[..lexer::comment_start(text)];
+        if content.contains('\0') {
+            let at = line.part(content.find('\0').map_or(0..0, |at| at..at + 1));
+            diagnostics.push(
+                Diagnostic::error("nul-in-line", at, "the line holds a NUL octet")
+                    .label("the line is left out"),
+            );
+            return None;
+        }
+        if content.ends_with('\\') && content.len() < text.len() {
+            let at = content.len();
+            diagnostics.push(
+                Diagnostic::warning(
+                    "escaped-comment",
+                    line.part(at - 1..at + 1),
+                    "a backslash does not keep a comment from starting",
+                )
+                .label("the rest of the line is a comment")
+                .help("put the word into double quotes"),
+            );
+        }
+        trimmed(line, content)
+    }
+
+    /// Conditions and definitions; then what is left is a plain line.
+    fn resolve(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
+        let line = match self.sources.text(line).as_bytes()[0] {
+            b'@' => conditions::kept(&self.sources, line, self.options)?,
+            _ => line,
+        };
+        if self.sources.text(line).starts_with('$') && self.define(line, diagnostics) {
+            return None;
+        }
+        if !self.sources.text(line).contains('$') {
+            return self.plain_line(line, diagnostics);
+        }
+        let expanded = self.expand(line, diagnostics)?;
+        let text = &self.sources.get(expanded.source).text;
+        let mut start = expanded.start as usize;
+        for part in text[expanded.range()].split('\n') {
+            let end = start + part.len();
+            self.pending.extend(trimmed(Span::new(expanded.source, start..end), part));
+            start = end + 1;
+        }
+        None
+    }
+
+    /// A line with nothing left to replace: `include` and `~SEQ` are acted on here.
+    fn plain_line(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
+        let text = self.sources.text(line);
+        match text.as_bytes()[0] {
+            b'~' => {
+                self.repeat(line, diagnostics);
+                None
+            }
+            b'i' if include::is_include(text) => {
+                self.include(line, diagnostics);
+                None
+            }
+            _ => Some(line),
+        }
+    }
+}
+
+/// The stretch of `line` that holds `content` without blanks around it; `None` if it is empty.
+fn trimmed(line: Span, content: &str) -> Option<Span> {
+    let blank = |letter: char| letter.is_ascii() && lexer::is_blank(letter as u8);
+    let start = content.len() - content.trim_start_matches(blank).len();
+    let end = content.trim_end_matches(blank).len();
+    (start < end).then(|| line.part(start..end))
+}
+
+/// Where a text was not UTF-8: the first place in the decoded text, and how many there are.
+struct Undecodable {
+    at: usize,
+    count: usize,
+}
+
+/// Text from octets; what is no UTF-8 becomes U+FFFD.
+fn decode(octets: Vec<u8>) -> (String, Option<Undecodable>) {
+    match String::from_utf8(octets) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let count = text[at..].matches('\u{fffd}').count();
+            (text, Some(Undecodable { at, count }))
+        }
+    }
+}
+
+/// A note where only a comment is concerned: Latin-1 comments are common and do no harm.
+fn invalid_utf8(sources: &SourceMap, source: SourceId, bad: &Undecodable) -> Diagnostic {
+    let span = Span::new(source, bad.at..bad.at + '\u{fffd}'.len_utf8());
+    let (_, line) = sources.get(source).line_at(bad.at);
+    let before = &sources.get(source).text[line.start..bad.at];
+    let in_comment = lexer::comment_start(before) < before.len();
+    let message = match bad.count {
+        0 | 1 => "the file is not UTF-8 here".to_owned(),
+        count => format!("the file is not UTF-8 here and in {} more places", count - 1),
+    };
+    let make = if in_comment { Diagnostic::note } else { Diagnostic::warning };
+    make("invalid-utf8", span, message)
+        .label("read as U+FFFD, the replacement character")
+        .help("convert the file, for example: iconv -f latin1 -t utf8")
+}
+
+fn line_too_long(line: Span, text: &str) -> Diagnostic {
+    let start = text.char_indices().map(|(at, _)| at).nth(40).unwrap_or(0);
+    Diagnostic::error(
+        "line-too-long",
+        line.part(0..start),
+        format!(
+            "the line has {} octets; more than {LONGEST_LINE} are no line of a configuration",
+            text.len()
+        ),
+    )
+    .label("the line is left out")
+}
+
+#[cfg(test)]
+mod tests;

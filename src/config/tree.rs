@@ -1,0 +1,358 @@
+//! Lines into statements and blocks, one top-level statement at a time.
+//!
+//! Written by hand rather than generated, for the sake of recovery: a missing or a surplus brace
+//! is one mistake of the author's, so it is one message, and what follows is read as it was meant.
+//! Works on an explicit stack with a limit, so nesting cannot exhaust ours.
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::keywords::{BlockId, TOP, table};
+use super::lexer::{self, Kind, Token};
+use super::source::{SourceMap, Span};
+
+/// Blocks in blocks. keepalived's deepest is five.
+pub const DEEPEST: usize = 32;
+
+/// A keyword with its arguments, and the block that belongs to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement {
+    first_word: u32,
+    last_word: u32,
+    /// All words as they stand in the line, quotes included.
+    pub raw: Span,
+    /// The opening brace of its block.
+    pub brace: Option<Span>,
+    index: u32,
+    /// Index of the enclosing statement.
+    parent: Option<u32>,
+    /// Index behind the last statement of its block.
+    end: u32,
+}
+
+/// One word of a statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Word {
+    pub span: Span,
+    pub quoted: bool,
+}
+
+/// One top-level statement with all that is in it: statements in the order of the text.
+#[derive(Debug, Default)]
+pub struct Tree {
+    statements: Vec<Statement>,
+    words: Vec<Word>,
+}
+
+impl Tree {
+    /// The top-level statement.
+    pub fn root(&self) -> Option<&Statement> {
+        self.statements.first()
+    }
+
+    /// The keyword first. Empty only for a block that belongs to nothing.
+    pub fn words(&self, statement: &Statement) -> &[Word] {
+        &self.words[statement.first_word as usize..statement.last_word as usize]
+    }
+
+    /// The statements directly in the block of `statement`.
+    pub fn children<'t>(&'t self, statement: &Statement) -> impl Iterator<Item = &'t Statement> {
+        let (mut at, end) = (statement.index as usize + 1, statement.end as usize);
+        std::iter::from_fn(move || {
+            let child = (at < end).then(|| &self.statements[at])?;
+            at = child.end as usize;
+            Some(child)
+        })
+    }
+
+    /// The statement whose block holds `statement`.
+    pub fn parent(&self, statement: &Statement) -> Option<&Statement> {
+        statement.parent.map(|index| &self.statements[index as usize])
+    }
+
+    fn clear(&mut self) {
+        self.statements.clear();
+        self.words.clear();
+    }
+}
+
+/// A block that is not closed yet.
+#[derive(Debug)]
+struct OpenBlock {
+    statement: u32,
+    brace: Span,
+    /// What the keyword table knows of it.
+    block: Option<BlockId>,
+}
+
+/// Takes each top-level statement as soon as it is complete.
+pub type Take<'f> = dyn FnMut(&Tree, &SourceMap, &mut Diagnostics) + 'f;
+
+/// Builds statements from lines.
+#[derive(Debug, Default)]
+pub struct Builder {
+    tree: Tree,
+    open: Vec<OpenBlock>,
+    /// The last statement, while a `{` may still follow it.
+    pending: Option<u32>,
+    /// Blocks opened beyond [`DEEPEST`].
+    too_deep: usize,
+    tokens: Vec<Token>,
+}
+
+impl Builder {
+    /// Takes one line without comment.
+    pub fn line(&mut self, line: Span, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
+        let mut tokens = std::mem::take(&mut self.tokens);
+        tokens.clear();
+        lexer::tokens(sources.text(line), &mut tokens);
+        let mut at = 0;
+        while at < tokens.len() {
+            let token = tokens[at];
+            let span = line.part(token.start as usize..token.end as usize);
+            match token.kind {
+                Kind::Open => self.open_block(span, sources, d, take),
+                Kind::Close => self.close_block(span, sources, d, take),
+                Kind::Word | Kind::Quoted | Kind::Unclosed => {
+                    let is_word = |t: &Token| !matches!(t.kind, Kind::Open | Kind::Close);
+                    let length = tokens[at..].iter().take_while(|t| is_word(t)).count();
+                    self.statement(line, &tokens[at..at + length], sources, d, take);
+                    at += length - 1;
+                }
+            }
+            at += 1;
+        }
+        self.tokens = tokens;
+    }
+
+    /// Ends the text: what is still open is missing its `}`.
+    pub fn finish(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
+        if let Some(innermost) = self.open.last() {
+            d.push(unclosed(innermost.brace, &self.header(innermost.statement, sources)));
+        }
+        self.settle(None, sources, d, take);
+        self.close_down_to(0, sources, d, take);
+    }
+
+    fn statement(
+        &mut self,
+        line: Span,
+        tokens: &[Token],
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+        take: &mut Take,
+    ) {
+        if self.too_deep > 0 {
+            return;
+        }
+        let start = line.part(tokens[0].raw_start() as usize..tokens[0].raw_end() as usize);
+        self.settle(Some(start), sources, d, take);
+        let first_word = self.tree.words.len() as u32;
+        for token in tokens {
+            let span = line.part(token.start as usize..token.end as usize);
+            if token.kind == Kind::Unclosed {
+                d.push(unclosed_quote(span));
+            }
+            self.tree.words.push(Word { span, quoted: token.kind != Kind::Word });
+        }
+        let last = tokens[tokens.len() - 1].raw_end() as usize;
+        let raw = start.to(line.part(last..last));
+        self.push(first_word, raw);
+    }
+
+    fn push(&mut self, first_word: u32, raw: Span) {
+        let index = self.tree.statements.len() as u32;
+        self.tree.statements.push(Statement {
+            first_word,
+            last_word: self.tree.words.len() as u32,
+            raw,
+            brace: None,
+            index,
+            parent: self.open.last().map(|block| block.statement),
+            end: index + 1,
+        });
+        self.pending = Some(index);
+    }
+
+    /// Something other than `{` follows the pending statement. A keyword that cannot be without
+    /// a block gets one here, as if its brace had not been forgotten.
+    fn settle(
+        &mut self,
+        next: Option<Span>,
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+        take: &mut Take,
+    ) {
+        let Some(pending) = self.pending.take() else { return };
+        let statement = self.tree.statements[pending as usize];
+        if self.needs_block(&statement, sources) {
+            d.push(missing_open(&statement, &self.header(pending, sources)));
+            if next.is_some() {
+                self.enter(pending, statement.raw.after(), sources);
+                return;
+            }
+        }
+        if self.open.is_empty() {
+            self.emit(sources, d, take);
+        }
+    }
+
+    fn needs_block(&self, statement: &Statement, sources: &SourceMap) -> bool {
+        let keyword = self.tree.words(statement).first();
+        keyword.is_some_and(|word| !word.quoted && table().always_block(sources.text(word.span)))
+    }
+
+    fn open_block(
+        &mut self,
+        brace: Span,
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+        take: &mut Take,
+    ) {
+        if self.too_deep > 0 || self.open.len() >= DEEPEST {
+            if self.too_deep == 0 {
+                d.push(nested_too_deep(brace));
+            }
+            self.too_deep += 1;
+            self.pending = None;
+            return;
+        }
+        let statement = self.pending.take().unwrap_or_else(|| {
+            d.push(
+                Diagnostic::error("unexpected-brace", brace, "`{` belongs to no keyword")
+                    .label("its block is left out"),
+            );
+            self.push(self.tree.words.len() as u32, brace);
+            self.pending.take().unwrap_or_default()
+        });
+        let statement = self.leave_unclosed(statement, sources, d, take);
+        self.enter(statement, brace, sources);
+    }
+
+    fn enter(&mut self, statement: u32, brace: Span, sources: &SourceMap) {
+        self.tree.statements[statement as usize].brace = Some(brace);
+        let block = self.block_of(statement, self.open.last(), sources);
+        self.open.push(OpenBlock { statement, brace, block });
+    }
+
+    /// The block that the statement's keyword opens inside `outer`, if the table knows it.
+    fn block_of(
+        &self,
+        statement: u32,
+        outer: Option<&OpenBlock>,
+        sources: &SourceMap,
+    ) -> Option<BlockId> {
+        let words = self.tree.words(&self.tree.statements[statement as usize]);
+        let outer = outer.map_or(Some(TOP), |open| open.block)?;
+        table().get(outer, sources.text(words.first()?.span))?.child
+    }
+
+    /// If a block starts that cannot be here but can be further out, then a `}` is missing:
+    /// reports it and closes the blocks between. Returns the statement's new index.
+    fn leave_unclosed(
+        &mut self,
+        index: u32,
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+        take: &mut Take,
+    ) -> u32 {
+        if self.open.is_empty() || self.block_of(index, self.open.last(), sources).is_some() {
+            return index;
+        }
+        let outer = |depth: &usize| match depth.checked_sub(1) {
+            None => self.block_of(index, None, sources),
+            Some(at) => self.block_of(index, Some(&self.open[at]), sources),
+        };
+        let Some(depth) = (0..self.open.len()).rev().find(|depth| outer(depth).is_some()) else {
+            return index;
+        };
+        let Some(statement) = self.tree.statements.pop() else { return index };
+        let words = self.tree.words.split_off(statement.first_word as usize);
+        let innermost = &self.open[self.open.len() - 1];
+        let header = self.header(innermost.statement, sources);
+        d.push(
+            unclosed(innermost.brace, &header).also(statement.raw, "a `}` is missing before this"),
+        );
+        self.close_down_to(depth, sources, d, take);
+        let first_word = self.tree.words.len() as u32;
+        self.tree.words.extend(words);
+        self.push(first_word, statement.raw);
+        self.pending.take().unwrap_or(index)
+    }
+
+    fn close_block(
+        &mut self,
+        brace: Span,
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+        take: &mut Take,
+    ) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        self.settle(None, sources, d, take);
+        if self.open.is_empty() {
+            d.push(
+                Diagnostic::error("unexpected-brace", brace, "this `}` closes nothing")
+                    .label("no block is open here"),
+            );
+            return;
+        }
+        self.close_down_to(self.open.len() - 1, sources, d, take);
+    }
+
+    fn close_down_to(
+        &mut self,
+        depth: usize,
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+        take: &mut Take,
+    ) {
+        let end = self.tree.statements.len() as u32;
+        for block in self.open.drain(depth..) {
+            self.tree.statements[block.statement as usize].end = end;
+        }
+        if self.open.is_empty() {
+            self.emit(sources, d, take);
+        }
+    }
+
+    fn emit(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
+        if !self.tree.statements.is_empty() {
+            take(&self.tree, sources, d);
+        }
+        self.tree.clear();
+    }
+
+    fn header(&self, statement: u32, sources: &SourceMap) -> String {
+        sources.text(self.tree.statements[statement as usize].raw).to_owned()
+    }
+}
+
+fn unclosed(brace: Span, header: &str) -> Diagnostic {
+    Diagnostic::error(
+        "missing-closing-brace",
+        brace,
+        format!("the block of `{header}` is not closed"),
+    )
+    .label("opened here")
+}
+
+fn missing_open(statement: &Statement, header: &str) -> Diagnostic {
+    let message = format!("`{header}` lacks the `{{` of its block");
+    Diagnostic::error("missing-opening-brace", statement.raw, message)
+        .label("a `{` belongs behind this")
+        .help(format!("{header} {{"))
+}
+
+fn nested_too_deep(brace: Span) -> Diagnostic {
+    let message = format!("blocks are nested more than {DEEPEST} deep");
+    Diagnostic::error("nested-too-deep", brace, message).label("this block is left out")
+}
+
+fn unclosed_quote(span: Span) -> Diagnostic {
+    Diagnostic::warning("unclosed-quote", span, "the line ends before the closing `\"`")
+        .label("taken as one word up to the end of the line")
+}
+
+#[cfg(test)]
+mod tests;
