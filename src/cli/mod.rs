@@ -1,1 +1,3 @@
-//! cli.
+//! Subcommands, one file each.
+
+pub mod genhash;
