@@ -12,8 +12,8 @@ use super::HttpVersion;
 use super::connect::{Seconds, sentence};
 use super::response::{BadHeader, Header, Response};
 
-/// Read size. Big pages should not cost a system call for each packet.
-const CHUNK: usize = 16 * 1024;
+/// Read size; genhash dumps what each read brought, and keepalived reads this much.
+const CHUNK: usize = 4096;
 
 /// The request, byte for byte keepalived's (its User-Agent too: servers' logs and rules know it).
 pub fn request(version: HttpVersion, path: &str, host: &str) -> Vec<u8> {
