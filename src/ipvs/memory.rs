@@ -60,18 +60,19 @@ impl MemoryDataPlane {
         }
     }
 
-    /// One that is there stays as it was, as in the kernel.
+    /// One that is there stays as it was, whatever is asked for, as in the kernel.
     fn new_service(&mut self, service: &Service) -> Result<(), DataPlaneError> {
-        check_service(service)?;
         if let Slot::Vacant(slot) = self.table.services.entry(service.key) {
+            check_service(service)?;
             slot.insert(Entry { service: service.clone(), destinations: Default::default() });
         }
         Ok(())
     }
 
     fn set_service(&mut self, service: &Service) -> Result<(), DataPlaneError> {
+        let entry = self.entry(&service.key)?;
         check_service(service)?;
-        self.entry(&service.key)?.service = service.clone();
+        entry.service = service.clone();
         Ok(())
     }
 

@@ -14,8 +14,9 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::netlink::{HEADER_LEN, Message, NLMSG_DONE, NLMSG_ERROR, Verdict, messages, padded};
 
-/// Requests in one datagram: the kernel holds the caller until all are done, about 0.1 ms.
-const REQUESTS_PER_SEND: usize = 128;
+/// Requests in one datagram: the kernel holds the caller until all are done, some milliseconds
+/// for addresses.
+pub(super) const REQUESTS_PER_SEND: usize = 128;
 /// Well within the usual SO_SNDBUF of 212,992 octets.
 const OCTETS_PER_SEND: usize = 48 * 1024;
 /// The kernel puts at most 32 KiB of a dump into one datagram.

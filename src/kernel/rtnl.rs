@@ -7,7 +7,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use super::address::{AddressChange, AddressFailure};
 use super::interface::{InterfaceAddress, Link};
 use super::netlink::{messages, push_attribute};
-use super::netlink_socket::{CommandSocket, RequestKind};
+use super::netlink_socket::{CommandSocket, REQUESTS_PER_SEND, RequestKind};
 
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_DELLINK: u16 = 17;
@@ -25,6 +25,10 @@ pub struct Rtnl {
 }
 
 impl Rtnl {
+    /// Changes that go out in one system call. A caller who must not be held up calls
+    /// [`change`](Self::change) with so many at a time and sees to its other duties in between.
+    pub const BATCH: usize = REQUESTS_PER_SEND;
+
     /// Works in the network namespace of the calling thread, for good.
     ///
     /// # Errors
@@ -61,7 +65,7 @@ impl Rtnl {
         Ok(addresses.filter_map(|message| InterfaceAddress::parse(message.payload)).collect())
     }
 
-    /// Carries out `changes` in order, 128 in one system call; one that fails does not stop those
+    /// Carries out `changes` in order, [`BATCH`](Self::BATCH) in one system call; one that fails does not stop those
     /// after it. Gives the failures. Adding what is there already, removing what is gone, and
     /// removing from an interface that is gone are none.
     pub fn change(&mut self, changes: &[AddressChange]) -> Vec<AddressFailure> {

@@ -16,8 +16,7 @@ use super::rtnl::{RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
-/// About 10,000 address events of 768 octets with the kernel's book-keeping: more than two moves
-/// of 4,000 addresses while nobody reads. Full: the kernel drops, and we hear [`KernelEvent::Overrun`].
+/// More than 16,000 address events: moving 4,000 addresses back and forth while nobody reads. Full: the kernel drops, and we hear [`KernelEvent::Overrun`].
 const RECEIVE_QUEUE: usize = 8 * 1024 * 1024;
 /// Events of one `drain`: a flood of them must not keep the caller from its other duties.
 const DATAGRAMS_PER_DRAIN: usize = 1024;
@@ -55,8 +54,17 @@ impl RtnlMonitor {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn open() -> io::Result<Self> {
+        Self::open_with_queue(RECEIVE_QUEUE)
+    }
+
+    /// The same with a receive queue of `octets` (the kernel takes its own bookkeeping, about
+    /// 700 octets an event, from twice that).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_queue(octets: usize) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
-        set_receive_queue(&socket, RECEIVE_QUEUE)?;
+        set_receive_queue(&socket, octets)?;
         socket.set_non_blocking(true)?;
         socket.bind_auto()?;
         for group in [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] {

@@ -99,6 +99,7 @@ proptest! {
         flags in any::<u16>(),
     ) {
         let bytes = message(NLMSG_ERROR, flags, &payload);
-        let _ = messages(&bytes).map(|m| m.verdict()).count();
+        let verdicts: Vec<_> = messages(&bytes).map(|m| m.verdict()).collect();
+        prop_assert_eq!(verdicts.len(), 1);
     }
 }
