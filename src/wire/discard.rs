@@ -106,3 +106,6 @@ fn auth_name(auth_type: u8) -> &'static str {
         _ => "unknown",
     }
 }
+
+#[cfg(test)]
+mod tests;

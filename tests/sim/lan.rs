@@ -29,11 +29,20 @@ pub struct Lan {
     now: Instant,
     random: Random,
     nodes: Vec<Node>,
-    /// Packets under way: when, a number that keeps their order, to whom, octets.
-    flying: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>>,
+    flying: BinaryHeap<Reverse<Packet>>,
+    /// Packets that ever were under way.
     flown: u64,
     weather: Weather,
     history: Vec<(Instant, usize, Transition)>,
+}
+
+/// A packet under way; ordered by arrival, then by `number`.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Packet {
+    at: Instant,
+    number: u64,
+    to: usize,
+    octets: Vec<u8>,
 }
 
 /// How badly the LAN carries packets.
@@ -232,8 +241,7 @@ impl Lan {
     /// A packet from nowhere reaches every router.
     pub fn inject(&mut self, octets: Vec<u8>) {
         for to in 0..self.nodes.len() {
-            self.flown += 1;
-            self.flying.push(Reverse((self.now, self.flown, to, octets.clone())));
+            self.launch(to, Duration::ZERO, octets.clone());
         }
     }
 
@@ -261,17 +269,16 @@ impl Lan {
 
     /// The next packet, deadline or awakening.
     fn next_at(&self) -> Option<Instant> {
-        let packet = self.flying.peek().map(|Reverse((at, ..))| *at);
+        let packet = self.flying.peek().map(|Reverse(packet)| packet.at);
         self.nodes.iter().filter_map(Node::next_at).chain(packet).min()
     }
 
     /// What is due at `now`: packets first, as the driver drains its socket first.
     fn step(&mut self) {
-        while let Some(Reverse((at, ..))) = self.flying.peek()
-            && *at <= self.now
-            && let Some(Reverse((_, _, to, octets))) = self.flying.pop()
-        {
-            self.deliver(to, octets);
+        while self.flying.peek().is_some_and(|Reverse(packet)| packet.at <= self.now) {
+            if let Some(Reverse(packet)) = self.flying.pop() {
+                self.deliver(packet.to, packet.octets);
+            }
         }
         for node in 0..self.nodes.len() {
             if self.nodes[node].next_at().is_some_and(|at| at <= self.now) {
@@ -360,19 +367,24 @@ impl Lan {
             }
             let copies = 1 + u64::from(self.random.chance(self.weather.duplicate_percent));
             for _ in 0..copies {
-                self.launch(to, octets.to_vec());
+                self.carry(to, octets.to_vec());
             }
         }
     }
 
-    fn launch(&mut self, to: usize, octets: Vec<u8>) {
-        if self.random.chance(self.weather.loss_percent) {
-            return;
+    /// Loses or delays a packet, as the weather is.
+    fn carry(&mut self, to: usize, octets: Vec<u8>) {
+        if !self.random.chance(self.weather.loss_percent) {
+            let longest = self.weather.longest_delay.as_micros() as u64;
+            let delay = Duration::from_micros(self.random.between(0, longest));
+            self.launch(to, delay, octets);
         }
-        let longest = self.weather.longest_delay.as_micros() as u64;
-        let delay = Duration::from_micros(self.random.between(0, longest));
+    }
+
+    fn launch(&mut self, to: usize, delay: Duration, octets: Vec<u8>) {
         self.flown += 1;
-        self.flying.push(Reverse((self.now + delay, self.flown, to, octets)));
+        let (at, number) = (self.now + delay, self.flown);
+        self.flying.push(Reverse(Packet { at, number, to, octets }));
     }
 }
 

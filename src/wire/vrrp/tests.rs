@@ -12,9 +12,9 @@ const MULTICAST: IpMeta = IpMeta { source: ROUTER, destination: GROUP, ttl: 255,
 const V2_PASS: [u8; 20] = hex("214d960101014931c00002327365637265740000");
 /// The same without authentication.
 const V2_NONE: [u8; 20] = hex("214d96010001867dc00002320000000000000000");
-/// keepalived 2.4, VRRPv3 with two addresses and the pseudo-header in the checksum.
+/// keepalived 2.2.7, `version 3`, two addresses: the pseudo-header is in the checksum.
 const V3: [u8; 16] = hex("314d960200641151c0000232c0000233");
-/// The same with `v3_checksum_as_v2`.
+/// The same with the message-only checksum of `v3_checksum_as_v2`, worked out by hand.
 const V3_MESSAGE_ONLY: [u8; 16] = hex("314d96020064b3e5c0000232c0000233");
 
 /// Hexadecimal digits to octets.

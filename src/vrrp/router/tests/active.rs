@@ -101,6 +101,21 @@ fn active_asserts_itself_against_a_lower_address() {
     assert_eq!(out, expected);
 }
 
+/// `garp_lower_prio_delay`, by default 5 s: hosts may have believed the other one meanwhile.
+#[test]
+fn asserting_itself_is_announced_again_after_the_delay() {
+    let mut bench = Bench::active(RouterSettings { lower_prio_no_advert: true, ..settings(100) });
+    for second in 11..=20 {
+        bench.tell(at_secs(second), Event::DeadlineReached);
+    }
+    bench.hear(at_us(20_500_000), heard(99));
+    for second in 21..=25 {
+        assert_eq!(bench.tell(at_secs(second), Event::DeadlineReached), [advert(100)]);
+    }
+    let out = bench.tell(at_us(25_500_000), Event::DeadlineReached);
+    assert_eq!(out, [Action::Announce { rounds: 5 }]);
+}
+
 /// What we hear does not restart Adver_Timer, or a chatty neighbour could silence us.
 #[test]
 fn lower_prio_no_advert_leaves_the_advert_timer_alone() {
@@ -202,6 +217,16 @@ fn reconfigured_active_stays_and_says_its_new_priority_at_once() {
     };
     assert_eq!(bench.tell(at_us(10_400_000), Event::Reconfigured(faster)), [advert(90)]);
     assert_eq!(bench.adver_at(), at_us(10_900_000));
+}
+
+#[test]
+fn a_refresh_turned_on_by_a_reload_begins() {
+    let mut bench = Bench::active(settings(100));
+    let garp = GarpSettings { refresh: Duration::from_millis(700), ..GarpSettings::default() };
+    bench.tell(at_us(10_400_000), Event::Reconfigured(RouterSettings { garp, ..settings(100) }));
+
+    let out = bench.tell(at_us(11_100_000), Event::DeadlineReached);
+    assert_eq!(out, [Action::Announce { rounds: 1 }]);
 }
 
 #[test]
