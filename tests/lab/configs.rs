@@ -47,8 +47,8 @@ impl Pair {
         Pair { lan, r1, r2 }
     }
 
-    /// Starts priority 100 on r1 with `first` and priority 50 on r2 with `second`, and waits until
-    /// the one is MASTER and the other BACKUP.
+    /// Starts priority 100 on r1 with `first`, which becomes MASTER, and then priority 50 on r2 with
+    /// `second`, which stays BACKUP.
     pub fn start(
         &self,
         first: Program,
@@ -56,10 +56,10 @@ impl Pair {
         extra: &str,
     ) -> (Director<'_>, Director<'_>) {
         let one = Director::start(&self.r1, first, instance(100, extra));
-        let two = Director::start(&self.r2, second, instance(50, extra));
-        two.wait_for_state(0, "BACKUP");
         one.wait_for_state(0, "MASTER");
         eventually("r1 holds the VIP", SOON, || self.r1.holds(VIP));
+        let two = Director::start(&self.r2, second, instance(50, extra));
+        two.wait_for_state(0, "BACKUP");
         (one, two)
     }
 }
