@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance};
 
-use crate::harness::{
-    Capture, Director, Lab, Program, eventually, seconds, throughout, undisturbed,
-};
+use crate::harness::{Director, Lab, Program, eventually, seconds, throughout, undisturbed};
+use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(
     priority_100_takes_the_vip_after_3_6_s_and_priority_50_never,

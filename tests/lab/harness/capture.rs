@@ -24,17 +24,10 @@ struct Packet {
 
 #[derive(Clone, Debug, PartialEq)]
 enum What {
-    Advert {
-        source: Ipv4Addr,
-        vrid: u8,
-        priority: u8,
-        vrrp: Vec<u8>,
-    },
+    /// `vrrp` has at least the eight octets of the fixed part.
+    Advert { source: Ipv4Addr, vrrp: Vec<u8> },
     /// An ARP packet whose sender and target are the same address: "it is at this MAC now".
-    GratuitousArp {
-        address: Ipv4Addr,
-        mac: [u8; 6],
-    },
+    GratuitousArp { address: Ipv4Addr, mac: [u8; 6] },
 }
 
 impl Capture {
@@ -77,12 +70,16 @@ impl Capture {
         self.advert_octets_of(source).into_iter().map(|(at, vrrp)| (at, vrrp[2])).collect()
     }
 
-    /// First advertisement from `source` after `moment` that claims the address (priority not 0).
-    pub fn first_advert_after(&self, source: &str, moment: SystemTime) -> Option<SystemTime> {
-        self.adverts_of(source)
-            .into_iter()
-            .find(|(at, priority)| *at > moment && *priority > 0)
-            .map(|(at, _)| at)
+    /// Waits for the first advertisement from `source` after `moment` that claims the address
+    /// (priority not 0).
+    pub fn first_advert_after(&self, source: &str, moment: SystemTime) -> SystemTime {
+        wait_for(&format!("{source} advertises"), Duration::from_secs(30), || {
+            let adverts = self.adverts_of(source);
+            let first = adverts.iter().find(|(at, priority)| *at > moment && *priority > 0);
+            first
+                .map(|(at, _)| *at)
+                .ok_or_else(|| format!("{} of its advertisements in all", adverts.len()))
+        })
     }
 
     /// Arrival and hardware address of every gratuitous ARP for `address`.
