@@ -160,12 +160,14 @@ impl<'h> Director<'h> {
     }
 
     fn kill_tree(&mut self) {
+        // The parent is stopped first, so that it cannot start its children again; and they go before
+        // it, for its death would be their signal to resign.
         let own = Pid::from_raw(self.pid());
-        let children = children_of(self.pid());
-        let _ = nix::sys::signal::killpg(own, Signal::SIGKILL);
-        for child in children {
+        let _ = kill(own, Signal::SIGSTOP);
+        for child in children_of(self.pid()) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
         }
+        let _ = kill(own, Signal::SIGKILL);
         let _ = self.child.wait();
     }
 
