@@ -29,7 +29,11 @@ pub(super) fn finish(
 ) -> Option<VirtualServer> {
     let family = draft.settle_family();
     let servers = std::mem::take(&mut draft.real_servers);
+    let reported = draft.bad_real_server || !servers.is_empty();
     let real_servers = draft.real_servers(servers, family, cx);
+    if real_servers.is_empty() && reported {
+        return None;
+    }
     if real_servers.is_empty() {
         let message = format!("{} has no real_server", cx.text(block.raw));
         let finding = Diagnostic::error("no-real-server", block.raw, message);
@@ -94,7 +98,7 @@ impl VirtualServerDraft {
             let server = self.real_server(server, cx);
             let address = server.destination.address;
             match seen.get(&address) {
-                Some(&first) => cx.push(super::duplicate("real_server", cx.text(at), at, first)),
+                Some(&first) => cx.push(super::duplicate(cx.text(at), at, first)),
                 None => {
                     seen.insert(address, at);
                     servers.push(server);
@@ -150,11 +154,12 @@ impl VirtualServerDraft {
             service_delay_loop: self.delay_loop(),
             target: SocketAddr::new(draft.ip, checked_port),
         };
-        let checkers = draft.checkers.into_iter();
+        let mut checkers = Vec::with_capacity(draft.checkers.len());
+        checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
         RealServer {
             destination,
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
-            checkers: checkers.map(|checker| checker.finish(cx, &inherited)).collect(),
+            checkers,
             notify_up: draft.notify_up,
             notify_down: draft.notify_down,
         }

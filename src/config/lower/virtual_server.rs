@@ -58,6 +58,8 @@ pub(super) struct VirtualServerDraft {
     pub sorry_inhibit: bool,
     pub sorry_forward: Option<Forward>,
     pub real_servers: Vec<RealServerDraft>,
+    /// At least one server was reported to be no good.
+    pub bad_real_server: bool,
 }
 
 /// Reads the whole block. `None` if there is nothing to serve, which has been reported.
@@ -127,6 +129,7 @@ impl VirtualServerDraft {
             sorry_inhibit: false,
             sorry_forward: None,
             real_servers: Vec::new(),
+            bad_real_server: false,
         }
     }
 
@@ -163,7 +166,10 @@ impl VirtualServerDraft {
             "sorry_server_lvs_method" => {
                 replace(&mut self.sorry_forward, service::forwarding(cx, at));
             }
-            "real_server" => self.real_servers.extend(RealServerDraft::read(cx, at)),
+            "real_server" => match RealServerDraft::read(cx, at) {
+                Some(server) => self.real_servers.push(server),
+                None => self.bad_real_server = true,
+            },
             other => debug_assert!(false, "no arm for {other}"),
         }
     }
