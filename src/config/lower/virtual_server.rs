@@ -60,6 +60,15 @@ pub(super) struct VirtualServerDraft {
     pub real_servers: Vec<RealServerDraft>,
     /// At least one server was reported to be no good.
     pub bad_real_server: bool,
+    /// Keywords that were there, good or not: those are not missing.
+    pub named: Named,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub scheduler: bool,
+    pub forward: bool,
+    pub protocol: bool,
 }
 
 /// Reads the whole block. `None` if there is nothing to serve, which has been reported.
@@ -130,6 +139,7 @@ impl VirtualServerDraft {
             sorry_forward: None,
             real_servers: Vec::new(),
             bad_real_server: false,
+            named: Named::default(),
         }
     }
 
@@ -177,9 +187,18 @@ impl VirtualServerDraft {
     /// Takes the keywords that describe the IPVS service.
     fn service(&mut self, cx: &mut Context<'_>, at: &Statement, name: &str) -> bool {
         match name {
-            "lb_algo" | "lvs_sched" => replace(&mut self.scheduler, service::scheduler(cx, at)),
-            "lb_kind" | "lvs_method" => replace(&mut self.forward, service::forwarding(cx, at)),
-            "protocol" => self.protocol(cx, at),
+            "lb_algo" | "lvs_sched" => {
+                self.named.scheduler = true;
+                replace(&mut self.scheduler, service::scheduler(cx, at));
+            }
+            "lb_kind" | "lvs_method" => {
+                self.named.forward = true;
+                replace(&mut self.forward, service::forwarding(cx, at));
+            }
+            "protocol" => {
+                self.named.protocol = true;
+                self.protocol(cx, at);
+            }
             "ip_family" => self.family(cx, at),
             "ops" => self.one_packet = Some(at.raw),
             _ => match service::scheduler_flag(name, at.raw) {
