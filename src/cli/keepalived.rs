@@ -1,13 +1,17 @@
 //! The command line of keepalived(8): same options, same meaning.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::run::DEFAULT_FILE;
+use crate::config::{self, Loaded, Verdict};
 use crate::driver::{self, LogOptions, Options, PidFiles};
 
 /// keepalived(8)'s options. Those without a field of use here are accepted and said to have no
@@ -141,7 +145,14 @@ impl WithoutEffect {
 const USAGE: i32 = 1;
 
 /// Runs as keepalived would; gives the exit status.
-pub fn main(argv: Vec<OsString>) -> i32 {
+pub fn main(mut argv: Vec<OsString>) -> i32 {
+    // Everything after it is genhash's; before it, options have no meaning.
+    if let Some(at) = argv.iter().position(|word| word == "-T" || word == "--genhash") {
+        if at > 1 {
+            eprintln!("keepalived: options before --genhash have no meaning");
+        }
+        return super::genhash::run(argv.drain(at + 1..));
+    }
     let args = match KeepalivedArgs::try_parse_from(with_equals(argv)) {
         Ok(args) => args,
         Err(error) => {
@@ -171,7 +182,7 @@ fn run(args: &KeepalivedArgs) -> i32 {
         eprintln!("keepalived: {option} has no effect in this version");
     }
     if let Some(messages) = &args.config_test {
-        return super::check::config_test(&args.file, messages.as_deref());
+        return config_test(&args.file, messages.as_deref());
     }
     match options(args) {
         Ok(options) => driver::main(options),
@@ -180,6 +191,34 @@ fn run(args: &KeepalivedArgs) -> i32 {
             USAGE
         }
     }
+}
+
+/// `-t`: judges the configuration and exits; messages go to standard error, or are appended to a
+/// file. As in keepalived a configuration that does not exist is no failure.
+fn config_test(file: &Path, messages: Option<&Path>) -> i32 {
+    let loaded = config::load(file);
+    let Some(path) = messages else {
+        eprint!("{}", loaded.diagnostics.to_text(false));
+        return test_status(&loaded, file);
+    };
+    let appended = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path)
+        .and_then(|mut log| log.write_all(loaded.diagnostics.to_lines().as_bytes()));
+    match appended {
+        Ok(()) => test_status(&loaded, file),
+        Err(error) => {
+            eprintln!("keepalived: cannot write messages to {}: {error}", path.display());
+            USAGE
+        }
+    }
+}
+
+fn test_status(loaded: &Loaded, file: &Path) -> i32 {
+    if loaded.verdict == Verdict::Unreadable && !file.exists() { 0 } else { loaded.test_status() }
 }
 
 fn options(args: &KeepalivedArgs) -> Result<Options, String> {

@@ -1,4 +1,62 @@
-//! Subcommands, one file each.
+//! The command line: one file a subcommand, and the names `keepalived` and `genhash`.
 
 pub mod check;
 pub mod genhash;
+pub mod keepalived;
+pub mod run;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::{Parser, Subcommand};
+
+/// VRRP and IPVS director: keeps an address alive on two machines, balances over healthy servers.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, infer_long_args = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the director in the foreground
+    Run(run::RunArgs),
+    /// Check configurations, without root and without touching anything
+    Check(check::CheckArgs),
+    /// Fetch a page and print its digest, for HTTP_GET; takes genhash(1)'s options
+    #[command(disable_help_flag = true)]
+    Genhash {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Runs what `argv` asks for; gives the process's exit status.
+pub fn main(argv: Vec<OsString>) -> i32 {
+    match program_name(&argv) {
+        Some("keepalived") => keepalived::main(argv),
+        Some("genhash") => genhash::run(argv.into_iter().skip(1)),
+        _ => mainstay(argv),
+    }
+}
+
+fn mainstay(argv: Vec<OsString>) -> i32 {
+    match Cli::try_parse_from(argv) {
+        Ok(cli) => match cli.command {
+            Command::Run(args) => run::main(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Genhash { arguments } => genhash::run(arguments.into_iter()),
+        },
+        Err(error) => {
+            // Help and version are "errors" too; clap knows which stream each belongs to.
+            let _ = error.print();
+            error.exit_code()
+        }
+    }
+}
+
+/// The last component of `argv[0]`: one binary serves under several names.
+fn program_name(argv: &[OsString]) -> Option<&str> {
+    Path::new(argv.first()?).file_name().and_then(OsStr::to_str)
+}

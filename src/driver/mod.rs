@@ -21,10 +21,12 @@ mod scripts;
 mod supervisor;
 mod vrrp_thread;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use nix::sys::stat::{Mode, umask};
 
+use crate::config::diagnostic::{Diagnostics, Severity};
 use crate::config::{self, Loaded, Verdict};
 use crate::kernel;
 use crate::status::counted;
@@ -155,7 +157,7 @@ fn start(options: Options) -> Result<(), Failure> {
 fn load(options: &Options) -> Result<Loaded, Failure> {
     let mut loaded = config::load(&options.configuration);
     if options.log.console || loaded.verdict == Verdict::Unusable {
-        eprint!("{}", loaded.diagnostics.render(false));
+        eprint!("{}", loaded.diagnostics.to_text(std::io::stderr().is_terminal()));
     }
     match loaded.verdict {
         Verdict::Unreadable => Err(Failure {
@@ -224,6 +226,18 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     let file = options.configuration.display();
     tracing::info!("Mainstay v{version} starting with {file}: {}", counted(&loaded.plan));
     if !options.log.console {
-        loaded.diagnostics.iter().for_each(|finding| tracing::warn!("{finding}"));
+        log_findings(&loaded.diagnostics);
+    }
+}
+
+/// One log line for each finding, at its own level.
+fn log_findings(findings: &Diagnostics) {
+    for finding in findings.iter() {
+        let line = findings.line(finding);
+        match finding.severity {
+            Severity::Error => tracing::error!("{line}"),
+            Severity::Warning => tracing::warn!("{line}"),
+            Severity::Note => tracing::info!("{line}"),
+        }
     }
 }

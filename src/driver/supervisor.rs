@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 use super::director::{self, Director};
 use super::record::{self, Record};
 use super::scripts::Scripts;
-use super::{Failure, Options, announcer, restrict, vrrp_thread};
+use super::{Failure, Options, announcer, log_findings, restrict, vrrp_thread};
+use crate::config;
 use crate::config::plan::Plan;
-use crate::config::{self, Verdict};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
 use crate::status::{Status, counted, dump as render};
@@ -149,10 +149,8 @@ impl Supervisor {
                 "reload failed: the configuration could not be read; nothing has changed"
             );
         };
-        loaded.diagnostics.iter().for_each(|finding| tracing::warn!("{finding}"));
-        if loaded.diagnostics.has_errors()
-            || !matches!(loaded.verdict, Verdict::Clean | Verdict::Complaints)
-        {
+        log_findings(&loaded.diagnostics);
+        if !loaded.can_replace_running() {
             let file = self.options.configuration.display();
             return tracing::error!(
                 "{file} has errors: nothing has changed, the director goes on as before"

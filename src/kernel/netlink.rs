@@ -25,6 +25,8 @@ pub(super) struct Message<'a> {
     pub flags: u16,
     pub sequence: u32,
     pub payload: &'a [u8],
+    /// The whole message, header and all.
+    pub octets: &'a [u8],
 }
 
 /// The kernel's verdict on a request: an acknowledgement or a refusal.
@@ -46,6 +48,7 @@ pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
             flags: u16_at(bytes, 6)?,
             sequence: u32_at(bytes, 8)?,
             payload,
+            octets: &bytes[..len],
         };
         bytes = bytes.get(padded(len)..).unwrap_or_default();
         Some(message)

@@ -151,9 +151,9 @@ impl CommandSocket {
                 if let Some(verdict) = verdict(&message) {
                     return verdict.into_result().map(|()| (!interrupted).then_some(dump));
                 }
+                dump.extend_from_slice(message.octets);
+                dump.resize(padded(dump.len()), 0);
             }
-            dump.extend_from_slice(&self.answer);
-            dump.resize(padded(dump.len()), 0);
         }
     }
 

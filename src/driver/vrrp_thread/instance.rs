@@ -74,6 +74,11 @@ impl Instance {
         matches!(self.router.state(), State::Active(_))
     }
 
+    /// In Backup or Active: it listens.
+    pub fn is_running(&self) -> bool {
+        !matches!(self.router.state(), State::Initialize(_))
+    }
+
     /// What keeps it from running, as the interfaces are now. A missing source address is told
     /// to the core with the source.
     pub fn present_faults(

@@ -65,6 +65,9 @@ impl VrrpThread {
 
     fn hear_for(&mut self, number: usize, payload: &[u8], meta: &IpMeta) {
         let instance = &mut self.instances[number];
+        if !instance.is_running() {
+            return instance.counters.count_discard(Discard::NotRunning);
+        }
         let known = instance.router.active_router();
         let judged = vrrp::parse(payload, meta)
             .and_then(|advert| instance.admission.admit(&advert, meta, known));

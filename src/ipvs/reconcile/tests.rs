@@ -61,7 +61,7 @@ fn changed_weight_is_one_command() {
     );
 }
 
-/// keepalived forgets the thresholds here (lvs-behaviour.md §12, BUG 3).
+/// keepalived forgets the thresholds here until another edit (seen with 2.2.7 and 2.4.3).
 #[test]
 fn changed_threshold_or_method_sets_the_destination() {
     let found = entry(WEB, &[server(1, 1)]);
@@ -109,7 +109,7 @@ fn additions_and_raised_weights_come_before_lowered_ones_and_removals() {
 }
 
 /// With the last service of a family the kernel forgets that family's connections
-/// (lvs-behaviour.md §1.4), so a replacement is there before the old one goes.
+/// (seen with Linux 6.1), so a replacement is there before the old one goes.
 #[test]
 fn services_are_deleted_after_everything_else() {
     let (old, new) = (entry("192.0.2.1:80", &[]), entry("192.0.2.9:80", &[]));

@@ -141,6 +141,15 @@ fn refusals_that_leave_things_as_wanted_are_no_failures() {
 }
 
 #[test]
+fn missing_right_is_told_as_such() {
+    let refusal = Refusal { index: 0, errno: libc::EPERM, text: None };
+    let error = command_error(&Command::Flush, &refusal);
+    assert!(matches!(error, Some(DataPlaneError::NotPermitted)));
+    let error = read_error(io::Error::from_raw_os_error(libc::EPERM));
+    assert!(matches!(error, DataPlaneError::NotPermitted));
+}
+
+#[test]
 fn missing_scheduler_is_named() {
     let refusal = Refusal { index: 0, errno: libc::ENOENT, text: None };
     let command = Command::NewService(service(tcp("192.0.2.1:80")));
