@@ -144,6 +144,9 @@ impl WithoutEffect {
 /// Exit status of an option error (keepalived(8)).
 const USAGE: i32 = 1;
 
+/// Exit status of `-t` for a configuration that cannot work on this host.
+const CANNOT_WORK: i32 = 4;
+
 /// Runs as keepalived would; gives the exit status.
 pub fn main(mut argv: Vec<OsString>) -> i32 {
     // Everything after it is genhash's; before it, options have no meaning.
@@ -197,19 +200,26 @@ fn run(args: &KeepalivedArgs) -> i32 {
 /// file. As in keepalived a configuration that does not exist is no failure.
 fn config_test(file: &Path, messages: Option<&Path>) -> i32 {
     let loaded = config::load(file);
-    let Some(path) = messages else {
-        eprint!("{}", loaded.diagnostics.to_text(false));
-        return test_status(&loaded, file);
+    let missing: String =
+        driver::missing_interfaces(&loaded.plan).iter().map(|line| format!("{line}\n")).collect();
+    let status = match test_status(&loaded, file) {
+        0 | 5 if !missing.is_empty() => CANNOT_WORK,
+        status => status,
     };
+    let Some(path) = messages else {
+        eprint!("{}{missing}", loaded.diagnostics.to_text(false));
+        return status;
+    };
+    let lines = loaded.diagnostics.to_lines() + &missing;
     let appended = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o644)
         .custom_flags(nix::libc::O_NOFOLLOW)
         .open(path)
-        .and_then(|mut log| log.write_all(loaded.diagnostics.to_lines().as_bytes()));
+        .and_then(|mut log| log.write_all(lines.as_bytes()));
     match appended {
-        Ok(()) => test_status(&loaded, file),
+        Ok(()) => status,
         Err(error) => {
             eprintln!("keepalived: cannot write messages to {}: {error}", path.display());
             USAGE

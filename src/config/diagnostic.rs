@@ -64,7 +64,7 @@ impl Diagnostic {
             code,
             severity,
             effect: Effect::Starts,
-            message,
+            message: shortened(message),
             span: at,
             label,
             secondary,
@@ -90,17 +90,17 @@ impl Diagnostic {
     }
 
     pub fn label(mut self, text: impl Into<String>) -> Self {
-        self.label = text.into();
+        self.label = shortened(text.into());
         self
     }
 
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.secondary.push(Label { span, text: text.into() });
+        self.secondary.push(Label { span, text: shortened(text.into()) });
         self
     }
 
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.help = Some(shortened(text.into()));
         self
     }
 
@@ -108,6 +108,18 @@ impl Diagnostic {
         self.effect = effect;
         self
     }
+}
+
+/// Longest sentence, in octets. Names come from the file and may be a whole line of it.
+const LONGEST_TEXT: usize = 400;
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        let end = (0..=LONGEST_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// Findings kept in full; a file of rubbish has millions. Those beyond are counted.

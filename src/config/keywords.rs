@@ -114,7 +114,7 @@ impl Table {
                 block => format!("{block}/{}", row.name),
             };
             row.child = block_ids.get(path.as_str()).copied().filter(|_| row.takes_block);
-            if row.block != "syntax" {
+            if row.block != "syntax" && !row.args.starts_with("(token") {
                 everywhere.entry(row.name).or_default().push(index);
             }
         }

@@ -167,6 +167,11 @@ fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
+/// The start of the character that octet `at` belongs to.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
 /// The line of `span`, or as much of it as is of use, with `label` under the caret.
 fn snippet<'s>(
     span: Span,
@@ -180,10 +185,9 @@ fn snippet<'s>(
     let mut shown = octets.clone();
     let position = sources.position(span);
     if octets.len() > LONGEST_EXCERPT {
-        let text = &source.text;
-        shown.start = text
-            .ceil_char_boundary(octets.start.max((span.start as usize).saturating_sub(CONTEXT)));
-        shown.end = text.floor_char_boundary(octets.end.min(shown.start + LONGEST_EXCERPT));
+        let before = (span.start as usize).saturating_sub(CONTEXT);
+        shown.start = boundary(&source.text, octets.start.max(before));
+        shown.end = boundary(&source.text, octets.end.min(shown.start + LONGEST_EXCERPT));
     }
     let clamp = |at: u32| (at as usize).clamp(shown.start, shown.end) - shown.start;
     let annotation = kind.span(clamp(span.start)..clamp(span.end));

@@ -93,6 +93,9 @@ pub struct Builder {
     open: Vec<OpenBlock>,
     /// The last statement, while a `{` may still follow it.
     pending: Option<u32>,
+    /// Blocks that were closed for the author: as many `}` may turn up later, in the wrong place,
+    /// and have been reported already.
+    closed_for_author: usize,
     /// Blocks opened beyond [`DEEPEST`].
     too_deep: usize,
     tokens: Vec<Token>,
@@ -271,6 +274,7 @@ impl Builder {
         d.push(
             unclosed(innermost.brace, &header).also(statement.raw, "a `}` is missing before this"),
         );
+        self.closed_for_author += self.open.len() - depth;
         self.close_down_to(depth, sources, d, take);
         let first_word = self.tree.words.len() as u32;
         self.tree.words.extend(words);
@@ -290,6 +294,10 @@ impl Builder {
             return;
         }
         self.settle(None, sources, d, take);
+        if self.open.is_empty() && self.closed_for_author > 0 {
+            self.closed_for_author -= 1;
+            return;
+        }
         if self.open.is_empty() {
             d.push(
                 Diagnostic::error("unexpected-brace", brace, "this `}` closes nothing")

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use nix::sys::stat::{Mode, umask};
 
 use crate::config::diagnostic::{Diagnostics, Severity};
+use crate::config::plan::Plan;
 use crate::config::{self, Loaded, Verdict};
 use crate::kernel;
 use crate::status::counted;
@@ -189,10 +190,17 @@ fn restrict(loaded: &mut Loaded, options: &Options) {
 /// A missing interface is more often a typing error than one that comes later, so the start is
 /// refused, as keepalived does, unless `dynamic_interfaces` says otherwise.
 fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
-    if loaded.plan.global.dynamic_interfaces {
+    let missing = missing_interfaces(&loaded.plan);
+    if missing.is_empty() {
         return Ok(());
     }
-    let missing: Vec<String> = (loaded.plan.vrrp_instances.iter())
+    Err(Failure { status: exit::CONFIG, message: missing.join("\nmainstay: ") })
+}
+
+/// What there is to say of interfaces that `plan` needs and this host does not have.
+pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
+    let needed = plan.vrrp_instances.iter().filter(|_| !plan.global.dynamic_interfaces);
+    needed
         .filter(|instance| kernel::interface_index(&instance.interface).is_err())
         .map(|instance| {
             format!(
@@ -201,11 +209,7 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
                 instance.interface_at, instance.interface, instance.name
             )
         })
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Failure { status: exit::CONFIG, message: missing.join("\nmainstay: ") })
+        .collect()
 }
 
 fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Failure> {

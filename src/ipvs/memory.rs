@@ -9,6 +9,14 @@ use super::{
     Service, ServiceKey, SocketKey, Table, Tunnel,
 };
 
+/// The kernel's own refusals (errno(3)), as numbers: a pure module has no `libc`.
+mod errno {
+    pub const ENOENT: i32 = 2;
+    pub const ESRCH: i32 = 3;
+    pub const EINVAL: i32 = 22;
+    pub const ERANGE: i32 = 34;
+}
+
 /// Those of the kernel; `none` is its word for having none.
 const SCHEDULERS: &[&str] = &[
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos",
@@ -95,7 +103,7 @@ impl MemoryDataPlane {
         let entry = self.entry(key)?;
         check_destination(key, destination)?;
         let held = entry.destinations.get_mut(&destination.address);
-        *held.ok_or_else(|| refused(libc::ENOENT))? = destination.clone();
+        *held.ok_or_else(|| refused(errno::ENOENT))? = destination.clone();
         Ok(())
     }
 
@@ -106,7 +114,7 @@ impl MemoryDataPlane {
     }
 
     fn entry(&mut self, key: &ServiceKey) -> Result<&mut Entry, DataPlaneError> {
-        self.table.services.get_mut(key).ok_or_else(|| refused(libc::ESRCH))
+        self.table.services.get_mut(key).ok_or_else(|| refused(errno::ESRCH))
     }
 }
 
@@ -127,7 +135,7 @@ impl DataPlane for MemoryDataPlane {
 
 fn check_service(service: &Service) -> Result<(), DataPlaneError> {
     if service.scheduler.len() > LONGEST_NAME {
-        return Err(refused(libc::ERANGE));
+        return Err(refused(errno::ERANGE));
     }
     if let Some(persistence) = &service.persistence {
         check_persistence(service.key.family(), persistence)?;
@@ -140,10 +148,10 @@ fn check_service(service: &Service) -> Result<(), DataPlaneError> {
 
 fn check_persistence(family: Family, persistence: &Persistence) -> Result<(), DataPlaneError> {
     if family == Family::Inet6 && !(1..=128).contains(&persistence.prefix_len) {
-        return Err(refused(libc::EINVAL));
+        return Err(refused(errno::EINVAL));
     }
     match &persistence.engine {
-        Some(engine) if !ENGINES.contains(&engine.as_str()) => Err(refused(libc::ENOENT)),
+        Some(engine) if !ENGINES.contains(&engine.as_str()) => Err(refused(errno::ENOENT)),
         _ => Ok(()),
     }
 }
@@ -153,12 +161,12 @@ fn check_destination(key: &ServiceKey, destination: &Destination) -> Result<(), 
     let tunnelled = matches!(destination.forward, Forward::Tunnel(_));
     let no_port = matches!(destination.forward, Forward::Tunnel(Tunnel::Gue { port: 0, .. }));
     if Family::of(ip) != key.family() && !tunnelled || no_port || !is_unicast(ip) {
-        return Err(refused(libc::EINVAL));
+        return Err(refused(errno::EINVAL));
     }
     // Also where the upper one is 0, no limit.
     let crossed = destination.lower_threshold > destination.upper_threshold;
     if destination.weight > i32::MAX as u32 || crossed {
-        return Err(refused(libc::ERANGE));
+        return Err(refused(errno::ERANGE));
     }
     Ok(())
 }

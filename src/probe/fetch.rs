@@ -13,7 +13,7 @@ use super::connect::{Seconds, sentence};
 use super::response::{BadHeader, Header, Response};
 
 /// Read size; genhash dumps what each read brought, and keepalived reads this much.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 4095;
 
 /// The request, byte for byte keepalived's (its User-Agent too: servers' logs and rules know it).
 pub fn request(version: HttpVersion, path: &str, host: &str) -> Vec<u8> {
@@ -89,7 +89,7 @@ pub enum Piece<'a> {
 /// than announced is hashed as it is. Memory does not depend on the page.
 ///
 /// # Errors
-/// See [`FetchError`]. A connection reset after the header ends the body like a close, if it was complete.
+/// See [`FetchError`].
 pub async fn fetch(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     request: &[u8],

@@ -38,7 +38,9 @@ pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
 
 /// Judges a page, in keepalived's order: status code, then digest.
 pub fn judge(url: &Url, page: &Page) -> Outcome {
-    let status = page.header.status;
+    let Some(status) = page.header.status else {
+        return Outcome::Failure(about(url, "HTTP status line has no three-digit code"));
+    };
     if !url.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
         let expected = ranges(&url.status);
         return Outcome::Failure(about(url, &format!("HTTP status {status}, expected {expected}")));

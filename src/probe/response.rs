@@ -11,8 +11,8 @@ pub const MAX_HEADER: usize = 65_536;
 /// What a reply's header said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// 0–999 as sent; which ones are fine is the checker's to say.
-    pub status: u16,
+    /// 0–999 as sent; `None`: there are no three digits after the first space of the first line.
+    pub status: Option<u16>,
     pub content_length: Option<u64>,
 }
 
@@ -21,8 +21,6 @@ pub struct Header {
 pub enum BadHeader {
     #[error("HTTP header is longer than {MAX_HEADER} bytes")]
     TooLong,
-    #[error("HTTP status line has no three-digit code")]
-    NoStatus,
 }
 
 /// Takes a reply piece by piece, however it is cut.
@@ -61,7 +59,7 @@ impl Response {
             return if bytes.len() > room { Err(BadHeader::TooLong) } else { Ok(&[]) };
         };
         self.header.truncate(end);
-        self.parsed = Some(parse_header(&self.header)?);
+        self.parsed = Some(parse_header(&self.header));
         Ok(&bytes[end - before..])
     }
 
@@ -102,17 +100,20 @@ fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-/// Status: three digits after the first space. The reason phrase may be missing with its space.
-fn parse_header(bytes: &[u8]) -> Result<Header, BadHeader> {
+fn parse_header(bytes: &[u8]) -> Header {
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
-    let status_line = lines.next().unwrap_or_default();
-    let space = status_line.iter().position(|byte| *byte == b' ').ok_or(BadHeader::NoStatus)?;
-    let status = match &status_line[space + 1..] {
-        [a, b, c] | [a, b, c, b' ', ..] => number(&[*a, *b, *c]),
+    let status = lines.next().and_then(status);
+    Header { status, content_length: lines.find_map(content_length) }
+}
+
+/// Three digits after the first space. The reason phrase may be missing with its space (keepalived
+/// wants the space).
+fn status(line: &[u8]) -> Option<u16> {
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    match &line[space + 1..] {
+        [a, b, c] | [a, b, c, b' ', ..] => u16::try_from(number(&[*a, *b, *c])?).ok(),
         _ => None,
-    };
-    let status = status.and_then(|status| u16::try_from(status).ok()).ok_or(BadHeader::NoStatus)?;
-    Ok(Header { status, content_length: lines.find_map(content_length) })
+    }
 }
 
 /// Value of a `Content-Length` line, whatever its case (keepalived knows only this spelling).

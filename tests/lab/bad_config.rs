@@ -111,6 +111,7 @@ fn a_bad_file_is_refused_at_start_with_keepalived_s_status(lab: &Lab, program: P
                 });
             }
         }
+        eventually(&format!("{what}: it says {words:?}"), SOON, || director.log().contains(words));
         assert_clear(what, words, &director.log());
     }
 }

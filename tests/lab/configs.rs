@@ -1,6 +1,6 @@
 //! Configurations, and the networks they are for.
 
-use crate::harness::{Director, Host, Lab, Lan, Program, WebServer, eventually};
+use crate::harness::{Capture, Director, Host, Lab, Lan, Program, WebServer, eventually};
 
 /// The floating address, and the addresses of the tutorial's machines, moved to RFC 5737's 192.0.2.0/24.
 pub const VIP: &str = "192.0.2.142";
@@ -35,6 +35,7 @@ pub fn instance(priority: u8, extra: &str) -> String {
 /// The two directors' hosts on one LAN.
 pub struct Pair {
     pub lan: Lan,
+    pub capture: Capture,
     pub r1: Host,
     pub r2: Host,
 }
@@ -44,11 +45,12 @@ impl Pair {
         let lan = lab.lan();
         let r1 = lan.host("r1", &format!("{LB1}/24"));
         let r2 = lan.host("r2", &format!("{LB2}/24"));
-        Pair { lan, r1, r2 }
+        let capture = lan.capture();
+        Pair { lan, capture, r1, r2 }
     }
 
-    /// Starts priority 100 on r1 with `first` and priority 50 on r2 with `second`, and waits until
-    /// the one is MASTER and the other BACKUP.
+    /// Starts priority 100 on r1 with `first`, which becomes MASTER, and then priority 50 on r2 with
+    /// `second`, which stays BACKUP and has heard the MASTER when this returns.
     pub fn start(
         &self,
         first: Program,
@@ -56,10 +58,11 @@ impl Pair {
         extra: &str,
     ) -> (Director<'_>, Director<'_>) {
         let one = Director::start(&self.r1, first, instance(100, extra));
-        let two = Director::start(&self.r2, second, instance(50, extra));
-        two.wait_for_state(0, "BACKUP");
         one.wait_for_state(0, "MASTER");
         eventually("r1 holds the VIP", SOON, || self.r1.holds(VIP));
+        let two = Director::start(&self.r2, second, instance(50, extra));
+        let listening = two.wait_for_state(0, "BACKUP");
+        self.capture.first_advert_after(LB1, listening);
         (one, two)
     }
 }

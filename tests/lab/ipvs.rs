@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::configs::{
     Farm, LB1, LB2, PAGE_1, SOON, VIP, hold_silently, start_checks, tutorial, with_globals,
 };
-use crate::harness::{Director, Host, Lab, Program, WebServer, eventually, eventually_eq, fetch};
+use crate::harness::{
+    Director, Host, Lab, Program, WebServer, eventually, eventually_eq, fetch, fetch_from,
+};
 use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(both_directors_of_the_tutorial_balance_and_fail_over);
@@ -143,7 +145,20 @@ fn persistence_keeps_a_client_on_one_server(lab: &Lab, program: Program) {
         "{}",
         farm.lb1.run("ipvsadm -Ln")
     );
-    assert_eq!(answers(&farm.client, 6).len(), 1, "one client came to several servers");
+
+    let mut seen = std::collections::BTreeSet::new();
+    for source in ["192.0.2.201", "192.0.2.202", "192.0.2.203", "192.0.2.204"] {
+        farm.client.ip(&format!("addr add {source}/24 dev eth0"));
+        let ask =
+            |_| fetch_from(&farm.client, source, &format!("{VIP}:80"), "/", SOON).expect("a page");
+        let answers: Vec<String> = (0..4).map(ask).collect();
+        assert!(
+            answers.iter().all(|answer| *answer == answers[0]),
+            "one client came to several servers: {answers:?}"
+        );
+        seen.insert(answers[0].clone());
+    }
+    assert_eq!(seen.len(), 2, "all clients came to one server");
 }
 
 fn a_firewall_mark_is_a_service(lab: &Lab, program: Program) {

@@ -63,7 +63,6 @@ fn pid_files_are_written_and_removed(lab: &Lab, program: Program) {
 /// Nobody may notice: no priority 0, no gap between advertisements, the old address never away.
 fn a_reload_adds_and_removes_a_vip_without_flapping(lab: &Lab, program: Program) {
     let pair = Pair::new(lab);
-    let capture = pair.lan.capture();
     let (mut one, two) = pair.start(program, program, "");
     let began = SystemTime::now();
     let more = |config: String| {
@@ -85,7 +84,7 @@ fn a_reload_adds_and_removes_a_vip_without_flapping(lab: &Lab, program: Program)
         false => Err(format!("{:?}", pair.r1.addresses())),
     });
     one.assert_alive();
-    let sent = capture.adverts_of(LB1);
+    let sent = pair.capture.adverts_of(LB1);
     assert!(sent.iter().all(|(_, priority)| *priority == 100), "r1 resigned: {sent:?}");
     let longest = longest_gap(
         &sent.into_iter().map(|(at, _)| at).filter(|at| *at > began).collect::<Vec<_>>(),
@@ -130,7 +129,6 @@ fn a_reload_adds_and_removes_a_server_without_touching_the_other(lab: &Lab, prog
 fn a_reload_with_a_broken_file_changes_nothing_and_says_so() {
     run("lifecycle::broken", |lab: &Lab| {
         let pair = Pair::new(lab);
-        let capture = pair.lan.capture();
         let (mut one, _two) = pair.start(Mainstay, Mainstay, "");
         let began = SystemTime::now();
         for broken in ["virtual_router_id 300", "interface eth7", "virtual_router_id 51\n    {"] {
@@ -138,13 +136,13 @@ fn a_reload_with_a_broken_file_changes_nothing_and_says_so() {
             one.reload(instance(100, "").replace("virtual_router_id 50", broken));
             one.wait_for_log(before, "keepalived.conf:", SOON);
         }
-        let count = || capture.adverts_of(LB1).iter().filter(|(at, _)| *at > began).count();
+        let count = || pair.capture.adverts_of(LB1).iter().filter(|(at, _)| *at > began).count();
         let before = count();
         eventually("r1 goes on", SOON, || count() > before + 3);
         one.assert_alive();
         assert!(pair.r1.holds(VIP), "r1 lost its address");
         assert!(
-            capture.adverts_of(LB1).iter().all(|(_, priority)| *priority == 100),
+            pair.capture.adverts_of(LB1).iter().all(|(_, priority)| *priority == 100),
             "r1 resigned"
         );
 

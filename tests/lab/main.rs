@@ -12,6 +12,7 @@
 mod bad_config;
 mod checks;
 mod configs;
+mod genhash;
 mod harness;
 mod idle;
 mod ipvs;

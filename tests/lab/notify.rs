@@ -96,7 +96,6 @@ fn a_slow_script_is_not_overtaken_by_the_next_one() {
 fn a_script_that_hangs_is_killed_with_its_process_group_while_adverts_go_on() {
     run("notify::hangs", |lab: &Lab| {
         let pair = Pair::new(lab);
-        let capture = pair.lan.capture();
         let pids = pair.r1.dir.join("pids");
         // Both ignore the polite signals.
         let body = format!(
@@ -123,7 +122,7 @@ fn a_script_that_hangs_is_killed_with_its_process_group_while_adverts_go_on() {
         eventually("script and grandchild are killed", Duration::from_secs(120), gone);
 
         assert!(pair.r1.holds(VIP), "the director lost its address over a script");
-        let adverts = capture.adverts_of(LB1).into_iter().map(|(at, _)| at);
+        let adverts = pair.capture.adverts_of(LB1).into_iter().map(|(at, _)| at);
         let longest = longest_gap(&adverts.filter(|at| *at > began).collect::<Vec<_>>());
         assert!(longest < 1.1, "the MASTER was silent for {longest:.3} s; its interval is 1 s");
     });

@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance};
-use crate::for_each_pair;
-use crate::harness::{
-    Capture, Director, Lab, Program, eventually, seconds, throughout, undisturbed,
-};
+
+use crate::harness::{Director, Lab, Program, eventually, seconds, throughout, undisturbed};
+use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(
     priority_100_takes_the_vip_after_3_6_s_and_priority_50_never,
@@ -20,6 +19,35 @@ for_each_pair!(
     with_nopreempt_a_returning_higher_priority_stays_backup,
     preempt_delay_holds_a_returning_higher_priority_off,
 );
+
+for_each_program!(what_a_master_sends_is_octet_for_octet_right);
+
+/// RFC 3768 §5.1, worked out by hand: version 2 and type 1, VRID 50, priority 100, one address; PASS,
+/// 1 s, checksum; 192.0.2.142; `toto`.
+const ADVERT: [u8; 20] =
+    [0x21, 50, 100, 1, 1, 1, 0xce, 0x5d, 192, 0, 2, 142, b't', b'o', b't', b'o', 0, 0, 0, 0];
+
+fn what_a_master_sends_is_octet_for_octet_right(lab: &Lab, program: Program) {
+    let pair = Pair::new(lab);
+    let one = Director::start(&pair.r1, program, instance(100, ""));
+    one.wait_for_state(0, "MASTER");
+    eventually("five gratuitous ARPs", SOON, || pair.capture.garps_for(VIP).len() >= 5);
+    one.stop();
+    let sent = pair.capture.advert_octets_of(LB1);
+    assert_eq!(sent[0].1, ADVERT);
+    // The harness gave the first host's eth0 this address.
+    assert!(
+        pair.capture.garps_for(VIP).iter().all(|(_, mac)| *mac == [2, 0, 0, 0, 1, b'0']),
+        "{:?}",
+        pair.capture.garps_for(VIP)
+    );
+    let garp = pair.capture.garps_for(VIP)[0].0;
+    assert!(sent[0].0 <= garp, "the first advertisement goes out before the gratuitous ARP");
+    // Priority 0, and a checksum that is higher by the 100 that are missing.
+    let mut goodbye = ADVERT;
+    (goodbye[2], goodbye[6], goodbye[7]) = (0, 0x32, 0x5e);
+    assert_eq!(sent.last().expect("advertisements").1, goodbye);
+}
 
 const DOWN_INTERVAL_50: f64 = 3.805;
 const SKEW_50: f64 = 0.805;
@@ -32,13 +60,12 @@ fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(
 ) {
     let waited = undisturbed(|| {
         let pair = Pair::new(lab);
-        let capture = pair.lan.capture();
-        let two = Director::start(&pair.r2, second, instance(50, ""));
         let one = Director::start(&pair.r1, first, instance(100, ""));
         let began = one.wait_for_state(0, "BACKUP");
+        let two = Director::start(&pair.r2, second, instance(50, ""));
         one.wait_for_state(0, "MASTER");
 
-        let master = capture.first_advert_after(LB1, began).expect("an advertisement from r1");
+        let master = pair.capture.first_advert_after(LB1, began);
         eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
         throughout("r2 stays BACKUP", Duration::from_secs(5), || {
             match two.log().contains("Entering MASTER") {
@@ -48,7 +75,7 @@ fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(
                 }
             }
         });
-        assert_eq!(capture.adverts_of(LB2), [], "r2 advertised");
+        assert_eq!(pair.capture.adverts_of(LB2), [], "r2 advertised");
         ((began, master), seconds(began, master))
     });
     assert!((3.4..=3.8).contains(&waited), "r1 waited {waited:.3} s, not 3.6 ± 0.2 s");
@@ -61,16 +88,17 @@ fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(
 ) {
     let gap = undisturbed(|| {
         let pair = Pair::new(lab);
-        let capture = pair.lan.capture();
         let (one, two) = pair.start(first, second, "");
         let killed = one.kill9();
         two.wait_for_state(0, "MASTER");
         eventually("r2 holds the VIP", SOON, || pair.r2.holds(VIP));
 
-        let (last, priority) = *capture.adverts_of(LB1).last().expect("advertisements from r1");
+        let (last, priority) =
+            *pair.capture.adverts_of(LB1).last().expect("advertisements from r1");
         assert_eq!(priority, 100, "a killed director does not resign");
         assert!(pair.r1.holds(VIP), "a killed director cannot remove its address");
-        let taken = taken_over(&capture, killed);
+        // It announces the address when it has it.
+        let taken = pair.capture.first_garp_after(VIP, killed);
         ((last, taken), seconds(last, taken))
     });
     assert!(
@@ -86,7 +114,6 @@ fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(
 fn after_a_clean_stop_the_other_takes_over_within_skew(lab: &Lab, first: Program, second: Program) {
     let gap = undisturbed(|| {
         let pair = Pair::new(lab);
-        let capture = pair.lan.capture();
         let (one, two) = pair.start(first, second, "");
         let (asked, status) = one.stop();
         two.wait_for_state(0, "MASTER");
@@ -94,9 +121,9 @@ fn after_a_clean_stop_the_other_takes_over_within_skew(lab: &Lab, first: Program
 
         assert!(status.success(), "r1 ended with {status}");
         assert!(!pair.r1.holds(VIP), "r1 left the VIP behind");
-        let (_, priority) = *capture.adverts_of(LB1).last().expect("advertisements from r1");
+        let (_, priority) = *pair.capture.adverts_of(LB1).last().expect("advertisements from r1");
         assert_eq!(priority, 0, "r1 did not resign");
-        let taken = taken_over(&capture, asked);
+        let taken = pair.capture.first_garp_after(VIP, asked);
         ((asked, taken), seconds(asked, taken))
     });
     assert!(gap <= SKEW_50 + MARGIN, "the VIP came back {gap:.3} s after the stop");
@@ -107,6 +134,7 @@ fn a_returning_higher_priority_takes_the_vip_back(lab: &Lab, first: Program, sec
     let (one, two) = pair.start(first, second, "");
     one.stop();
     two.wait_for_state(0, "MASTER");
+    eventually("r2 holds the VIP", SOON, || pair.r2.holds(VIP));
     let (before, before_two) = (pair.r1.read("log").len(), two.log().len());
 
     let one = Director::start_again(&pair.r1, first);
@@ -124,6 +152,7 @@ fn with_nopreempt_a_returning_higher_priority_stays_backup(
     let (one, two) = pair.start(first, second, "    nopreempt");
     one.stop();
     two.wait_for_state(0, "MASTER");
+    eventually("r2 holds the VIP", SOON, || pair.r2.holds(VIP));
     let before = pair.r1.read("log").len();
 
     let one = Director::start_again(&pair.r1, first);
@@ -143,26 +172,20 @@ fn with_nopreempt_a_returning_higher_priority_stays_backup(
 
 fn preempt_delay_holds_a_returning_higher_priority_off(lab: &Lab, first: Program, second: Program) {
     let pair = Pair::new(lab);
-    let capture = pair.lan.capture();
     let (one, two) = pair.start(first, second, "    preempt_delay 4");
     one.stop();
     two.wait_for_state(0, "MASTER");
+    eventually("r2 holds the VIP", SOON, || pair.r2.holds(VIP));
     let before = pair.r1.read("log").len();
 
     let one = Director::start_again(&pair.r1, first);
     let began = one.wait_for_state(before, "BACKUP");
     one.wait_for_state(before, "MASTER");
-    let back = capture.first_advert_after(LB1, began).expect("an advertisement from r1");
+    let back = pair.capture.first_advert_after(LB1, began);
     let waited = seconds(began, back);
     assert!(
         waited >= 4.0,
         "r1 took over {waited:.3} s after its start, in spite of preempt_delay 4"
     );
     eventually("r2 lets go", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
-}
-
-/// When r2 has the address: it says so by a gratuitous ARP, which follows the address's arrival.
-fn taken_over(capture: &Capture, since: std::time::SystemTime) -> std::time::SystemTime {
-    eventually("r2 announces the VIP", SOON, || capture.first_garp_after(VIP, since).is_some());
-    capture.first_garp_after(VIP, since).expect("seen just now")
 }

@@ -15,6 +15,8 @@ pub(super) struct AuthenticationDraft {
     /// `auth_type PASS`, and where.
     simple_text: Option<Span>,
     password: Option<[u8; PASSWORD_OCTETS]>,
+    /// Another type was named, which has been reported.
+    other_type: bool,
 }
 
 impl AuthenticationDraft {
@@ -32,6 +34,7 @@ impl AuthenticationDraft {
 
     fn auth_type(&mut self, cx: &mut Context<'_>, at: &Statement) {
         let Some(word) = cx.only_argument(at) else { return };
+        self.other_type = cx.text(word.span) != "PASS";
         match cx.text(word.span) {
             "PASS" => self.simple_text = Some(at.raw),
             "AH" => {
@@ -79,12 +82,12 @@ impl AuthenticationDraft {
                 warn(Diagnostic::warning("bad-value", span, message).help("auth_pass PASSWORD"));
                 Authentication::None
             }
-            (None, Some(_)) => {
+            (None, Some(_)) if !self.other_type => {
                 let message = "auth_pass without auth_type: no authentication";
                 warn(Diagnostic::warning("bad-value", at, message).help("auth_type PASS"));
                 Authentication::None
             }
-            (None, None) => Authentication::None,
+            (None, _) => Authentication::None,
         }
     }
 }

@@ -52,6 +52,8 @@ struct HttpDraft {
     virtual_host: Option<String>,
     fast_recovery: bool,
     urls: Vec<Url>,
+    /// A url was reported to be no good.
+    bad_url: bool,
 }
 
 #[derive(Debug, Default)]
@@ -93,10 +95,6 @@ impl CheckerDraft {
                 && !draft.timing.read(cx, at, keyword)
             {
                 draft.kind.read(cx, at, keyword);
-            } else if cx.text_at(at, 0) == Some("nb_get_retry") {
-                let message = "`nb_get_retry` is called `retry` now";
-                let span = cx.keyword_span(at);
-                cx.push(Diagnostic::warning("deprecated", span, message).help("retry"));
             }
         }
         draft.is_complete(cx).then_some(draft)
@@ -106,6 +104,7 @@ impl CheckerDraft {
     /// is worth an error: an unchecked server that is dead keeps its share of the clients.
     fn is_complete(&self, cx: &mut Context<'_>) -> bool {
         let lacks = match &self.kind {
+            Kind::Http(http) if http.urls.is_empty() && http.bad_url => return false,
             Kind::Http(http) if http.urls.is_empty() => "a url with a path",
             Kind::Misc(misc) if misc.argv.is_none() => "its misc_path",
             Kind::Tcp(_) | Kind::Http(_) | Kind::Misc(_) => return true,
@@ -220,7 +219,10 @@ impl HttpDraft {
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
             "http_protocol" => self.version(cx, at),
             "fast_recovery" => super::global::flag(cx, at, &mut self.fast_recovery),
-            "url" => self.urls.extend(url(cx, at)),
+            "url" => match url(cx, at) {
+                Some(url) => self.urls.push(url),
+                None => self.bad_url = true,
+            },
             _ => return false,
         }
         true
@@ -250,6 +252,7 @@ impl HttpDraft {
             let inherited = self.virtual_host.as_deref().or(from.virtual_host);
             url.virtual_host = url.virtual_host.take().or(inherited.map(str::to_owned));
         }
+        self.urls.shrink_to_fit();
         HttpProbe {
             connect: self.connect.finish(cx, block, from, timeout),
             version: self.version,
@@ -277,7 +280,8 @@ fn url(cx: &mut Context<'_>, block: &Statement) -> Option<Url> {
         }
     }
     let Some(path) = path else {
-        cx.bad("incomplete-checker", block, block.raw, "url lacks its path; it is left out");
+        let finding = Diagnostic::error("incomplete-checker", block.raw, "url lacks its path");
+        cx.push(finding.label("the server is served without this check"));
         return None;
     };
     if status.is_empty() {

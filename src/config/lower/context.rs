@@ -67,8 +67,14 @@ impl<'a> Context<'a> {
         };
         match keyword.support {
             Support::Supported => {
-                if statement.brace.is_some() && !keyword.takes_block {
+                let lacks_argument = self.words(statement).len() == 1 && keyword.args != "(none)";
+                if statement.brace.is_some() && !keyword.takes_block && !lacks_argument {
                     self.surplus_block(statement, name);
+                }
+                if let ("D", Some(now)) = (keyword.level, keyword.alias_of) {
+                    let message = format!("`{name}` is called `{now}` now");
+                    let at = self.keyword_span(statement);
+                    self.push(Diagnostic::warning("deprecated", at, message).help(now));
                 }
                 Some(keyword)
             }
@@ -94,10 +100,12 @@ impl<'a> Context<'a> {
     /// Reports what keeps the whole block from being run.
     pub fn refuse(&mut self, statement: &Statement, what: &str, why: &str) {
         let at = self.keyword_span(statement);
-        let holder = match self.tree.parent(statement) {
-            Some(block) => self.text(block.raw).to_owned(),
-            None => "the director".to_owned(),
-        };
+        let mut holder = "the director";
+        let mut above = self.tree.parent(statement);
+        while let Some(block) = above {
+            holder = self.text(block.raw);
+            above = self.tree.parent(block);
+        }
         let message = format!("`{what}` is not supported yet, so {holder} cannot run");
         self.push(
             Diagnostic::error("cannot-run-yet", at, message).label(why).effect(Effect::Refuses),
@@ -118,15 +126,20 @@ impl<'a> Context<'a> {
         let mut finding =
             Diagnostic::warning("unknown-keyword", at, format!("unknown keyword `{name}`"));
         let place = self.place(statement);
-        if let Some(home) = self.table.elsewhere(name).next() {
-            let known = self.table.elsewhere(name).count();
-            let home = if home.block == "top" { "no block" } else { home.block };
-            let more = if known > 1 { ", among others" } else { "" };
-            finding = finding.label(format!("`{name}` belongs in {home}{more}"));
-        } else if let Some(meant) = self.table.suggestion(block, name) {
+        let case_differs = |meant: &str| meant.eq_ignore_ascii_case(name);
+        let suggestion = self.table.suggestion(block, name);
+        let homes: Vec<_> = self.table.elsewhere(name).map(|home| home.block).collect();
+        if let Some(meant) = suggestion.filter(|meant| homes.is_empty() || case_differs(meant)) {
             finding = finding.label(place).help(format!("did you mean `{meant}`?"));
-        } else {
+        } else if homes.is_empty() {
             finding = finding.label(place);
+        } else {
+            let homes = homes.iter().map(|home| match *home {
+                "top" => "the file itself, outside all blocks".to_owned(),
+                home => home.replace('/', " "),
+            });
+            let homes: Vec<_> = homes.take(3).collect();
+            finding = finding.label(place).help(format!("it belongs in {}", homes.join(", or ")));
         }
         self.push(finding);
     }
@@ -294,7 +307,10 @@ impl<'a> Context<'a> {
 
     /// `word` as a port, 0 meaning none.
     pub fn port(&mut self, statement: &Statement, word: Word) -> Option<u16> {
-        let port = self.number_in(statement, "port", word, (0, 65_535))?;
+        if self.text(word.span) == "0" {
+            return Some(0);
+        }
+        let port = self.number_in(statement, "port", word, (1, 65_535))?;
         u16::try_from(port).ok()
     }
 

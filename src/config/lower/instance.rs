@@ -52,6 +52,8 @@ pub(super) struct InstanceDraft {
     pub addresses: Vec<AddressDraft>,
     pub excluded_addresses: Vec<AddressDraft>,
     pub no_addresses_wanted: bool,
+    /// Some were named, good or not.
+    pub addresses_named: bool,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
 }
@@ -116,6 +118,7 @@ impl InstanceDraft {
             "authentication" => self.authentication.read(cx, at),
             "virtual_ipaddress" => {
                 let path = "vrrp_instance/virtual_ipaddress";
+                self.addresses_named |= cx.tree.children(at).next().is_some();
                 address::read_block(cx, at, path, &mut self.addresses);
             }
             "virtual_ipaddress_excluded" => {

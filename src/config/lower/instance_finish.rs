@@ -27,11 +27,10 @@ impl InstanceDraft {
     pub fn finish(
         mut self,
         global: &GlobalDraft,
-        sync_group: Option<Span>,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
     ) -> Option<VrrpInstance> {
-        let runs = self.can_run(global, sync_group, diagnostics);
+        let runs = self.can_run(global, diagnostics);
         let strict = self.strict.unwrap_or(global.strict);
         let router = self.router(global, strict, diagnostics);
         let authentication = self.authentication(strict, diagnostics);
@@ -54,12 +53,7 @@ impl InstanceDraft {
     }
 
     /// Whether all that it asks for can be had, as far as running without it would do harm.
-    fn can_run(
-        &self,
-        global: &GlobalDraft,
-        sync_group: Option<Span>,
-        diagnostics: &mut Diagnostics,
-    ) -> bool {
+    fn can_run(&self, global: &GlobalDraft, diagnostics: &mut Diagnostics) -> bool {
         let name = &self.name;
         let mut reasons = Vec::new();
         if self.vrid.is_none() && !self.bad_vrid {
@@ -72,14 +66,6 @@ impl InstanceDraft {
             let message = format!("vrrp_instance {name} lacks its interface");
             reasons.push(
                 Diagnostic::error("missing-interface", self.at, message).help("interface eth0"),
-            );
-        }
-        if let Some(group) = sync_group {
-            let message =
-                format!("vrrp_sync_group is not supported yet, so vrrp_instance {name} cannot run");
-            reasons.push(
-                Diagnostic::error("cannot-run-yet", group, message)
-                    .label("members would change state one by one"),
             );
         }
         if self.version.map_or(global.version, |(version, _)| Some(version)) == Some(3) {
@@ -246,7 +232,7 @@ impl InstanceDraft {
 
     /// What an advert cannot hold is still held, but not advertised.
     fn limit_addresses(&mut self, diagnostics: &mut Diagnostics) {
-        if self.addresses.is_empty() && !self.no_addresses_wanted && !self.refused {
+        if !self.addresses_named && !self.no_addresses_wanted && !self.refused {
             let message = format!("vrrp_instance {} has no virtual_ipaddress", self.name);
             diagnostics.push(
                 Diagnostic::warning("no-virtual-address", self.at, message).label(

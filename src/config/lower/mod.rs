@@ -14,7 +14,7 @@ mod service;
 mod timing;
 mod virtual_server;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
@@ -33,8 +33,8 @@ pub(super) struct Lowering {
     global: GlobalDraft,
     instances: Vec<InstanceDraft>,
     instance_names: HashMap<String, Span>,
-    /// Instance names by the sync group that claims them, with where it does so.
-    sync_members: HashMap<String, Span>,
+    /// Names of instances that a sync group claims, which has been reported.
+    sync_members: HashSet<String>,
     virtual_servers: Vec<VirtualServer>,
     services: HashMap<ServiceKey, Span>,
 }
@@ -44,8 +44,8 @@ impl Lowering {
     pub fn statement(&mut self, tree: &Tree, sources: &SourceMap, diagnostics: &mut Diagnostics) {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
-        if cx.text_at(root, 0) == Some("vrrp_sync_group") {
-            self.sync_group(&mut cx, root);
+        if cx.text_at(root, 0) == Some("vrrp_sync_group") && self.sync_group(&mut cx, root) {
+            return;
         }
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
@@ -59,7 +59,7 @@ impl Lowering {
     fn vrrp_instance(&mut self, cx: &mut Context<'_>, root: &Statement) {
         let Some(draft) = InstanceDraft::read(cx, root) else { return };
         match self.instance_names.get(&draft.name) {
-            Some(&first) => cx.push(duplicate("vrrp_instance", &draft.name, draft.at, first)),
+            Some(&first) => cx.push(duplicate(cx.text(draft.at), draft.at, first)),
             None => {
                 self.instance_names.insert(draft.name.clone(), draft.at);
                 self.instances.push(draft);
@@ -71,8 +71,7 @@ impl Lowering {
         let Some(server) = virtual_server::read(cx, root) else { return };
         match self.services.get(&server.service.key) {
             Some(&first) => {
-                let name = cx.text(root.raw).to_owned();
-                cx.push(duplicate("service", &name, root.raw, first));
+                cx.push(duplicate(cx.text(root.raw), root.raw, first));
             }
             None => {
                 self.services.insert(server.service.key, root.raw);
@@ -81,28 +80,39 @@ impl Lowering {
         }
     }
 
-    /// Remembers the members of a group of more than one. A group of one is no group.
-    fn sync_group(&mut self, cx: &mut Context<'_>, root: &Statement) {
+    /// Refuses the members of a group of more than one: they would change state one by one. A
+    /// group of one is no group, and false is returned.
+    fn sync_group(&mut self, cx: &mut Context<'_>, root: &Statement) -> bool {
         let tree = cx.tree;
         let groups = tree.children(root).filter(|s| cx.text_at(s, 0) == Some("group"));
-        let members: Vec<_> = groups.flat_map(|group| tree.children(group)).collect();
+        let members: Vec<_> = groups
+            .flat_map(|group| tree.children(group))
+            .filter_map(|member| cx.text_at(member, 0))
+            .collect();
         if members.len() < 2 {
-            return;
+            return false;
         }
-        for member in members {
-            let name = cx.text_at(member, 0).unwrap_or_default().to_owned();
-            self.sync_members.insert(name, member.raw);
-        }
+        let message = format!(
+            "vrrp_sync_group is not supported yet, so its instances {} cannot run",
+            members.join(", ")
+        );
+        cx.push(
+            Diagnostic::error("cannot-run-yet", root.raw, message)
+                .label("without the group they would change state one by one")
+                .effect(Effect::Refuses),
+        );
+        self.sync_members.extend(members.into_iter().map(str::to_owned));
+        true
     }
 
     /// The plan, once the whole file has been read.
     pub fn finish(self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
         let mut seen = HashMap::new();
         let mut vrrp_instances = Vec::with_capacity(self.instances.len());
-        for draft in self.instances {
-            let group = self.sync_members.get(&draft.name).copied();
+        for mut draft in self.instances {
+            draft.refused |= self.sync_members.contains(&draft.name);
             let at = draft.at;
-            let Some(instance) = draft.finish(&self.global, group, sources, diagnostics) else {
+            let Some(instance) = draft.finish(&self.global, sources, diagnostics) else {
                 continue;
             };
             let (vrid, interface) = instance.identity();
@@ -117,8 +127,8 @@ impl Lowering {
     }
 }
 
-fn duplicate(what: &str, name: &str, at: Span, first: Span) -> Diagnostic {
-    Diagnostic::error("duplicate", at, format!("{what} `{name}` is there already"))
+fn duplicate(name: &str, at: Span, first: Span) -> Diagnostic {
+    Diagnostic::error("duplicate", at, format!("{name} is there already"))
         .label("this one is left out")
         .also(first, "first one")
 }

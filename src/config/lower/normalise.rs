@@ -29,7 +29,11 @@ pub(super) fn finish(
 ) -> Option<VirtualServer> {
     let family = draft.settle_family();
     let servers = std::mem::take(&mut draft.real_servers);
+    let reported = draft.bad_real_server || !servers.is_empty();
     let real_servers = draft.real_servers(servers, family, cx);
+    if real_servers.is_empty() && reported {
+        return None;
+    }
     if real_servers.is_empty() {
         let message = format!("{} has no real_server", cx.text(block.raw));
         let finding = Diagnostic::error("no-real-server", block.raw, message);
@@ -94,7 +98,7 @@ impl VirtualServerDraft {
             let server = self.real_server(server, cx);
             let address = server.destination.address;
             match seen.get(&address) {
-                Some(&first) => cx.push(super::duplicate("real_server", cx.text(at), at, first)),
+                Some(&first) => cx.push(super::duplicate(cx.text(at), at, first)),
                 None => {
                     seen.insert(address, at);
                     servers.push(server);
@@ -150,11 +154,12 @@ impl VirtualServerDraft {
             service_delay_loop: self.delay_loop(),
             target: SocketAddr::new(draft.ip, checked_port),
         };
-        let checkers = draft.checkers.into_iter();
+        let mut checkers = Vec::with_capacity(draft.checkers.len());
+        checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
         RealServer {
             destination,
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
-            checkers: checkers.map(|checker| checker.finish(cx, &inherited)).collect(),
+            checkers,
             notify_up: draft.notify_up,
             notify_down: draft.notify_down,
         }
@@ -198,29 +203,26 @@ impl VirtualServerDraft {
                 ServiceKey::Fwmark { family, mark }
             }
             Reached::Address { ip, port } => {
-                let protocol = self.protocol.map_or_else(
-                    || {
-                        let finding = cx.defaulted(block, "protocol", "UDP");
-                        cx.push(finding.help("protocol TCP"));
-                        Protocol::Udp
-                    },
-                    |(protocol, _)| protocol,
-                );
+                if !self.named.protocol {
+                    let finding = cx.defaulted(block, "protocol", "UDP");
+                    cx.push(finding.help("protocol TCP"));
+                }
+                let protocol = self.protocol.map_or(Protocol::Udp, |(protocol, _)| protocol);
                 ServiceKey::Address { protocol, address: SocketKey { ip, port } }
             }
         }
     }
 
     fn scheduler(&self, cx: &mut Context<'_>, block: &Statement) -> &'static str {
-        if self.forward.is_none() {
+        if !self.named.forward {
             let finding = cx.defaulted(block, "lvs_method", "NAT");
             cx.push(finding.help("lvs_method NAT"));
         }
-        self.scheduler.unwrap_or_else(|| {
+        if !self.named.scheduler {
             let finding = cx.defaulted(block, "lvs_sched", "wlc");
             cx.push(finding.help("lvs_sched wlc"));
-            "wlc"
-        })
+        }
+        self.scheduler.unwrap_or("wlc")
     }
 
     fn flags(&self, key: &ServiceKey, scheduler: &str, cx: &mut Context<'_>) -> ServiceFlags {
@@ -259,13 +261,14 @@ impl VirtualServerDraft {
         let (mut hysteresis, hysteresis_at) = self.hysteresis.unwrap_or((0, quorum_at));
         // With no weight at all a quorum of 1 stays: it cannot be reached, and that is right.
         let reachable = sum.max(1);
-        if quorum > reachable {
+        // What is left out for a mistake of its own needs no second message about its weight.
+        if quorum > reachable && !self.bad_real_server {
             let message = format!(
                 "quorum {quorum} is more than all servers weigh, {sum}; it is lowered to {reachable}"
             );
             cx.push(Diagnostic::warning("quorum-reduced", quorum_at, message));
-            quorum = reachable;
         }
+        quorum = quorum.min(reachable);
         let most = (quorum - 1).min(reachable - quorum);
         if hysteresis > most {
             let message = format!(

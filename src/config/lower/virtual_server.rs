@@ -58,6 +58,17 @@ pub(super) struct VirtualServerDraft {
     pub sorry_inhibit: bool,
     pub sorry_forward: Option<Forward>,
     pub real_servers: Vec<RealServerDraft>,
+    /// At least one server was reported to be no good.
+    pub bad_real_server: bool,
+    /// Keywords that were there, good or not: those are not missing.
+    pub named: Named,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub scheduler: bool,
+    pub forward: bool,
+    pub protocol: bool,
 }
 
 /// Reads the whole block. `None` if there is nothing to serve, which has been reported.
@@ -127,6 +138,8 @@ impl VirtualServerDraft {
             sorry_inhibit: false,
             sorry_forward: None,
             real_servers: Vec::new(),
+            bad_real_server: false,
+            named: Named::default(),
         }
     }
 
@@ -163,7 +176,10 @@ impl VirtualServerDraft {
             "sorry_server_lvs_method" => {
                 replace(&mut self.sorry_forward, service::forwarding(cx, at));
             }
-            "real_server" => self.real_servers.extend(RealServerDraft::read(cx, at)),
+            "real_server" => match RealServerDraft::read(cx, at) {
+                Some(server) => self.real_servers.push(server),
+                None => self.bad_real_server = true,
+            },
             other => debug_assert!(false, "no arm for {other}"),
         }
     }
@@ -171,9 +187,18 @@ impl VirtualServerDraft {
     /// Takes the keywords that describe the IPVS service.
     fn service(&mut self, cx: &mut Context<'_>, at: &Statement, name: &str) -> bool {
         match name {
-            "lb_algo" | "lvs_sched" => replace(&mut self.scheduler, service::scheduler(cx, at)),
-            "lb_kind" | "lvs_method" => replace(&mut self.forward, service::forwarding(cx, at)),
-            "protocol" => self.protocol(cx, at),
+            "lb_algo" | "lvs_sched" => {
+                self.named.scheduler = true;
+                replace(&mut self.scheduler, service::scheduler(cx, at));
+            }
+            "lb_kind" | "lvs_method" => {
+                self.named.forward = true;
+                replace(&mut self.forward, service::forwarding(cx, at));
+            }
+            "protocol" => {
+                self.named.protocol = true;
+                self.protocol(cx, at);
+            }
             "ip_family" => self.family(cx, at),
             "ops" => self.one_packet = Some(at.raw),
             _ => match service::scheduler_flag(name, at.raw) {

@@ -185,7 +185,7 @@ impl Effects {
         for (number, priority) in self.adverts.drain(..) {
             let instance = &mut instances[number];
             let socket = instance.ifindex.and_then(|index| sockets.get(&index));
-            let (Some(socket), Some(source)) = (socket, instance.source) else { continue };
+            let (Some(socket), Some(source)) = (socket, instance.last_source) else { continue };
             let IpAddr::V4(group) = instance.admission.destination else { continue };
             advert(instance, source, group, priority, &mut self.datagram);
             match socket.send(&self.datagram, group) {

@@ -25,6 +25,8 @@ pub struct Instance {
     pub ifindex: Option<u32>,
     /// Address its adverts come from.
     pub source: Option<Ipv4Addr>,
+    /// The one it had last: a priority 0 can still go out when the address is gone.
+    pub last_source: Option<Ipv4Addr>,
     /// What the core was told it cannot run for.
     pub faults: BTreeSet<FaultCause>,
     /// IPv4 identification of the next advert.
@@ -45,6 +47,7 @@ impl Instance {
             said: SaidOnce::default(),
             ifindex: None,
             source: None,
+            last_source: None,
             faults: BTreeSet::new(),
             ip_id: IdCounter::default(),
             state: PublicState::Init,

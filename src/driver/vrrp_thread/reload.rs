@@ -143,6 +143,7 @@ impl VrrpThread {
             return;
         }
         instance.source = chosen;
+        instance.last_source = chosen.or(instance.last_source);
         self.handle(number, now, Event::SourceChanged(chosen.map(IpAddr::V4)));
     }
 

@@ -1,1 +1,79 @@
+use tokio::net::TcpListener;
 
+use super::*;
+use crate::notify::ScriptRules;
+use crate::probe::{Probe, run};
+
+fn to(target: SocketAddr) -> Connect {
+    Connect {
+        target,
+        bind_address: None,
+        bind_port: None,
+        bind_interface: None,
+        fwmark: 0,
+        timeout: Duration::from_millis(500),
+    }
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn tcp_check(connect: Connect) -> Outcome {
+    run(&Probe::Tcp(connect), 0, &ScriptRules::default()).await
+}
+
+#[tokio::test]
+async fn tcp_check_passes_when_the_connection_stands() {
+    let (_listener, address) = listener().await;
+    assert_eq!(tcp_check(to(address)).await, Outcome::Success);
+}
+
+#[tokio::test]
+async fn tcp_check_fails_on_a_closed_port() {
+    let (listener, address) = listener().await;
+    drop(listener);
+    let refused = Outcome::Failure("connection refused".to_owned());
+    assert_eq!(tcp_check(to(address)).await, refused);
+}
+
+#[tokio::test]
+async fn own_address_and_port_are_those_configured() {
+    let (listener, address) = listener().await;
+    let free = TcpListener::bind("127.0.0.3:0").await.unwrap().local_addr().unwrap();
+    let mut connect = to(address);
+    (connect.bind_address, connect.bind_port) = (Some(free.ip()), Some(free.port()));
+    let _stream = open(&connect).await.unwrap();
+    assert_eq!(listener.accept().await.unwrap().1, free);
+}
+
+#[tokio::test]
+async fn address_that_is_not_ours_is_not_held_against_the_server() {
+    let (_listener, address) = listener().await;
+    let mut connect = to(address);
+    connect.bind_address = Some("192.0.2.77".parse().unwrap());
+    let outcome = tcp_check(connect).await;
+    let expected = "cannot bind to 192.0.2.77:0: Cannot assign requested address (os error 99)";
+    assert_eq!(outcome, Outcome::NotTried(expected.to_owned()));
+}
+
+#[tokio::test]
+async fn interface_that_is_not_there_is_not_held_against_the_server() {
+    let (_listener, address) = listener().await;
+    let mut connect = to(address);
+    connect.bind_interface = Some("nosuchif0".to_owned());
+    let outcome = tcp_check(connect).await;
+    assert!(
+        matches!(&outcome, Outcome::NotTried(reason)
+            if reason.starts_with("cannot bind to interface nosuchif0: ")),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn reasons_are_words_in_lower_case() {
+    assert_eq!(sentence(&io::Error::from_raw_os_error(libc::EHOSTUNREACH)), "no route to host");
+    assert_eq!(Seconds(Duration::from_secs(2)).to_string(), "2s");
+}

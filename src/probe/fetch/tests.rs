@@ -1,1 +1,207 @@
+use std::net::{IpAddr, Ipv4Addr};
 
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::check::Outcome;
+use crate::notify::ScriptRules;
+use crate::probe::{Connect, HttpProbe, Probe, Url, run};
+
+/// What a server of a test does with each connection once it has read the request.
+type Behaviour = fn(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn serve(behaviour: Behaviour) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if stream.read(&mut byte).await.unwrap() == 0 {
+                break;
+            }
+            request.push(byte[0]);
+        }
+        behaviour(stream).await;
+        request
+    });
+    (address, task)
+}
+
+/// Checks a page with `timeout` ms of patience; gives the outcome and the whole ms it took.
+async fn check(address: SocketAddr, timeout_ms: u64) -> (Outcome, u128) {
+    let connect = Connect {
+        target: address,
+        bind_address: None,
+        bind_port: None,
+        bind_interface: None,
+        fwmark: 0,
+        timeout: Duration::from_millis(timeout_ms),
+    };
+    let url =
+        Url { path: "/p".to_owned(), virtual_host: None, digest: None, status: vec![(200, 299)] };
+    let probe = Probe::Http(HttpProbe {
+        connect,
+        version: HttpVersion::Http10,
+        urls: vec![url],
+        fast_recovery: false,
+    });
+    let begun = Instant::now();
+    let outcome = run(&probe, 0, &ScriptRules::default()).await;
+    (outcome, begun.elapsed().as_millis())
+}
+
+fn failure(reason: &str) -> Outcome {
+    Outcome::Failure(reason.to_owned())
+}
+
+#[test]
+fn request_is_keepaliveds_byte_for_byte() {
+    let plain = b"GET /i HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: 10.0.0.1:80\r\n\r\n";
+    let close =
+        b"GET /i HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: w\r\n\r\n";
+    let newer =
+        b"GET /i HTTP/1.1\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: w\r\n\r\n";
+    assert_eq!(request(HttpVersion::Http10, "/i", "10.0.0.1:80"), plain);
+    assert_eq!(request(HttpVersion::Http10Close, "/i", "w"), close);
+    assert_eq!(request(HttpVersion::Http11, "/i", "w"), newer);
+}
+
+#[test]
+fn default_host_is_address_and_port_with_ipv6_in_brackets() {
+    let address = |text: &str, port| SocketAddr::new(text.parse::<IpAddr>().unwrap(), port);
+    assert_eq!(default_host(address("192.0.2.1", 80)), "192.0.2.1:80");
+    assert_eq!(default_host(address("2001:db8::1", 8080)), "[2001:db8::1]:8080");
+}
+
+#[tokio::test]
+async fn healthy_page_passes_and_the_request_arrives_whole() {
+    let (address, server) = serve(|mut stream| {
+        Box::pin(async move {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").await.unwrap();
+        })
+    })
+    .await;
+    assert_eq!(check(address, 1000).await.0, Outcome::Success);
+    let expected =
+        format!("GET /p HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: {address}\r\n\r\n");
+    assert_eq!(server.await.unwrap(), expected.into_bytes());
+}
+
+#[tokio::test]
+async fn satisfied_content_length_ends_the_page_on_an_open_connection() {
+    let (address, _server) = serve(|mut stream| {
+        Box::pin(async move {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let (outcome, took) = check(address, 1000).await;
+    assert_eq!(outcome, Outcome::Success);
+    assert!(took < 900, "{took} ms");
+}
+
+#[tokio::test]
+async fn silent_server_fails_after_connect_timeout() {
+    let (address, _server) = serve(|stream| {
+        Box::pin(async move {
+            let _open = stream;
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let (outcome, took) = check(address, 200).await;
+    assert_eq!(outcome, failure("url /p: no answer within 0.2s"));
+    assert!((200..600).contains(&took), "{took} ms");
+}
+
+#[tokio::test]
+async fn server_that_stops_in_the_page_fails_by_silence() {
+    let (address, _server) = serve(|mut stream| {
+        Box::pin(async move {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhel").await.unwrap();
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let (outcome, _) = check(address, 200).await;
+    assert_eq!(outcome, failure("url /p: no more data within 0.2s after 22 bytes"));
+}
+
+#[tokio::test]
+async fn server_that_drips_bytes_is_cut_off_at_six_timeouts() {
+    let (address, _server) = serve(|mut stream| {
+        Box::pin(async move {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+    })
+    .await;
+    let (outcome, took) = check(address, 100).await;
+    let Outcome::Failure(reason) = outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("url /p: page not finished within 0.6s, after "), "{reason}");
+    assert!((600..1200).contains(&took), "{took} ms");
+}
+
+#[tokio::test]
+async fn endless_body_is_cut_off_at_six_timeouts() {
+    let (address, _server) = serve(|mut stream| {
+        Box::pin(async move {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await;
+            while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+        })
+    })
+    .await;
+    let (outcome, took) = check(address, 50).await;
+    let Outcome::Failure(reason) = outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("url /p: page not finished within 0.3s"), "{reason}");
+    assert!((300..1500).contains(&took), "{took} ms");
+}
+
+#[tokio::test]
+async fn endless_header_fails_when_the_limit_is_reached() {
+    let (address, _server) = serve(|mut stream| {
+        Box::pin(async move {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n").await;
+            while stream.write_all(b"X-More: of the same\r\n").await.is_ok() {}
+        })
+    })
+    .await;
+    let (outcome, _) = check(address, 2000).await;
+    assert_eq!(outcome, failure("url /p: HTTP header is longer than 65536 bytes"));
+}
+
+#[tokio::test]
+async fn connection_closed_too_early_says_where() {
+    let (address, _server) = serve(|stream| Box::pin(async move { drop(stream) })).await;
+    let nothing = failure("url /p: connection closed without a reply");
+    assert_eq!(check(address, 1000).await.0, nothing);
+    let (address, _server) = serve(|mut stream| {
+        Box::pin(async move { stream.write_all(b"HTTP/1.0 200 OK\r\nSer").await.unwrap() })
+    })
+    .await;
+    let cut = failure("url /p: connection closed in the HTTP header, after 20 bytes");
+    assert_eq!(check(address, 1000).await.0, cut);
+}
+
+#[tokio::test]
+async fn url_that_is_not_there_is_not_held_against_the_server() {
+    let (address, _server) = serve(|_| Box::pin(async {})).await;
+    let connect = Connect {
+        target: address,
+        bind_address: None,
+        bind_port: None,
+        bind_interface: None,
+        fwmark: 0,
+        timeout: Duration::from_secs(1),
+    };
+    let http =
+        HttpProbe { connect, version: HttpVersion::Http10, urls: Vec::new(), fast_recovery: false };
+    let outcome = run(&Probe::Http(http), 0, &ScriptRules::default()).await;
+    assert!(matches!(outcome, Outcome::NotTried(_)), "{outcome:?}");
+}

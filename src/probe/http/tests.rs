@@ -1,1 +1,52 @@
+use super::*;
+use crate::probe::response::Header;
 
+const HELLO: [u8; 16] = [
+    0x5f, 0x2b, 0x45, 0x47, 0xf4, 0x14, 0x70, 0xdc, 0x3e, 0x29, 0x3e, 0x72, 0x67, 0x46, 0x15, 0x75,
+];
+
+fn url(digest: Option<[u8; 16]>, status: &[(u16, u16)]) -> Url {
+    Url { path: "/a".to_owned(), virtual_host: None, digest, status: status.to_vec() }
+}
+
+fn page(status: u16) -> Page {
+    let header = Header { status: Some(status), content_length: None };
+    Page { header, body_len: 20, md5: HELLO }
+}
+
+fn failure(reason: &str) -> Outcome {
+    Outcome::Failure(reason.to_owned())
+}
+
+#[test]
+fn status_must_be_in_one_of_the_ranges() {
+    let url = url(None, &[(200, 299), (404, 404)]);
+    for (status, fine) in [(199, false), (200, true), (299, true), (300, false), (404, true)] {
+        assert_eq!(judge(&url, &page(status)) == Outcome::Success, fine, "{status}");
+    }
+    let reason = "url /a: HTTP status 302, expected 200-299, 404";
+    assert_eq!(judge(&url, &page(302)), failure(reason));
+}
+
+#[test]
+fn digest_must_be_the_configured_one() {
+    let ranges = [(200, 299)];
+    assert_eq!(judge(&url(Some(HELLO), &ranges), &page(200)), Outcome::Success);
+    let reason = "url /a: MD5 digest 5f2b4547f41470dc3e293e7267461575 of 20 bytes \
+                  instead of 00000000000000000000000000000000";
+    assert_eq!(judge(&url(Some([0; 16]), &ranges), &page(200)), failure(reason));
+}
+
+#[test]
+fn status_is_judged_before_the_digest() {
+    let url = url(Some([0; 16]), &[(200, 299)]);
+    assert_eq!(judge(&url, &page(500)), failure("url /a: HTTP status 500, expected 200-299"));
+}
+
+#[test]
+fn reply_without_a_status_fails() {
+    let mut page = page(200);
+    page.header.status = None;
+    let reason = "url /a: HTTP status line has no three-digit code";
+    assert_eq!(judge(&url(None, &[(100, 599)]), &page), failure(reason));
+}

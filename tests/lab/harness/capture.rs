@@ -5,9 +5,10 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::raw::PacketSocket;
+use super::wait_for;
 
 pub struct Capture {
     seen: Arc<Mutex<Vec<Packet>>>,
@@ -16,24 +17,17 @@ pub struct Capture {
 }
 
 #[derive(Clone, Debug)]
-pub struct Packet {
-    pub at: SystemTime,
-    pub what: What,
+struct Packet {
+    at: SystemTime,
+    what: What,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    Advert {
-        source: Ipv4Addr,
-        vrid: u8,
-        priority: u8,
-        vrrp: Vec<u8>,
-    },
+enum What {
+    /// `vrrp` has at least the eight octets of the fixed part.
+    Advert { source: Ipv4Addr, vrrp: Vec<u8> },
     /// An ARP packet whose sender and target are the same address: "it is at this MAC now".
-    GratuitousArp {
-        address: Ipv4Addr,
-        mac: [u8; 6],
-    },
+    GratuitousArp { address: Ipv4Addr, mac: [u8; 6] },
 }
 
 impl Capture {
@@ -57,36 +51,54 @@ impl Capture {
         Capture { seen, ended, reader: Some(reader) }
     }
 
-    pub fn packets(&self) -> Vec<Packet> {
+    fn packets(&self) -> Vec<Packet> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Arrival and priority of every advertisement from `source`.
-    pub fn adverts_of(&self, source: &str) -> Vec<(SystemTime, u8)> {
+    /// Arrival and octets, from the version on, of every advertisement from `source`.
+    pub fn advert_octets_of(&self, source: &str) -> Vec<(SystemTime, Vec<u8>)> {
         let from: Ipv4Addr = source.parse().expect("an address");
         let matching = |packet: Packet| match packet.what {
-            What::Advert { source, priority, .. } if source == from => Some((packet.at, priority)),
+            What::Advert { source, vrrp } if source == from => Some((packet.at, vrrp)),
             _ => None,
         };
         self.packets().into_iter().filter_map(matching).collect()
     }
 
-    /// First advertisement from `source` after `moment` that claims the address (priority not 0).
-    pub fn first_advert_after(&self, source: &str, moment: SystemTime) -> Option<SystemTime> {
-        self.adverts_of(source)
-            .into_iter()
-            .find(|(at, priority)| *at > moment && *priority > 0)
-            .map(|(at, _)| at)
+    /// Arrival and priority of every advertisement from `source`.
+    pub fn adverts_of(&self, source: &str) -> Vec<(SystemTime, u8)> {
+        self.advert_octets_of(source).into_iter().map(|(at, vrrp)| (at, vrrp[2])).collect()
     }
 
-    pub fn first_garp_after(&self, address: &str, moment: SystemTime) -> Option<SystemTime> {
+    /// Waits for the first advertisement from `source` after `moment` that claims the address
+    /// (priority not 0).
+    pub fn first_advert_after(&self, source: &str, moment: SystemTime) -> SystemTime {
+        wait_for(&format!("{source} advertises"), Duration::from_secs(30), || {
+            let adverts = self.adverts_of(source);
+            let first = adverts.iter().find(|(at, priority)| *at > moment && *priority > 0);
+            first
+                .map(|(at, _)| *at)
+                .ok_or_else(|| format!("{} of its advertisements in all", adverts.len()))
+        })
+    }
+
+    /// Arrival and hardware address of every gratuitous ARP for `address`.
+    pub fn garps_for(&self, address: &str) -> Vec<(SystemTime, [u8; 6])> {
         let wanted: Ipv4Addr = address.parse().expect("an address");
-        let is =
-            |what: &What| matches!(what, What::GratuitousArp { address, .. } if *address == wanted);
-        self.packets()
-            .into_iter()
-            .find(|packet| packet.at > moment && is(&packet.what))
-            .map(|packet| packet.at)
+        let matching = |packet: Packet| match packet.what {
+            What::GratuitousArp { address, mac } if address == wanted => Some((packet.at, mac)),
+            _ => None,
+        };
+        self.packets().into_iter().filter_map(matching).collect()
+    }
+
+    /// Waits for the first gratuitous ARP for `address` after `moment`.
+    pub fn first_garp_after(&self, address: &str, moment: SystemTime) -> SystemTime {
+        wait_for(&format!("{address} is announced"), Duration::from_secs(30), || {
+            let garps = self.garps_for(address);
+            let first = garps.iter().map(|(at, _)| *at).find(|at| *at > moment);
+            first.ok_or_else(|| format!("{} gratuitous ARPs for it in all", garps.len()))
+        })
     }
 }
 
@@ -104,13 +116,8 @@ impl What {
             [0x08, 0x00] if *packet.get(9)? == super::inject::PROTOCOL_VRRP => {
                 let header = usize::from(packet[0] & 15) * 4;
                 let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
-                let vrrp = packet.get(header..total)?;
-                Some(What::Advert {
-                    source: address_at(packet, 12)?,
-                    vrid: *vrrp.get(1)?,
-                    priority: *vrrp.get(2)?,
-                    vrrp: vrrp.to_vec(),
-                })
+                let vrrp = packet.get(header..total).filter(|vrrp| vrrp.len() >= 8)?;
+                Some(What::Advert { source: address_at(packet, 12)?, vrrp: vrrp.to_vec() })
             }
             [0x08, 0x06] if address_at(packet, 14)? == address_at(packet, 24)? => {
                 let mac = packet.get(8..14)?.try_into().ok()?;

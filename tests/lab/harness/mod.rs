@@ -21,14 +21,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use capture::{Capture, What};
+pub use capture::Capture;
 pub use director::{Director, Program, mainstay};
 pub use inject::Forgery;
 pub use ipvs::IpvsTable;
 pub use namespace::alive;
 pub use network::{Host, Lan};
 pub use steady::{longest_gap, seconds, undisturbed};
-pub use web::{WebServer, fetch, fetch_within};
+pub use web::{WebServer, fetch, fetch_from};
 
 pub struct Lab {
     dir: PathBuf,
@@ -109,6 +109,9 @@ fn missing() -> Option<String> {
     tools.iter().find(|tool| !Path::new(tool).exists()).map(|tool| format!("needs {tool}"))
 }
 
+/// How often a waiting test looks. In a guest each look costs, and a dozen tests look at a time.
+const POLL: Duration = Duration::from_millis(80);
+
 /// Waits until `probe` gives a value; a failure says what it saw last.
 pub fn wait_for<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
@@ -118,7 +121,7 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Resul
             Err(seen) if start.elapsed() > limit => {
                 panic!("not within {limit:?}: {what}; seen instead: {seen}")
             }
-            Err(_) => thread::sleep(Duration::from_millis(20)),
+            Err(_) => thread::sleep(POLL),
         }
     }
 }
@@ -149,7 +152,7 @@ pub fn throughout(what: &str, period: Duration, mut rule: impl FnMut() -> Result
         if let Err(seen) = rule() {
             panic!("not throughout: {what}; after {:.1?}: {seen}", start.elapsed());
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(POLL);
     }
 }
 

@@ -141,17 +141,21 @@ impl Host {
             .unwrap_or_default()
     }
 
+    /// Replaces a file at once: who reads it meanwhile gets the old or the new content, whole.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.dir.join(name);
-        fs::write(&path, content).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let (path, new) = (self.dir.join(name), self.dir.join(format!(".new.{name}")));
+        let replaced = fs::write(&new, content).and_then(|()| fs::rename(&new, &path));
+        replaced.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         path
     }
 
     /// Writes a shell script that anyone may run and only root may change, as directors require.
     pub fn script(&self, name: &str, body: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
-        let path = self.write(name, format!("#!/bin/sh\n{body}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let new = self.write(&format!("{name}.new"), format!("#!/bin/sh\n{body}\n"));
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let path = self.dir.join(name);
+        fs::rename(new, &path).expect("rename");
         path
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use super::Host;
 
 /// An HTTP/1.0 server: one answer a connection.
@@ -102,13 +104,24 @@ fn read_head(connection: &mut TcpStream) -> Option<String> {
 
 /// Fetches one page as a client on `host` would; the body, or why there was none.
 pub fn fetch(host: &Host, address: &str, path: &str) -> io::Result<String> {
-    fetch_within(host, address, path, Duration::from_secs(2))
+    fetch_from(host, "0.0.0.0", address, path, Duration::from_secs(2))
 }
 
-pub fn fetch_within(host: &Host, address: &str, path: &str, limit: Duration) -> io::Result<String> {
+/// The same from one of the host's addresses, with a limit to each step.
+pub fn fetch_from(
+    host: &Host,
+    source: &str,
+    address: &str,
+    path: &str,
+    limit: Duration,
+) -> io::Result<String> {
     let to: SocketAddr = address.parse().expect("address:port");
+    let from = SocketAddr::new(source.parse().expect("an address"), 0);
     host.enter(|| {
-        let mut connection = TcpStream::connect_timeout(&to, limit)?;
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&from.into())?;
+        socket.connect_timeout(&to.into(), limit)?;
+        let mut connection = TcpStream::from(socket);
         connection.set_read_timeout(Some(limit))?;
         connection
             .write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
