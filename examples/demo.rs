@@ -8,6 +8,7 @@ mod configs;
 #[path = "../tests/lab/harness/mod.rs"]
 mod harness;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,9 @@ use std::time::{Duration, Instant};
 use configs::{Farm, LB1, LB2, PAGE_1, SOON, VIP, tutorial};
 use harness::{Director, Host, Lab, Program, eventually, fetch_from};
 
-const CLIENTS: [&str; 4] = ["192.0.2.201", "192.0.2.202", "192.0.2.203", "192.0.2.204"];
+/// The client has addresses 192.0.2.201 to 192.0.2.224, and asks from each once: the tutorial's
+/// persistence keeps an address on one server.
+const CLIENTS: std::ops::Range<u8> = 201..225;
 
 fn main() {
     let keepalived = std::env::args().any(|argument| argument == "--keepalived");
@@ -25,11 +28,11 @@ fn main() {
     let lab = Lab::new("demo");
     let farm = Farm::new(&lab);
     let lb2 = farm.lan.host("lb2", &format!("{LB2}/24"));
-    for address in CLIENTS {
-        farm.client.ip(&format!("addr add {address}/24 dev eth0"));
-    }
-    let story =
-        Story { began: Instant::now(), color: std::env::var_os("MAINSTAY_DEMO_COLOR").is_some() };
+    let addresses: String =
+        CLIENTS.map(|host| format!("addr add 192.0.2.{host}/24 dev eth0\n")).collect();
+    farm.client.ip(&addresses);
+    let color = std::env::var_os("MAINSTAY_DEMO_COLOR").is_some();
+    let story = Story { began: Instant::now(), color, clients: Cell::new(CLIENTS) };
     story.headline(program);
 
     let one = story.start(&farm.lb1, program, 100);
@@ -46,6 +49,7 @@ fn main() {
     story.say("web1", "/service.txt is right again");
     farm.server1.set_page("/service.txt", PAGE_1);
     story.tables("both took web1 back", &[&farm.lb1, &lb2], BOTH);
+    story.ask(&farm.client);
 
     story.chapter("The master dies");
     let surfer = Surfer::default();
@@ -98,10 +102,10 @@ fn main() {
     two.stop();
     story.say("lb2", "is stopped");
     println!(
-        "\nIn {:.0} seconds the client fetched {served} pages through {VIP}. A web server with a wrong page was left \
-         out until it was right. When the master died without a word, the other\ndirector took the address over and \
-         the client waited {} ms; when it came back, at most {} ms. Nothing is left on this machine: all of it \
-         happened in network namespaces.",
+        "\nIn {:.0} seconds the client fetched {served} pages through {VIP}. A web server with a wrong page was\n\
+         left out until it was right. When the master died without a word, the other director took the\n\
+         address over and the client waited {} ms; when the old one came back, at most {} ms. Nothing is\n\
+         left on this machine: all of it happened in network namespaces.",
         story.began.elapsed().as_secs_f64(),
         failover.as_millis(),
         back.as_millis()
@@ -116,16 +120,16 @@ const ONLY_WEB2: &str = "192.0.2.102:80/1";
 struct Story {
     began: Instant,
     color: bool,
+    /// Those that have not asked yet.
+    clients: Cell<std::ops::Range<u8>>,
 }
 
 impl Story {
     fn headline(&self, program: Program) {
         println!("{}\n", self.paint("1", &format!("Two directors ({program:?}), one address")));
-        println!("  client {} …       asks for pages at {VIP}", CLIENTS[0]);
-        println!("  lb1    {LB1}   priority 100   lb2  {LB2}    priority 50");
-        println!(
-            "  web1   192.0.2.101                 web2 192.0.2.102   direct routing, HTTP_GET with digests\n"
-        );
+        println!("  client      192.0.2.200 and more     fetches pages from {VIP}");
+        println!("  lb1, lb2    {LB1}, {LB2}   directors of priority 100 and 50");
+        println!("  web1, web2  192.0.2.101, .102        web servers, reached by direct routing\n");
     }
 
     fn chapter(&self, title: &str) {
@@ -142,7 +146,7 @@ impl Story {
         println!(
             "{:>8.3} s  {}  {what}",
             self.began.elapsed().as_secs_f64(),
-            self.paint(color, &format!("{who:<6}"))
+            self.paint(color, &format!("{who:<7}"))
         );
     }
 
@@ -168,23 +172,26 @@ impl Story {
         for host in directors {
             eventually(what, SOON, || host.ipvs().servers(HTTP) == expected);
         }
-        self.say(
-            "lb1+lb2",
-            &format!("{what}: {HTTP} wlc → {expected}").replace(":80/1", " weight 1,"),
-        );
+        let name =
+            |server: &str| server.replace("192.0.2.10", "web").replace(":80/1", " (weight 1)");
+        let servers: Vec<String> = expected.split(' ').map(name).collect();
+        self.say("lb1+lb2", &format!("{what}: {HTTP} wlc → {}", servers.join(", ")));
     }
 
-    /// Several clients ask for a page; persistence keeps each on its own server.
+    /// Four more clients ask for a page.
     fn ask(&self, client: &Host) {
+        let mut rest = self.clients.take();
         let mut answers: BTreeMap<String, usize> = BTreeMap::new();
-        for source in CLIENTS {
+        for host in rest.by_ref().take(4) {
+            let source = format!("192.0.2.{host}");
             let page =
-                fetch_from(client, source, &format!("{VIP}:80"), "/", Duration::from_secs(3));
+                fetch_from(client, &source, &format!("{VIP}:80"), "/", Duration::from_secs(3));
             *answers.entry(page.unwrap_or_else(|error| error.to_string())).or_default() += 1;
         }
+        self.clients.set(rest);
         let answers: Vec<String> =
             answers.iter().map(|(page, times)| format!("{times} × “{page}”")).collect();
-        self.say("client", &format!("http://{VIP}/ from four addresses: {}", answers.join(", ")));
+        self.say("client", &format!("four new clients ask http://{VIP}/: {}", answers.join(", ")));
     }
 }
 

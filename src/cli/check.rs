@@ -120,7 +120,7 @@ fn load(path: &Path, args: &CheckArgs) -> Loaded {
 
 fn load_stdin(options: &Options) -> Loaded {
     let mut octets = Vec::new();
-    match std::io::stdin().lock().take(config::LARGEST_FILE).read_to_end(&mut octets) {
+    match std::io::stdin().lock().take(config::LARGEST_FILE + 1).read_to_end(&mut octets) {
         Ok(_) => config::parse_with("<stdin>", octets, options),
         Err(error) => config::unreadable("<stdin>", &error),
     }

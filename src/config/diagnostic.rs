@@ -130,14 +130,15 @@ const MOST_KEPT: usize = 1000;
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
     left_out: usize,
-    worst: Option<Severity>,
+    /// How many of each severity, kept or not.
+    counts: [usize; 3],
     effect: Effect,
     pub(crate) sources: Arc<SourceMap>,
 }
 
 impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.worst = self.worst.max(Some(diagnostic.severity));
+        self.counts[diagnostic.severity as usize] += 1;
         self.effect = self.effect.max(diagnostic.effect);
         if self.list.len() < MOST_KEPT {
             self.list.push(diagnostic);
@@ -160,18 +161,19 @@ impl Diagnostics {
         self.left_out
     }
 
-    /// How many of `severity` were kept.
+    /// How many of `severity` there are, those only counted included.
     pub fn count(&self, severity: Severity) -> usize {
-        self.list.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+        self.counts[severity as usize]
     }
 
     /// The gravest severity found.
     pub fn worst(&self) -> Option<Severity> {
-        self.worst
+        let all = [Severity::Error, Severity::Warning, Severity::Note];
+        all.into_iter().find(|severity| self.count(*severity) > 0)
     }
 
     pub fn has_errors(&self) -> bool {
-        self.worst == Some(Severity::Error)
+        self.count(Severity::Error) > 0
     }
 
     /// The gravest effect found.
@@ -184,9 +186,8 @@ impl Diagnostics {
         for diagnostic in self.list.iter_mut().filter(|d| d.severity == Severity::Warning) {
             diagnostic.severity = Severity::Error;
         }
-        if self.worst == Some(Severity::Warning) {
-            self.worst = Some(Severity::Error);
-        }
+        let warnings = std::mem::take(&mut self.counts[Severity::Warning as usize]);
+        self.counts[Severity::Error as usize] += warnings;
     }
 
     /// Puts the findings into the order of the text; those without a place come last.

@@ -132,6 +132,9 @@ pub fn unreadable(name: &str, error: &std::io::Error) -> Loaded {
 }
 
 fn run(name: &str, octets: Vec<u8>, path: Option<&Path>, options: &Options) -> Loaded {
+    if octets.len() as u64 > LARGEST_FILE {
+        return unreadable(name, &preprocess::too_large());
+    }
     let mut diagnostics = Diagnostics::default();
     let mut reader = Reader::new(options);
     let (mut builder, mut lowering) = (tree::Builder::default(), Lowering::default());

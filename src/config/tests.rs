@@ -356,6 +356,23 @@ fn http_and_misc_checks_take_their_keywords() {
 }
 
 #[test]
+fn an_unknown_word_is_a_warning_and_an_unknown_block_an_error() {
+    let (word, block) = (parse_text("t", "nonsense\n"), parse_text("t", "nonsense {\n}\n"));
+    assert!(word.can_replace_running());
+    assert!(!block.can_replace_running());
+    assert_eq!((word.test_status(), block.test_status()), (5, 5));
+}
+
+#[test]
+fn a_source_address_may_carry_a_prefix_length_of_no_use() {
+    let (instance, codes) = instance("mcast_src_ip 192.0.2.1/24");
+    assert_eq!(
+        (instance.source, codes),
+        (Some(Ipv4Addr::new(192, 0, 2, 1)), vec!["surplus-words"])
+    );
+}
+
+#[test]
 fn plans_that_ask_for_the_same_are_equal_wherever_it_stands() {
     let (one, two) = (instance_text(""), format!("\n\n# moved\n{}", instance_text("")));
     assert_eq!(parse_text("a", one).plan, parse_text("b", two).plan);

@@ -187,8 +187,9 @@ fn a_line_of_50_megabytes_gets_a_short_message() {
 fn config_test(host: &Host, program: Program, file: &[u8]) -> (Option<i32>, String) {
     let path = host.write("keepalived.conf", file);
     let began = Instant::now();
-    let output =
-        host.command(program.path(host)).arg("-t").arg("-f").arg(path).output().expect("run it");
+    let output = host
+        .output(host.command(program.path(host)).arg("-t").arg("-f").arg(path))
+        .expect("run it");
     assert!(began.elapsed() < Duration::from_secs(60), "-t took {:?}", began.elapsed());
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())

@@ -40,7 +40,7 @@ fn the_verbose_report_has_keepalived_s_shape() {
 }
 
 fn output(host: &Host, program: &Path, first: &[&str], words: &[&str]) -> String {
-    let output = host.command(program).args(first).args(words).output().expect("run it");
+    let output = host.output(host.command(program).args(first).args(words)).expect("run it");
     assert!(
         output.status.success(),
         "{}: {}",

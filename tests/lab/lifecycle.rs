@@ -163,7 +163,7 @@ fn the_run_subcommand_needs_no_other_option_than_the_file() {
         let log = std::fs::File::create(pair.r1.dir.join("log")).expect("the log file");
         let mut command = pair.r1.command(mainstay());
         let mut child =
-            command.arg("run").arg("-f").arg(file).stderr(log).spawn().expect("start it");
+            pair.r1.spawn(command.arg("run").arg("-f").arg(file).stderr(log)).expect("start it");
         eventually("it holds the VIP", SOON, || pair.r1.holds(VIP));
         assert!(
             pair.r1.read("log").contains("(KAV_1) Entering MASTER STATE"),

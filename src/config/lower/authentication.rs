@@ -15,6 +15,8 @@ pub(super) struct AuthenticationDraft {
     /// `auth_type PASS`, and where.
     simple_text: Option<Span>,
     password: Option<[u8; PASSWORD_OCTETS]>,
+    /// `auth_pass` was there, good or not.
+    password_named: bool,
     /// Another type was named, which has been reported.
     other_type: bool,
 }
@@ -56,6 +58,7 @@ impl AuthenticationDraft {
     }
 
     fn auth_pass(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        self.password_named = true;
         let Some(word) = cx.only_argument(at) else { return };
         let text = cx.text(word.span).as_bytes();
         if text.len() > PASSWORD_OCTETS {
@@ -77,7 +80,7 @@ impl AuthenticationDraft {
     pub fn finish(&self, at: Span, warn: &mut dyn FnMut(Diagnostic)) -> Authentication {
         match (self.simple_text, self.password) {
             (Some(_), Some(password)) => Authentication::SimpleText(password),
-            (Some(span), None) => {
+            (Some(span), None) if !self.password_named => {
                 let message = "auth_type PASS without auth_pass: no authentication";
                 warn(Diagnostic::warning("bad-value", span, message).help("auth_pass PASSWORD"));
                 Authentication::None
@@ -87,7 +90,7 @@ impl AuthenticationDraft {
                 warn(Diagnostic::warning("bad-value", at, message).help("auth_type PASS"));
                 Authentication::None
             }
-            (None, _) => Authentication::None,
+            (None, _) | (Some(_), None) => Authentication::None,
         }
     }
 }

@@ -123,8 +123,12 @@ impl<'a> Context<'a> {
 
     fn unknown(&mut self, block: BlockId, statement: &Statement, name: &str) {
         let at = self.keyword_span(statement);
-        let mut finding =
-            Diagnostic::warning("unknown-keyword", at, format!("unknown keyword `{name}`"));
+        // A word alone changes little; with a block, something that was asked for is missing.
+        let (make, rest): (fn(_, _, String) -> _, _) = match statement.brace {
+            Some(_) => (Diagnostic::error, "; its block is left out"),
+            None => (Diagnostic::warning, ""),
+        };
+        let mut finding = make("unknown-keyword", at, format!("unknown keyword `{name}`{rest}"));
         let place = self.place(statement);
         let case_differs = |meant: &str| meant.eq_ignore_ascii_case(name);
         let suggestion = self.table.suggestion(block, name);

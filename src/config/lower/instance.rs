@@ -8,6 +8,7 @@ use super::super::keywords::Keyword;
 use super::super::plan::NotifyScripts;
 use super::super::source::Span;
 use super::super::tree::Statement;
+use super::super::value;
 use super::address::{self, AddressDraft};
 use super::authentication::AuthenticationDraft;
 use super::context::Context;
@@ -189,7 +190,20 @@ impl InstanceDraft {
 
     fn source(&mut self, cx: &mut Context<'_>, at: &Statement) {
         let Some(word) = cx.only_argument(at) else { return };
-        match cx.address(at, word) {
+        // keepalived passes over a prefix length here, and people write one.
+        let address = match value::address(cx.text(word.span)) {
+            Some((address, Some(_))) => {
+                cx.push(Diagnostic::note(
+                    "surplus-words",
+                    word.span,
+                    "a prefix length has no use here",
+                ));
+                Some(address)
+            }
+            Some((address, None)) => Some(address),
+            None => cx.address(at, word),
+        };
+        match address {
             Some(IpAddr::V4(source)) => self.source = Some(source),
             Some(IpAddr::V6(source)) => {
                 cx.refuse(at, &source.to_string(), "VRRP over IPv6 does not run yet");

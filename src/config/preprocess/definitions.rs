@@ -16,9 +16,9 @@ pub(super) struct Definitions {
 }
 
 /// A `$…` in a text: the octets it takes, and what it names.
-struct Reference<'t> {
-    end: usize,
-    name: &'t str,
+pub(super) struct Reference<'t> {
+    pub end: usize,
+    pub name: &'t str,
     braced: bool,
 }
 
@@ -69,55 +69,43 @@ impl Reader<'_> {
     /// has been reported.
     pub(super) fn expand(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
         let text = self.sources.text(line);
-        let (mut out, mut pieces) = (String::new(), Vec::new());
-        let mut at = 0;
-        while at < text.len() {
-            let next = text[at..].find('$').map_or(text.len(), |length| at + length);
-            push_verbatim(&mut out, &mut pieces, &text[at..next], line.part(at..next));
-            if next == text.len() {
-                break;
-            }
+        let (mut expansion, mut at) = (Expansion::default(), 0);
+        while let Some(length) = text[at..].find('$') {
+            let next = at + length;
+            expansion.copy(&text[at..next], line.part(at..next));
             let Some(reference) = reference(&text[next..]) else {
-                push_verbatim(&mut out, &mut pieces, "$", line.part(next..next + 1));
                 at = next + 1;
+                expansion.copy("$", line.part(next..at));
                 continue;
             };
-            let span = line.part(next..next + reference.end);
             at = next + reference.end;
+            let span = line.part(next..at);
             match self.value(&reference, DEEPEST) {
-                Ok(value) if out.len() + value.len() <= LONGEST_LINE => {
-                    pieces.push(Piece {
-                        start: out.len() as u32,
-                        len: value.len() as u32,
-                        from: span,
-                        verbatim: false,
-                    });
-                    out.push_str(&value);
+                Ok(value) if expansion.text.len() + value.len() <= LONGEST_LINE => {
+                    expansion.replace(&value, span);
                 }
-                Ok(_) | Err(Failure::TooDeep) => {
-                    diagnostics.push(too_long(span));
-                    return None;
+                Err(Failure::Undefined) if !reference.braced => {
+                    expansion.copy(&text[next..at], span);
                 }
-                Err(Failure::Undefined) if reference.braced => {
-                    diagnostics.push(undefined(span, reference.name));
-                    return None;
-                }
-                Err(Failure::Undefined) => {
-                    push_verbatim(&mut out, &mut pieces, &text[next..at], span);
-                }
-                Err(Failure::NotYet) => {
-                    diagnostics.push(not_yet(span, reference.name));
+                failed => {
+                    diagnostics.push(failure(failed.err(), span, reference.name));
                     return None;
                 }
             }
         }
-        if pieces.iter().all(|piece| piece.verbatim) {
+        expansion.copy(&text[at..], line.part(at..text.len()));
+        if expansion.pieces.iter().all(|piece| piece.verbatim) {
             return Some(line);
         }
         let name = self.sources.get(line.source).name.clone();
-        let length = out.len();
-        let source = self.sources.add(name, out, Origin::Expanded(pieces));
+        let length = expansion.text.len();
+        let source = self.sources.add(name, expansion.text, Origin::Expanded(expansion.pieces));
         Some(Span::new(source, 0..length))
+    }
+
+    /// `text` with its references replaced; `None` if they name themselves.
+    pub(super) fn filled_in(&self, text: &str) -> Option<String> {
+        self.expanded_value(text, DEEPEST).ok()
     }
 
     fn value(&self, reference: &Reference<'_>, depth: usize) -> Result<String, Failure> {
@@ -187,7 +175,7 @@ enum Failure {
 }
 
 /// The reference at the start of `text`, which starts with `$`.
-fn reference(text: &str) -> Option<Reference<'_>> {
+pub(super) fn reference(text: &str) -> Option<Reference<'_>> {
     if let Some(inside) = text[1..].strip_prefix('{') {
         let close = inside.find('}')?;
         let name = inside[..close].trim();
@@ -212,11 +200,39 @@ fn name_length(text: &str) -> usize {
     text.bytes().take_while(|&octet| in_name(octet)).count()
 }
 
-fn push_verbatim(out: &mut String, pieces: &mut Vec<Piece>, text: &str, from: Span) {
-    if !text.is_empty() {
-        let (start, len) = (out.len() as u32, text.len() as u32);
-        pieces.push(Piece { start, len, from, verbatim: true });
-        out.push_str(text);
+/// A line in the making, and where its pieces come from.
+#[derive(Default)]
+pub(super) struct Expansion {
+    pub text: String,
+    pub pieces: Vec<Piece>,
+}
+
+impl Expansion {
+    /// `text` as it stands at `from`.
+    pub fn copy(&mut self, text: &str, from: Span) {
+        if !text.is_empty() {
+            self.push(text, from, true);
+        }
+    }
+
+    /// `text` in place of the reference at `from`.
+    pub fn replace(&mut self, text: &str, from: Span) {
+        self.push(text, from, false);
+    }
+
+    fn push(&mut self, text: &str, from: Span, verbatim: bool) {
+        let (start, len) = (self.text.len() as u32, text.len() as u32);
+        self.pieces.push(Piece { start, len, from, verbatim });
+        self.text.push_str(text);
+    }
+}
+
+/// What to say of a reference that cannot be replaced; no failure means that it is too long.
+fn failure(failure: Option<Failure>, span: Span, name: &str) -> Diagnostic {
+    match failure {
+        Some(Failure::Undefined) => undefined(span, name),
+        Some(Failure::NotYet) => not_yet(span, name),
+        Some(Failure::TooDeep) | None => too_long(span),
     }
 }
 

@@ -30,10 +30,15 @@ pub fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut octets = Vec::with_capacity(file.metadata()?.len().min(LARGEST_FILE) as usize + 1);
     file.take(LARGEST_FILE + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > LARGEST_FILE {
-        let message = format!("larger than {} MiB", LARGEST_FILE >> 20);
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+        return Err(too_large());
     }
     Ok(octets)
+}
+
+/// Why a text beyond [`LARGEST_FILE`] is not read.
+pub fn too_large() -> std::io::Error {
+    let message = format!("larger than {} MiB", LARGEST_FILE >> 20);
+    std::io::Error::new(std::io::ErrorKind::FileTooLarge, message)
 }
 
 impl Reader<'_> {

@@ -19,7 +19,7 @@ use super::lexer;
 use super::source::{Origin, SourceId, SourceMap, Span};
 use definitions::Definitions;
 
-pub use include::{LARGEST_FILE, read as read_file};
+pub use include::{LARGEST_FILE, read as read_file, too_large};
 
 /// Longest line that is looked at, in octets. keepalived drops lines over 1022; real files stay
 /// below that, and a line of megabytes is a file of another kind.
@@ -41,8 +41,11 @@ pub struct Reader<'o> {
     options: &'o Options,
     stack: Vec<Frame>,
     definitions: Definitions,
-    /// Lines that an expansion gave and that are yet to be handed out.
-    pending: VecDeque<Span>,
+    /// Lines that an expansion gave and that are yet to be handed out; false: they may hold
+    /// references still.
+    pending: VecDeque<(Span, bool)>,
+    /// Lines that repetitions gave so far.
+    lines_made: usize,
     files_read: usize,
 }
 
@@ -54,6 +57,7 @@ impl<'o> Reader<'o> {
             stack: Vec::new(),
             definitions: Definitions::default(),
             pending: VecDeque::new(),
+            lines_made: 0,
             files_read: 0,
         }
     }
@@ -86,9 +90,14 @@ impl<'o> Reader<'o> {
     /// The next line that says something, its comment taken off; `None` at the end.
     pub fn next_line(&mut self, diagnostics: &mut Diagnostics) -> Option<Span> {
         loop {
-            if let Some(line) = self.pending.pop_front() {
-                if let Some(line) = self.plain_line(line, diagnostics) {
-                    return Some(line);
+            if let Some((line, resolved)) = self.pending.pop_front() {
+                let line = if resolved {
+                    self.plain_line(line, diagnostics)
+                } else {
+                    self.resolve(line, diagnostics)
+                };
+                if line.is_some() {
+                    return line;
                 }
                 continue;
             }
@@ -155,19 +164,26 @@ impl<'o> Reader<'o> {
             b'@' => conditions::kept(&self.sources, line, self.options)?,
             _ => line,
         };
-        if self.sources.text(line).starts_with('$') && self.define(line, diagnostics) {
+        let text = self.sources.text(line);
+        if text.starts_with('$') && self.define(line, diagnostics) {
             return None;
         }
-        if !self.sources.text(line).contains('$') {
+        let text = self.sources.text(line);
+        // What is repeated has names of its own, so it is repeated before names are replaced.
+        if text.starts_with('~') || !text.contains('$') {
             return self.plain_line(line, diagnostics);
         }
         let expanded = self.expand(line, diagnostics)?;
         let text = &self.sources.get(expanded.source).text;
         let mut start = expanded.start as usize;
+        let mut lines = Vec::new();
         for part in text[expanded.range()].split('\n') {
             let end = start + part.len();
-            self.pending.extend(trimmed(Span::new(expanded.source, start..end), part));
+            lines.extend(trimmed(Span::new(expanded.source, start..end), part));
             start = end + 1;
+        }
+        for line in lines.into_iter().rev() {
+            self.pending.push_front((line, true));
         }
         None
     }

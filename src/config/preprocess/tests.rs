@@ -86,10 +86,65 @@ fn names_in_braces_that_nobody_defined_are_an_error() {
     assert_eq!(lines("router_id ${NOT_ONE}\n"), "t:1:11: error: `NOT_ONE` is not defined\n");
 }
 
+/// The addresses that lines inside `virtual_ipaddress` come to.
+fn addresses(lines: &str) -> Vec<String> {
+    let text = format!(
+        "$LAST=4\nvrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\n\
+         virtual_ipaddress {{\n{lines}\n}}\n}}\n"
+    );
+    let loaded = parse_with("t", text, &options());
+    assert_eq!(loaded.diagnostics.to_lines(), "", "{lines}");
+    let addresses = loaded.plan.vrrp_instances[0].addresses.iter();
+    addresses.map(|address| address.address.addr().to_string()).collect()
+}
+
 #[test]
-fn repeated_lines_are_named_as_not_supported_never_misread() {
-    let text = "~SEQ(I, 1, 3) static_routes\n";
-    assert_eq!(lines(text), "t:1:1: error: `~SEQ` is not supported yet\n");
+fn a_sequence_repeats_its_line_for_each_number() {
+    assert_eq!(addresses("~SEQ(I, 2) 192.0.2.${I}"), ["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(addresses("~SEQ(I, 3, $LAST) 192.0.2.$I"), ["192.0.2.3", "192.0.2.4"]);
+    assert_eq!(addresses("~SEQ(I, 9, -4, 1) 192.0.2.$I"), ["192.0.2.9", "192.0.2.5", "192.0.2.1"]);
+    assert_eq!(addresses("~SEQ(I, 0x10, 0x10) 192.0.2.$I"), ["192.0.2.16"]);
+}
+
+#[test]
+fn sequences_chain_and_lists_take_several_names() {
+    assert_eq!(
+        addresses("~SEQ(A, 1, 2) ~SEQ(B, 5, 6) 10.0.${A}.${B}"),
+        ["10.0.1.5", "10.0.1.6", "10.0.2.5", "10.0.2.6"]
+    );
+    assert_eq!(addresses("~LST({A,B}, {1,2}, {3,4}) 10.0.${A}.${B}"), ["10.0.1.2", "10.0.3.4"]);
+    assert_eq!(addresses("~LST(A, 7, 8) 10.0.0.$A"), ["10.0.0.7", "10.0.0.8"]);
+}
+
+#[test]
+fn a_sequence_that_leads_nowhere_is_an_error_and_an_endless_one_too() {
+    for text in [
+        "~SEQ(I, 1, 0, 5) x",
+        "~SEQ(I, 5, 1, 1) x",
+        "~SEQ(I) x",
+        "~SEQ(I, a) x",
+        "~SEQ(I, 3)",
+        "~XYZ(I, 3) x",
+        "~SEQ x",
+        "~SEQ(I, 4000000000) x",
+        "~SEQx(I, -3) x",
+        "~LST(A, {1,2}) x",
+    ] {
+        let found = lines(text);
+        assert!(
+            found.starts_with("t:1:1: error: the line cannot be repeated: "),
+            "{text}: {found}"
+        );
+        assert_eq!(found.lines().count(), 1, "{text}: {found}");
+    }
+    let endless = "$D=$\n$X=~LST(a,1) ${D}X\n$X\n";
+    assert!(lines(endless).contains("error"), "{}", lines(endless));
+}
+
+#[test]
+fn a_mistake_in_a_repeated_line_is_shown_where_it_was_written() {
+    let found = lines("~SEQ(I, 2) nonsense$I x\n");
+    assert_eq!(found.lines().next(), Some("t:1:12: warning: unknown keyword `nonsense1`"));
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_forgotten_opening_brace_is_supplied() {
 }
 
 #[test]
-fn an_unknown_block_is_one_warning_however_much_is_in_it() {
+fn an_unknown_block_is_one_error_however_much_is_in_it() {
     assert_eq!(findings("nonsense {\n a 1\n b {\n c\n }\n}\n"), ["1:1 unknown-keyword"]);
 }
 

@@ -43,16 +43,19 @@ impl Program {
     }
 }
 
-/// What a configuration needs beyond what the test says: keepalived must be told to be punctual while
-/// a dozen tests share a processor. Mainstay is so by itself.
+/// keepalived must be told to be punctual while many tests share a processor; Mainstay is so by itself.
+/// Its own limit to real-time work, 10 ms, is one tick of a guest's clock: the kernel would kill it.
+const PUNCTUAL: &[u8] = b"    vrrp_rt_priority 50\n    vrrp_rlimit_rttime 2000000\n";
+
 impl Program {
+    /// The configuration, with what this program needs beyond what the test says.
     fn prepare(self, configuration: &[u8]) -> Vec<u8> {
         let globals = b"global_defs {\n";
         let place = configuration.windows(globals.len()).position(|window| window == globals);
         match (self, place) {
             (Program::Keepalived, Some(at)) => {
                 let (before, after) = configuration.split_at(at + globals.len());
-                [before, b"    vrrp_rt_priority 50\n", after].concat()
+                [before, PUNCTUAL, after].concat()
             }
             _ => configuration.to_vec(),
         }
@@ -107,8 +110,9 @@ impl<'h> Director<'h> {
             .stderr(log)
             // A group of its own, so that it can be killed as a whole.
             .process_group(0);
-        let child =
-            command.spawn().unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));
+        let child = host
+            .spawn(&mut command)
+            .unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));
         Director { host, program, child }
     }
 

@@ -9,9 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -46,20 +45,23 @@ impl Namespace {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
     }
 
-    /// Makes `command` run inside, with `run` as its private `/run`: what a daemon leaves there
-    /// (sockets, pid files) is then its host's own, as it would be on two machines.
-    pub fn place(&self, command: &mut Command, run: &Path) {
-        let namespace = self.0.try_clone().expect("duplicate a descriptor");
+    /// Starts `command` inside.
+    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        // A child inherits the namespaces of the thread that starts it. Entering after the fork would
+        // need a real fork of the whole test program, during which a guest's kernel stands still.
+        self.enter(|| command.spawn())
+    }
+
+    /// The same with `run` as its private `/run`: what a daemon leaves there (sockets, pid files) is
+    /// then its host's own, as it would be on two machines.
+    pub fn spawn_with_run(&self, run: &Path, command: &mut Command) -> io::Result<Child> {
         let run = CString::new(run.as_os_str().as_encoded_bytes()).expect("a path without NUL");
-        // SAFETY: between fork and exec only system calls are made, on values prepared before.
-        unsafe {
-            command.pre_exec(move || {
-                setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?;
-                unshare(CloneFlags::CLONE_NEWNS)?;
-                mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
-                mount(&run, c"/run", libc::MS_BIND)
-            });
-        }
+        self.enter(|| {
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
+            mount(&run, c"/run", libc::MS_BIND)?;
+            command.spawn()
+        })
     }
 
     /// Ends every process inside: what a director has started and left behind.

@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::ifaddrs::getifaddrs;
 
@@ -61,9 +61,7 @@ impl Lan {
     }
 
     fn ip(&self, batch: &str) {
-        let mut command = Command::new("ip");
-        self.switch.place(&mut command, &self.work);
-        ip_batch(command, "the switch", batch);
+        ip_batch(&self.switch, "the switch", batch);
     }
 }
 
@@ -85,24 +83,33 @@ impl Host {
         ));
     }
 
-    /// A command to be run on this host.
+    /// A command for [`Host::spawn`] or [`Host::output`], without standard input.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        self.namespace.place(&mut command, &self.dir.join("run"));
         command.stdin(Stdio::null()).env("TMPDIR", &self.dir);
         command
+    }
+
+    /// Starts it on this host.
+    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        self.namespace.spawn_with_run(&self.dir.join("run"), command)
+    }
+
+    /// Runs it on this host to its end.
+    pub fn output(&self, command: &mut Command) -> io::Result<Output> {
+        self.spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?.wait_with_output()
     }
 
     /// Runs one line of words, which must succeed; gives its standard output.
     pub fn run(&self, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let output = self.command(words[0]).args(&words[1..]).output();
+        let output = self.output(self.command(words[0]).args(&words[1..]));
         text_of(&format!("{}: {line}", self.name), output)
     }
 
     /// Runs `ip` commands, one a line, which must all succeed.
     pub fn ip(&self, batch: &str) {
-        ip_batch(self.command("ip"), &self.name, batch);
+        ip_batch(&self.namespace, &self.name, batch);
     }
 
     pub fn sysctl(&self, key: &str, value: &str) {
@@ -166,20 +173,21 @@ impl Drop for Host {
     }
 }
 
-fn ip_batch(mut command: Command, who: &str, batch: &str) {
+fn ip_batch(namespace: &Namespace, who: &str, batch: &str) {
+    let mut command = Command::new("ip");
     command
         .args(["-batch", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let output = command.spawn().and_then(|mut ip| {
+    let output = namespace.spawn(&mut command).and_then(|mut ip| {
         ip.stdin.take().expect("a pipe").write_all(batch.as_bytes())?;
         ip.wait_with_output()
     });
     text_of(&format!("{who}: ip {batch:?}"), output);
 }
 
-fn text_of(what: &str, output: std::io::Result<Output>) -> String {
+fn text_of(what: &str, output: io::Result<Output>) -> String {
     let output = output.unwrap_or_else(|e| panic!("{what}: {e}"));
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

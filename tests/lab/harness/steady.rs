@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Later than this (beyond a guest's own tick of 10 ms) counts as a stall. Well below the 100 ms
 /// that the rules leave to a director.
-const STALL: Duration = Duration::from_millis(35);
+const STALL: Duration = Duration::from_millis(50);
 
 fn stalls() -> &'static Mutex<Vec<(SystemTime, SystemTime)>> {
     static STALLS: OnceLock<Mutex<Vec<(SystemTime, SystemTime)>>> = OnceLock::new();
