@@ -64,7 +64,7 @@ fn a_file_of_mistakes_gives_all_of_them_at_once() {
 fn the_samples_in_etc_are_clean() {
     for name in ["director-pair.conf", "vip-only.conf"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc").join(name);
-        let loaded = config::load(&path);
+        let loaded = config::load(&path, &config::Options::default());
         assert_eq!(loaded.diagnostics.to_lines(), "", "{name}");
         assert_eq!(loaded.plan.vrrp_instances.len(), 1, "{name}");
     }
@@ -81,7 +81,7 @@ fn published_configurations_are_unusable_exactly_where_keepalived_refuses_them()
     for row in index.lines().skip(1) {
         let fields: Vec<_> = row.split('\t').collect();
         let (name, status) = (fields[0], fields[7]);
-        let loaded = config::load(&Path::new(&folder).join(name));
+        let loaded = config::load(&Path::new(&folder).join(name), &config::Options::default());
         let text = loaded.diagnostics.to_text(false);
         assert_eq!(loaded.test_status() == 2, status == "2", "{name}:\n{text}");
         if status == "5" {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::config::diagnostic::Severity;
 use crate::config::render::JsonFinding;
 use crate::config::{self, Loaded, Options};
+use crate::kernel::node_name;
 
 /// Arguments of `mainstay check`.
 #[derive(Debug, Clone, clap::Args)]
@@ -103,15 +104,9 @@ pub fn report(args: &CheckArgs, colour: bool) -> (String, i32) {
 }
 
 fn load(path: &Path, args: &CheckArgs) -> Loaded {
-    let mut options = Options::default();
-    if let Some(id) = &args.config_id {
-        options.config_id.clone_from(id);
-    }
-    let mut loaded = if path == Path::new("-") {
-        load_stdin(&options)
-    } else {
-        config::load_with(path, &options)
-    };
+    let options = Options { config_id: args.config_id.clone().unwrap_or_else(node_name) };
+    let mut loaded =
+        if path == Path::new("-") { load_stdin(&options) } else { config::load(path, &options) };
     if args.strict {
         loaded.diagnostics.harden();
     }

@@ -13,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::run::DEFAULT_FILE;
 use crate::config::{self, Loaded, Verdict};
 use crate::driver::{self, LogOptions, Options, PidFiles};
+use crate::kernel::node_name;
 
 /// keepalived(8)'s options. Those without a field of use here are accepted and said to have no
 /// effect, so that a service unit written for keepalived starts.
@@ -71,6 +72,9 @@ struct KeepalivedArgs {
     /// Print the number of a signal: STOP, RELOAD, DATA, STATS.
     #[arg(long, value_name = "NAME")]
     signum: Option<String>,
+    /// Name that `@` lines are compared with; by default the host name up to the first dot.
+    #[arg(short = 'i', long, value_name = "ID")]
+    config_id: Option<String>,
     /// Ignore SIGINT.
     #[arg(long)]
     ignore_sigint: bool,
@@ -115,8 +119,12 @@ struct WithoutEffect {
     core_dump_pattern: Option<Option<OsString>>,
     #[arg(short = 'e', long, hide = true)]
     all_config: bool,
-    #[arg(short = 'i', long, hide = true)]
-    config_id: Option<OsString>,
+}
+
+impl KeepalivedArgs {
+    fn config_options(&self) -> config::Options {
+        config::Options { config_id: self.config_id.clone().unwrap_or_else(node_name) }
+    }
 }
 
 impl WithoutEffect {
@@ -135,7 +143,7 @@ impl WithoutEffect {
     fn refused(&self) -> Option<&'static str> {
         let given = [
             (self.namespace.is_some(), "--namespace: start it with `ip netns exec NAME` instead"),
-            (self.config_id.is_some() || self.all_config, "--config-id and --all-config"),
+            (self.all_config, "--all-config"),
         ];
         given.into_iter().find(|(given, _)| *given).map(|(_, what)| what)
     }
@@ -146,6 +154,9 @@ const USAGE: i32 = 1;
 
 /// Exit status of `-t` for a configuration that cannot work on this host.
 const CANNOT_WORK: i32 = 4;
+
+/// Exit status of `-t` for scripts that cannot or should not run.
+const SCRIPT_SECURITY: i32 = 6;
 
 /// Runs as keepalived would; gives the exit status.
 pub fn main(mut argv: Vec<OsString>) -> i32 {
@@ -185,7 +196,7 @@ fn run(args: &KeepalivedArgs) -> i32 {
         eprintln!("keepalived: {option} has no effect in this version");
     }
     if let Some(messages) = &args.config_test {
-        return config_test(&args.file, messages.as_deref());
+        return config_test(args, messages.as_deref());
     }
     match options(args) {
         Ok(options) => driver::main(options),
@@ -198,19 +209,22 @@ fn run(args: &KeepalivedArgs) -> i32 {
 
 /// `-t`: judges the configuration and exits; messages go to standard error, or are appended to a
 /// file. As in keepalived a configuration that does not exist is no failure.
-fn config_test(file: &Path, messages: Option<&Path>) -> i32 {
-    let loaded = config::load(file);
-    let missing: String =
-        driver::missing_interfaces(&loaded.plan).iter().map(|line| format!("{line}\n")).collect();
+fn config_test(args: &KeepalivedArgs, messages: Option<&Path>) -> i32 {
+    let file = &args.file;
+    let loaded = config::load(file, &args.config_options());
+    let (missing, scripts) =
+        (driver::missing_interfaces(&loaded.plan), driver::script_findings(&loaded.plan));
     let status = match test_status(&loaded, file) {
         0 | 5 if !missing.is_empty() => CANNOT_WORK,
+        0 | 5 if !scripts.is_empty() => SCRIPT_SECURITY,
         status => status,
     };
+    let host: String = missing.iter().chain(&scripts).map(|line| format!("{line}\n")).collect();
     let Some(path) = messages else {
-        eprint!("{}{missing}", loaded.diagnostics.to_text(false));
+        eprint!("{}{host}", loaded.diagnostics.to_text(false));
         return status;
     };
-    let lines = loaded.diagnostics.to_lines() + &missing;
+    let lines = loaded.diagnostics.to_lines() + &host;
     let appended = OpenOptions::new()
         .append(true)
         .create(true)
@@ -247,6 +261,7 @@ fn options(args: &KeepalivedArgs) -> Result<Options, String> {
         foreground: args.dont_fork,
         dump_configuration: args.dump_conf,
         ignore_interrupt: args.ignore_sigint,
+        configuration_options: args.config_options(),
         umask: args.umask.as_deref().map(umask).transpose()?,
         pid_files: PidFiles {
             parent: Some(args.pid.clone()),

@@ -55,19 +55,11 @@ pub enum Verdict {
 }
 
 /// What a configuration depends on besides its text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What `@ID` lines are compared with (`-i`; by default the host's name up to the first dot).
+    /// What `@ID` lines are compared with: `-i`, else the host's name up to the first dot
+    /// ([`crate::kernel::node_name`]). Empty: no line is for this host.
     pub config_id: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let name = nix::unistd::gethostname().unwrap_or_default();
-        let name = name.to_string_lossy();
-        let config_id = name.split('.').next().unwrap_or_default().to_owned();
-        Self { config_id }
-    }
 }
 
 impl Loaded {
@@ -100,12 +92,7 @@ impl Loaded {
 }
 
 /// Loads the configuration in the file at `path`.
-pub fn load(path: &Path) -> Loaded {
-    load_with(path, &Options::default())
-}
-
-/// As [`load`], for the given `options`.
-pub fn load_with(path: &Path, options: &Options) -> Loaded {
+pub fn load(path: &Path, options: &Options) -> Loaded {
     let name = path.to_string_lossy();
     match read_file(path) {
         Ok(octets) => run(&name, octets, Some(path), options),

@@ -41,6 +41,8 @@ pub const FACILITY_DAEMON: u8 = 3;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub configuration: PathBuf,
+    /// What the configuration depends on besides its text.
+    pub configuration_options: config::Options,
     pub log: LogOptions,
     pub pid_files: PidFiles,
     /// Run the VRRP side.
@@ -84,6 +86,7 @@ impl Options {
     pub fn new(configuration: PathBuf) -> Self {
         Self {
             configuration,
+            configuration_options: config::Options { config_id: kernel::node_name() },
             log: LogOptions {
                 console: true,
                 syslog: None,
@@ -156,7 +159,7 @@ fn start(options: Options) -> Result<(), Failure> {
 
 /// Reads and judges the configuration while standard error is still there to speak to.
 fn load(options: &Options) -> Result<Loaded, Failure> {
-    let mut loaded = config::load(&options.configuration);
+    let mut loaded = config::load(&options.configuration, &options.configuration_options);
     if options.log.console || loaded.verdict == Verdict::Unusable {
         eprint!("{}", loaded.diagnostics.to_text(std::io::stderr().is_terminal()));
     }
@@ -232,6 +235,16 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     if !options.log.console {
         log_findings(&loaded.diagnostics);
     }
+    log_script_findings(&loaded.plan);
+}
+
+/// What this host has against the plan's scripts. They are looked at again each time they run.
+pub fn script_findings(plan: &Plan) -> Vec<String> {
+    scripts::findings(plan).iter().map(ToString::to_string).collect()
+}
+
+fn log_script_findings(plan: &Plan) {
+    script_findings(plan).iter().for_each(|finding| tracing::warn!("{finding}"));
 }
 
 /// One log line for each finding, at its own level.

@@ -1,11 +1,14 @@
 //! Scripts on transitions: one line for each virtual router and each virtual server, in order.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::config::plan::{Global, Script};
+use crate::config::plan::{Global, Plan, Script};
+use crate::notify::security::{Finding, vet};
 use crate::notify::{Exit, Job, Limits, NotifyQueue, Report, ScriptRules};
+use crate::probe::Probe;
 
 /// How long the last scripts may take when the program stops, before they are killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +50,36 @@ impl Scripts {
 /// What the configuration says about scripts in general.
 pub fn rules(global: &Global) -> ScriptRules {
     ScriptRules { user: global.script_user.clone(), enforce: global.script_security }
+}
+
+/// What speaks against the scripts of `plan`, each once. Looks at the file system and at users:
+/// call from where waiting is allowed.
+pub fn findings(plan: &Plan) -> Vec<Finding> {
+    let rules = rules(&plan.global);
+    let scripts: HashSet<&Script> = scripts_of(plan).collect();
+    let mut found: Vec<Finding> = scripts
+        .into_iter()
+        .filter_map(|script| vet(script, &rules).map_or_else(Some, |vetted| vetted.warning))
+        .collect();
+    found.sort_by_key(ToString::to_string);
+    found
+}
+
+fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
+    let vrrp = plan.vrrp_instances.iter().flat_map(|instance| {
+        let notify = &instance.notify;
+        [&notify.any, &notify.master, &notify.backup, &notify.fault, &notify.stop, &notify.deleted]
+    });
+    let servers = plan.virtual_servers.iter();
+    let quorum = servers.clone().flat_map(|server| [&server.quorum_up, &server.quorum_down]);
+    let real_servers = servers.flat_map(|server| &server.real_servers);
+    let health = real_servers.clone().flat_map(|server| [&server.notify_up, &server.notify_down]);
+    let checkers = real_servers.flat_map(|server| &server.checkers);
+    let checks = checkers.filter_map(|checker| match &checker.probe {
+        Probe::Misc(misc) => Some(&misc.script),
+        Probe::Tcp(_) | Probe::Http(_) => None,
+    });
+    vrrp.chain(quorum).chain(health).flatten().chain(checks)
 }
 
 /// Says what became of scripts. It ends with the queue.

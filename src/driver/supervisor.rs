@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 use super::director::{self, Director};
 use super::record::{self, Record};
 use super::scripts::Scripts;
-use super::{Failure, Options, announcer, log_findings, restrict, vrrp_thread};
+use super::{
+    Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
+};
 use crate::config;
 use crate::config::plan::Plan;
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
@@ -144,7 +146,9 @@ impl Supervisor {
     async fn reload(&mut self) {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
-        let Ok(mut loaded) = tokio::task::spawn_blocking(move || config::load(&file)).await else {
+        let options = self.options.configuration_options.clone();
+        let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
+        let Ok(mut loaded) = loading.await else {
             return tracing::error!(
                 "reload failed: the configuration could not be read; nothing has changed"
             );
@@ -158,6 +162,8 @@ impl Supervisor {
         }
         restrict(&mut loaded, &self.options);
         let plan = Arc::new(loaded.plan);
+        let reloaded = plan.clone();
+        tokio::task::spawn_blocking(move || log_script_findings(&reloaded));
         tracing::info!("reloaded: {}", counted(&plan));
         let owned = Record::of(&self.plan).union(Record::of(&plan));
         write_record(&owned, &self.record);

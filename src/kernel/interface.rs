@@ -63,6 +63,13 @@ pub fn interface_index(name: &str) -> io::Result<u32> {
     Ok(nix::net::if_::if_nametoindex(name)?)
 }
 
+/// The host's name up to the first dot.
+pub fn node_name() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    let name = name.to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
 impl Link {
     /// From the payload of RTM_NEWLINK or RTM_DELLINK. `None` when it is cut short, has no name
     /// (wireless events), or speaks of a bridge's port rather than of an interface: a DELLINK of

@@ -27,7 +27,7 @@ pub use address::{AddressChange, AddressFailure, Assignment, IFAPROT_KEEPALIVED}
 pub use arp_socket::{ARP_FRAME_LEN, ArpSocket};
 pub use async_fd::WatchedFd;
 pub use deadline::DeadlineTimer;
-pub use interface::{InterfaceAddress, Link, interface_index};
+pub use interface::{InterfaceAddress, Link, interface_index, node_name};
 pub use ipvs::KernelDataPlane;
 pub use rtnl::Rtnl;
 pub use rtnl_monitor::{KernelEvent, RtnlMonitor, parse_events};

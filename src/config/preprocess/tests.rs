@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::super::{Loaded, load_with, parse_with};
+use super::super::{Loaded, load, parse_with};
 use super::*;
 
 fn options() -> Options {
@@ -22,7 +22,7 @@ impl Directory {
     }
 
     fn load(&self) -> Loaded {
-        load_with(&self.0.join("main.conf"), &options())
+        load(&self.0.join("main.conf"), &options())
     }
 }
 
