@@ -29,10 +29,6 @@ fn forgeries() -> Vec<(&'static str, Forgery)> {
         ("auth_failure", Forgery { password: *b"tutu\0\0\0\0", ..right.clone() }),
         ("auth_failure", Forgery { password: *b"tutu\0\0\0\0", priority: 0, ..right.clone() }),
         ("advert_interval_err", Forgery { interval: 2, ..right.clone() }),
-        (
-            "addr_list_err",
-            Forgery { addresses: vec![Ipv4Addr::new(192, 0, 2, 99)], ..right.clone() },
-        ),
         ("unknown_vrid", Forgery { vrid: 51, ..right }),
     ]
 }
