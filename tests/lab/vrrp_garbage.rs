@@ -1,7 +1,6 @@
 //! Packets that are not to be believed: counted by reason and dropped, moving neither a state nor a
 //! timer. keepalived's MASTER falls silent under such a stream; ours must not, so here both are ours.
 
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
