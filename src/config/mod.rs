@@ -11,6 +11,7 @@
 
 mod advice;
 pub mod diagnostic;
+pub mod explain;
 pub mod keywords;
 mod lexer;
 mod lower;
