@@ -113,9 +113,10 @@ fn help(name: &str, words: &[&str]) -> String {
 #[test]
 fn manual_has_every_option() {
     let page = read("man/mainstay.8").replace("\\-", "-");
-    let commands: [(&str, &[&str]); 4] = [
+    let commands: [(&str, &[&str]); 5] = [
         ("mainstay", &["run", "--help"]),
         ("mainstay", &["check", "--help"]),
+        ("mainstay", &["explain", "--help"]),
         ("keepalived", &["--help"]),
         ("genhash", &["--help"]),
     ];
@@ -126,7 +127,7 @@ fn manual_has_every_option() {
             .map(|word| word.trim_end_matches('.'))
             .filter(|word| word.starts_with("--") && word.len() > 2 && *word != "--help")
             .collect();
-        assert!(options.len() > 2, "{name} {words:?}: {text}");
+        assert!(options.len() > 1, "{name} {words:?}: {text}");
         for option in options {
             assert!(page.contains(option), "man/mainstay.8 lacks {option} of {name} {words:?}");
         }

@@ -9,7 +9,9 @@
 //! of the plan. It needs no rights, no network and no interfaces: whatever those decide is decided
 //! when the plan is put into effect.
 
+mod advice;
 pub mod diagnostic;
+pub mod explain;
 pub mod keywords;
 mod lexer;
 mod lower;

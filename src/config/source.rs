@@ -68,6 +68,8 @@ pub struct Piece {
     pub from: Span,
     /// Octet for octet the same as `from`; otherwise `from` is the reference that was replaced.
     pub verbatim: bool,
+    /// Of a reference, where its value was given.
+    pub defined: Option<Span>,
 }
 
 /// One text.
@@ -137,6 +139,14 @@ impl SourceMap {
         let (line, octets) = source.line_at(span.start as usize);
         let before = &source.text[octets.start..(span.start as usize).max(octets.start)];
         Position { file: Arc::clone(&source.name), line, column: before.chars().count() as u32 + 1 }
+    }
+
+    /// Where the definition stands that the text at the start of `span` was made from.
+    pub fn definition_of(&self, span: Span) -> Option<Span> {
+        let Origin::Expanded(pieces) = &self.get(span.source).origin else { return None };
+        let index = pieces.partition_point(|piece| piece.start <= span.start).checked_sub(1)?;
+        let piece = pieces.get(index)?;
+        piece.defined.or_else(|| self.definition_of(piece.from))
     }
 
     /// The `include` lines that led to the text of `span`, innermost first.
