@@ -77,7 +77,7 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
     let checkers = real_servers.flat_map(|server| &server.checkers);
     let checks = checkers.filter_map(|checker| match &checker.probe {
         Probe::Misc(misc) => Some(&misc.script),
-        Probe::Tcp(_) | Probe::Http(_) => None,
+        _ => None,
     });
     vrrp.chain(quorum).chain(health).flatten().chain(checks)
 }
