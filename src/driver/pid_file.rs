@@ -4,9 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+/// A killed daemon keeps its lock until the kernel has cleared it away: its successor, started at
+/// once, tries so often, with so long a pause, before it believes that the other one runs.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// A pid file that is ours. Removed on drop.
 #[derive(Debug)]
@@ -43,14 +50,25 @@ impl PidFile {
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(path)
             .map_err(failed)?;
-        let mut locked = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|(file, errno)| refused(path, file, errno))?;
+        let mut locked = lock(file).map_err(|(file, errno)| refused(path, file, errno))?;
         if let Some(pid) = held_without_lock(&mut locked) {
             return Err(PidFileError::AlreadyRunning { path: path.to_owned(), pid });
         }
         fill(&mut locked).map_err(failed)?;
         Ok(Self { path: path.to_owned(), _locked: locked })
     }
+}
+
+/// Takes the lock; one that is held is asked for again for a moment.
+fn lock(mut file: File) -> Result<Flock<File>, (File, Errno)> {
+    for _ in 0..TRIES {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((held, Errno::EWOULDBLOCK)) => file = held,
+            settled => return settled,
+        }
+        sleep(PAUSE);
+    }
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
 }
 
 fn fill(file: &mut File) -> io::Result<()> {
@@ -134,6 +152,21 @@ mod tests {
     fn a_file_that_cannot_be_written_says_why() {
         let error = PidFile::create(Path::new("/proc/mainstay.pid")).unwrap_err().to_string();
         assert!(error.contains("(os error "), "{error}");
+    }
+
+    /// 100 ms stand for the time that a killed process takes to be gone.
+    #[test]
+    fn a_lock_that_is_about_to_go_is_waited_for() {
+        let path = scratch("dying");
+        let file = File::create(&path).unwrap();
+        let dying = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+        let death = std::thread::spawn(move || {
+            sleep(Duration::from_millis(100));
+            drop(dying);
+        });
+        let successor = PidFile::create(&path);
+        death.join().unwrap();
+        assert!(successor.is_ok(), "{successor:?}");
     }
 
     #[test]
