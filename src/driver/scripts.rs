@@ -87,8 +87,9 @@ async fn log(mut reports: mpsc::Receiver<Report>) {
     while let Some(report) = reports.recv().await {
         match report {
             Report::Ended { key, job, exit } => log_exit(&key, &words(&job), &exit),
-            Report::Dropped { key, job } => {
-                tracing::warn!("({key}) script not run, too many were waiting: {}", words(&job));
+            Report::Dropped { key, job, stopping } => {
+                let why = if stopping { "stopping" } else { "too many were waiting" };
+                tracing::warn!("({key}) script not run, {why}: {}", words(&job));
             }
         }
     }
