@@ -12,7 +12,7 @@ mod transition;
 use std::time::Duration;
 
 pub use crate::wire::{AdverInterval, Authentication, Discard, Version, Vrid};
-pub use admission::{Admission, Heard, SaidOnce, Warning};
+pub use admission::{Admission, Heard, SaidOnce, Transport, UnicastPeer, Warning};
 pub use announcements::Announcements;
 pub use counters::Counters;
 pub use router::{Action, Active, Backup, Event, Idle, Note, State, VirtualRouter};

@@ -22,3 +22,4 @@ mod notify;
 mod restart;
 mod vrrp_failover;
 mod vrrp_garbage;
+mod vrrp_transports;

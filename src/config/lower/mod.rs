@@ -7,7 +7,9 @@ mod context;
 mod global;
 mod instance;
 mod instance_finish;
+mod instance_transport;
 mod normalise;
+mod peers;
 mod real_server;
 mod script;
 mod service;
@@ -115,12 +117,12 @@ impl Lowering {
             let Some(instance) = draft.finish(&self.global, sources, diagnostics) else {
                 continue;
             };
-            let (vrid, interface) = instance.identity();
-            if let Some(&first) = seen.get(&(vrid, interface.to_owned())) {
-                diagnostics.push(duplicate_vrid(vrid, interface, at, first));
+            let identity = instance.identity();
+            if let Some(&first) = seen.get(&identity) {
+                diagnostics.push(duplicate_vrid(identity.vrid, &identity.interface, at, first));
                 continue;
             }
-            seen.insert((vrid, interface.to_owned()), at);
+            seen.insert(identity, at);
             vrrp_instances.push(instance);
         }
         Plan { global: self.global.finish(), vrrp_instances, virtual_servers: self.virtual_servers }

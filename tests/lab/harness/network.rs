@@ -133,7 +133,11 @@ impl Host {
 
     pub fn holds(&self, address: &str) -> bool {
         let address: IpAddr = address.parse().expect("an address");
-        self.addresses().iter().any(|(_, held)| *held == address)
+        let all = self.enter(|| getifaddrs().expect("getifaddrs").collect::<Vec<_>>());
+        all.into_iter().filter_map(|each| each.address).any(|held| match address {
+            IpAddr::V4(address) => held.as_sockaddr_in().is_some_and(|held| held.ip() == address),
+            IpAddr::V6(address) => held.as_sockaddr_in6().is_some_and(|held| held.ip() == address),
+        })
     }
 
     pub fn ipvs(&self) -> IpvsTable {
