@@ -1,6 +1,8 @@
 //! The demo: two directors, two web servers and a client on one LAN, as a readable timeline.
 //! `scripts/demo` builds it and runs it in a kernel with IPVS; it shares the lab's harness.
 
+#![allow(clippy::disallowed_methods, reason = "the lab measures time; no core is here")]
+
 #[allow(dead_code)]
 #[path = "../tests/lab/configs.rs"]
 mod configs;

@@ -59,6 +59,16 @@ pub enum Action {
     CheckerPassed { server: usize, checker: usize, first: bool },
 }
 
+impl Action {
+    /// The old index of a server that a reload took away.
+    pub fn removed_server(&self) -> Option<usize> {
+        match self {
+            Self::ServerRemoved { old } => Some(*old),
+            _ => None,
+        }
+    }
+}
+
 /// What a failed attempt meant for its checker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

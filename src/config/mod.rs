@@ -15,6 +15,7 @@ mod lexer;
 mod lower;
 pub mod plan;
 mod preprocess;
+pub mod reference;
 pub mod render;
 pub mod source;
 mod tree;

@@ -38,8 +38,9 @@ const CONCURRENT_ATTEMPTS: usize = 1_024;
 /// What the supervisor asks of the director.
 #[derive(Debug)]
 pub enum Command {
-    /// Make this plan the running one; services in the set are ours to delete.
-    Reload(Arc<Plan>, BTreeSet<ServiceKey>),
+    /// Make this plan the running one; services in the set are ours to delete. The answer is
+    /// whether the table is as wanted.
+    Reload(Arc<Plan>, BTreeSet<ServiceKey>, oneshot::Sender<bool>),
     Status(oneshot::Sender<(Vec<ServerStatus>, Option<String>)>),
     /// Take our services out of the table (unless they are to stay) and end.
     Stop,
@@ -94,6 +95,8 @@ pub struct Director {
     attempts: Arc<Semaphore>,
     results: mpsc::Sender<Finished>,
     finished: mpsc::Receiver<Finished>,
+    /// Whether a plan runs: `lvs_flush` is for the start only.
+    started: bool,
     /// Leave the table as it is on stop.
     keep_on_stop: bool,
     /// Spreads first attempts; changes from start to start, so that two directors differ.
@@ -118,6 +121,7 @@ impl Director {
             attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
             results,
             finished,
+            started: false,
             keep_on_stop,
             seed,
             actions: Vec::new(),
@@ -131,7 +135,10 @@ impl Director {
             let deadline = earliest(self.schedule.next(), self.table.retry_at());
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Reload(plan, ours)) => self.adopt(plan, ours),
+                    Some(Command::Reload(plan, ours, reply)) => {
+                        self.adopt(plan, ours);
+                        let _ = reply.send(self.table.trouble().is_none());
+                    }
                     Some(Command::Status(reply)) => drop(reply.send(self.status())),
                     Some(Command::Stop) | None => return self.stop(),
                 },
@@ -144,9 +151,10 @@ impl Director {
     /// Makes `plan` the running one: surviving servers keep their health, unchanged services are
     /// not touched, everything else is brought in line with one comparison.
     fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>) {
-        if self.plan.global.lvs_flush != plan.global.lvs_flush && plan.global.lvs_flush {
+        if !self.started && plan.global.lvs_flush {
             self.table.flush();
         }
+        self.started = true;
         let now = clock::now();
         let mut old: HashMap<ServiceKey, Managed> =
             self.managed.drain(..).map(|each| (each.key(), each)).collect();
@@ -157,7 +165,11 @@ impl Director {
             let number = self.managed.len();
             self.seed = self.seed.wrapping_add(1);
             match old.remove(&managed.key()) {
-                Some(before) => managed.adopt(now, &before, self.seed, &mut self.actions),
+                Some(before) => {
+                    managed.adopt(now, &before, self.seed, &mut self.actions);
+                    let removed = self.actions.iter().filter_map(Action::removed_server);
+                    removed.for_each(|server| before.announce_removed(&self.scripts, server));
+                }
                 None => managed.start(now, self.seed, &mut self.actions),
             }
             self.by_key.insert(managed.key(), number);
@@ -223,7 +235,11 @@ impl Director {
                     self.work.spawn(async move {
                         // The semaphore is never closed.
                         let _place = places.acquire().await;
-                        let outcome = probe::run(&probe, target, &rules).await;
+                        // A task of its own: should it panic, the checker still gets its result.
+                        let trying = async move { probe::run(&probe, target, &rules).await };
+                        let outcome = tokio::spawn(trying).await.unwrap_or_else(|failure| {
+                            Outcome::NotTried(format!("the attempt broke off: {failure}"))
+                        });
                         // Nobody listens any more: the director has ended.
                         let _ = reply.send(Finished { service, attempt, outcome }).await;
                     });

@@ -2,11 +2,11 @@
 //!
 //! | runs on | owns | ends when |
 //! |---|---|---|
-//! | vrrp thread ([`vrrp_thread`]) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
-//! | work runtime: [`supervisor`] | signals, reload, stop | a stop signal |
-//! | work runtime: [`director`] | IPVS table, health checks | told to stop |
-//! | work runtime: [`announcer`] | notify scripts of VRRP transitions | the vrrp thread has ended |
-//! | log thread ([`logging`]) | console, syslog | last, after writing what is queued |
+//! | vrrp thread (`vrrp_thread`) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
+//! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
+//! | work runtime: `director` | IPVS table, health checks | told to stop |
+//! | work runtime: `announcer` | notify scripts of VRRP transitions | the vrrp thread has ended |
+//! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.
 
@@ -24,6 +24,7 @@ mod vrrp_thread;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
 use crate::config::diagnostic::{Diagnostics, Severity};
@@ -122,10 +123,11 @@ mod exit {
 
 /// Runs the daemon until it is told to stop; gives the exit status.
 pub fn main(options: Options) -> i32 {
+    let ident = options.log.ident.clone();
     match start(options) {
         Ok(()) => 0,
         Err(failure) => {
-            eprintln!("mainstay: {}", failure.message);
+            eprintln!("{ident}: {}", failure.message);
             failure.status
         }
     }
@@ -151,6 +153,7 @@ fn start(options: Options) -> Result<(), Failure> {
     if let Some(mask) = options.umask {
         umask(Mode::from_bits_truncate(mask));
     }
+    raise_descriptor_limit();
     let _pid_files = take_pid_files(&options, &loaded)?;
     let _log = logging::start(&options.log).map_err(|e| Failure::fatal("cannot log", e))?;
     announce_start(&options, &loaded);
@@ -197,7 +200,7 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Failure { status: exit::CONFIG, message: missing.join("\nmainstay: ") })
+    Err(Failure { status: exit::CONFIG, message: missing.join("\n") })
 }
 
 /// What there is to say of interfaces that `plan` needs and this host does not have.
@@ -213,6 +216,15 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// Each check under way needs a descriptor: take all that we may have.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        eprintln!("cannot raise the limit of open files: {error}");
+    }
 }
 
 fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Failure> {

@@ -100,8 +100,7 @@ impl Supervisor {
     }
 
     async fn run(mut self) -> Result<(), Failure> {
-        self.tell_director().await;
-        self.forget_former();
+        self.put_into_effect().await;
         if self.options.dump_configuration {
             self.dump().await;
         }
@@ -128,15 +127,20 @@ impl Supervisor {
         Err(Failure::fatal(format!("the {thread} thread has ended"), "see the log"))
     }
 
-    async fn tell_director(&self) {
-        let command = director::Command::Reload(self.plan.clone(), self.ours.clone());
-        if self.director.send(command).await.is_err() {
-            tracing::error!("the director has ended: IPVS is no longer kept up to date");
+    /// Hands the plan to the director. Once the kernel is as wanted, what an earlier plan or run
+    /// left is dealt with, and only this plan's is ours.
+    async fn put_into_effect(&mut self) {
+        let (reply, done) = oneshot::channel();
+        let command = director::Command::Reload(self.plan.clone(), self.ours.clone(), reply);
+        // The ends of both threads are noticed in `run`.
+        let _ = self.director.send(command).await;
+        let ipvs_done = done.await.unwrap_or(false);
+        // An answer from the vrrp thread comes after all it was told before.
+        let (reply, answered) = oneshot::channel();
+        let _ = self.vrrp.send(vrrp_thread::Command::Status(reply)).await;
+        if !ipvs_done || answered.await.is_err() {
+            return;
         }
-    }
-
-    /// What a former run left is dealt with: from now on only this plan's is ours.
-    fn forget_former(&mut self) {
         let record = Record::of(&self.plan);
         write_record(&record, &self.record);
         self.ours = record.services();
@@ -170,10 +174,8 @@ impl Supervisor {
         self.ours = owned.services();
         self.plan = plan;
         self.scripts.follow(&self.plan.global);
-        // The vrrp thread's end is noticed in `run`.
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
-        self.tell_director().await;
-        self.forget_former();
+        self.put_into_effect().await;
     }
 
     async fn dump(&self) {
@@ -260,7 +262,8 @@ struct Signals {
     hangup: Signal,
     user1: Signal,
     user2: Signal,
-    json: Signal,
+    /// Signals of keepalived's that have no use here, and whose default would end the process.
+    without_use: [Signal; 3],
 }
 
 impl Signals {
@@ -272,11 +275,16 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
-            json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+            without_use: [
+                signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+                signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
+                signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
+            ],
         })
     }
 
     async fn next(&mut self) -> Request {
+        let [json, clear, threads] = &mut self.without_use;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Request::Stop,
@@ -284,9 +292,14 @@ impl Signals {
                 _ = self.hangup.recv() => return Request::Reload,
                 _ = self.user1.recv() => return Request::Dump,
                 _ = self.user2.recv() => return Request::Dump,
-                // Its default action would end the process.
-                _ = self.json.recv() => tracing::warn!("the JSON dump is not supported yet: use SIGUSR1"),
+                _ = json.recv() => no_use("the JSON dump"),
+                _ = clear.recv() => no_use("clearing the statistics"),
+                _ = threads.recv() => no_use("the thread dump"),
             }
         }
     }
+}
+
+fn no_use(what: &str) {
+    tracing::warn!("{what} is not supported yet; SIGUSR1 writes the state with all statistics");
 }

@@ -38,7 +38,7 @@ impl Credentials {
 }
 
 /// Makes `command` start as a script does: own process group, `credentials`, default signals,
-/// ordinary scheduling, [`SCRIPT_UMASK`], and SIGTERM when the thread that started it ends.
+/// ordinary scheduling, umask 0077, and SIGTERM when the thread that started it ends.
 ///
 /// The last is the kernel's rule (PR_SET_PDEATHSIG follows the *thread*): start scripts from threads
 /// that live as long as the process, never from tokio's blocking pool.

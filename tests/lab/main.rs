@@ -9,6 +9,8 @@
 //! Tests of two directors exist for each pair of programs, those of one for Mainstay. `--ignored`
 //! runs the remaining variants, in which only keepalived takes part: they show the tests to be right.
 
+#![allow(clippy::disallowed_methods, reason = "the lab measures time; no core is here")]
+
 mod bad_config;
 mod checks;
 mod configs;

@@ -4,11 +4,16 @@
 //! 3 × 1 s + (256 − 100)/256 s = 3.609 s, at priority 50 it waits 3.805 s; after a priority 0 only the
 //! skews, 0.609 s and 0.805 s. A measurement during which the machine stalled is repeated.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance};
 
-use crate::harness::{Director, Lab, Program, eventually, seconds, throughout, undisturbed};
+use crate::harness::Program::Mainstay;
+use crate::harness::{
+    Director, Lab, Program, eventually, eventually_eq, run, seconds, throughout, undisturbed,
+};
 use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(
@@ -18,6 +23,7 @@ for_each_pair!(
     a_returning_higher_priority_takes_the_vip_back,
     with_nopreempt_a_returning_higher_priority_stays_backup,
     preempt_delay_holds_a_returning_higher_priority_off,
+    two_instances_have_each_their_own_master,
 );
 
 for_each_program!(what_a_master_sends_is_octet_for_octet_right);
@@ -188,4 +194,48 @@ fn preempt_delay_holds_a_returning_higher_priority_off(lab: &Lab, first: Program
         "r1 took over {waited:.3} s after its start, in spite of preempt_delay 4"
     );
     eventually("r2 lets go", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
+}
+
+/// The second instance, without a password, prefers the other director. Both take over for both.
+fn two_instances_have_each_their_own_master(lab: &Lab, first: Program, second: Program) {
+    let other = "192.0.2.143";
+    let both = |here: u8, there: u8| {
+        format!(
+            "{}vrrp_instance KAV_2 {{\n    interface eth0\n    virtual_router_id 51\n    priority {there}\n    \
+             virtual_ipaddress {{\n        {other}\n    }}\n}}\n",
+            instance(here, "")
+        )
+    };
+    let pair = Pair::new(lab);
+    let one = Director::start(&pair.r1, first, both(100, 50));
+    let _two = Director::start(&pair.r2, second, both(50, 100));
+    let held =
+        || (pair.r1.holds(VIP), pair.r1.holds(other), pair.r2.holds(VIP), pair.r2.holds(other));
+    eventually_eq("who holds what", SOON, (true, false, false, true), held);
+    one.stop();
+    eventually_eq("who holds what", SOON, (false, false, true, true), held);
+}
+
+/// A process that was stopped finds its deadline long past and its master's word still unread.
+#[test]
+fn a_backup_that_was_suspended_reads_its_queue_before_it_believes_its_deadline() {
+    run("vrrp_failover::suspended", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let (_one, two) = pair.start(Mainstay, Mainstay, "");
+        for _ in 0..3 {
+            let stopped = SystemTime::now();
+            two.signal(Signal::SIGSTOP);
+            eventually("r1 sends six advertisements", SOON, || {
+                pair.capture.adverts_of(LB1).iter().filter(|(at, _)| *at > stopped).count() >= 6
+            });
+            two.signal(Signal::SIGCONT);
+            throughout("r2 stays BACKUP", Duration::from_secs(1), || {
+                match two.log().contains("Entering MASTER") {
+                    false => Ok(()),
+                    true => Err("it says that it is MASTER".into()),
+                }
+            });
+        }
+        assert_eq!(pair.capture.adverts_of(LB2), [], "r2 advertised");
+    });
 }

@@ -131,9 +131,15 @@ impl Managed {
                     self.checker(*server, *checker)
                 );
             }
-            // The director sees to these itself; the old server of the last is another plan's.
+            // The director sees to these itself.
             Action::Attempt { .. } | Action::TableChanged | Action::ServerRemoved { .. } => {}
         }
+    }
+
+    /// A reload took `server` away while it was up.
+    pub fn announce_removed(&self, scripts: &Scripts, server: usize) {
+        tracing::info!("{} of {} is no longer configured", self.name_of(server), self.name);
+        self.run(scripts, self.server.real_servers[server].notify_down.as_ref());
     }
 
     fn run(&self, scripts: &Scripts, script: Option<&Script>) {
