@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
-pub use crate::vrrp::{Transport, UnicastPeer};
+pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 
 /// Everything one configuration asks for.
@@ -22,6 +23,10 @@ pub use crate::wire::Authentication;
 pub struct Plan {
     pub global: Global,
     pub vrrp_instances: Vec<VrrpInstance>,
+    /// `vrrp_script`s that an instance tracks.
+    pub track_scripts: Vec<TrackScript>,
+    /// `track_file`s that an instance tracks.
+    pub track_files: Vec<TrackFile>,
     pub virtual_servers: Vec<VirtualServer>,
 }
 
@@ -106,6 +111,8 @@ pub struct VrrpInstance {
     pub excluded_addresses: Vec<VirtualAddress>,
     /// `skip_check_adv_addr`: do not compare the address list of each advert.
     pub skip_check_adv_addr: bool,
+    /// `track_interface`, `track_script`, `track_file`, weights filled in.
+    pub trackers: Vec<Tracker>,
     pub notify: NotifyScripts,
 }
 
@@ -140,6 +147,38 @@ pub struct Identity {
     group: Option<IpAddr>,
     /// Of unicast instances, where it is configured.
     source: Option<IpAddr>,
+}
+
+/// One `vrrp_script`: how it is run. What its result does is each [`Tracker`]'s matter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackScript {
+    pub name: Arc<str>,
+    pub script: Script,
+    pub interval: Duration,
+    /// A run that takes longer is ended, and has failed.
+    pub timeout: Duration,
+    /// Successes in a row to come up, and failures to go down; at least 1.
+    pub rise: u32,
+    pub fall: u32,
+    /// It begins as failed.
+    pub init_fail: bool,
+}
+
+/// One `track_file`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackFile {
+    pub name: Arc<str>,
+    pub path: PathBuf,
+    /// `init_file`: written at start if it is missing.
+    pub init: Option<InitFile>,
+}
+
+/// What `init_file` asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InitFile {
+    pub value: i64,
+    /// Also if it is there.
+    pub overwrite: bool,
 }
 
 /// One line of `virtual_ipaddress`.

@@ -7,6 +7,7 @@ use super::plan::{
 use super::*;
 use crate::ipvs::{Forward, Protocol, ServiceFlags, ServiceKey};
 use crate::probe::{HttpVersion, Probe};
+use crate::vrrp::{Tracked, Tracker};
 
 fn codes(loaded: &Loaded) -> Vec<&'static str> {
     loaded.diagnostics.iter().map(|finding| finding.code).collect()
@@ -146,7 +147,7 @@ fn what_would_make_two_masters_is_refused_rather_than_run_half() {
 
 #[test]
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
-    let (_, codes) = instance("track_script {\n chk\n}\nsmtp_alert");
+    let (_, codes) = instance("track_process {\n chk\n}\nsmtp_alert");
     assert_eq!(codes, ["not-supported-yet", "not-supported-yet"]);
 }
 
@@ -454,4 +455,42 @@ fn the_first_address_decides_the_family_and_others_are_told_where_to_go() {
     assert_eq!(codes, ["address-family-mismatch"]);
     let (instance, _) = block("192.0.2.10", "virtual_ipaddress_excluded {\n fe80::1 -nodad\n}");
     assert!(instance.unwrap().excluded_addresses[0].detect_duplicates);
+}
+
+#[test]
+fn trackers_have_their_definitions_weight_unless_they_say_another() {
+    let definitions = "vrrp_script chk {\n script \"/bin/true -x\"\n interval 0.5\n weight -10 reverse\n \
+                       fall 3\n}\nvrrp_script unused {\n script /bin/false\n}\n\
+                       track_file f {\n file /run/f\n init_file 7 overwrite\n}\n";
+    let lines = "track_script {\n chk weight 5 noreverse\n}\ntrack_file {\n f\n}\n\
+                 track_interface {\n eth0\n eth1 weight -20\n}";
+    // Definitions may come after what uses them.
+    let loaded = parse_text("t", instance_text(lines) + definitions);
+    assert_eq!(codes(&loaded), [""; 0]);
+    let tracker = |what, weight| Tracker { what, weight, reverse: false };
+    let expected = [
+        tracker(Tracked::Script("chk".into()), 5),
+        tracker(Tracked::File("f".into()), 1),
+        tracker(Tracked::Interface("eth1".into()), -20),
+    ];
+    assert_eq!(loaded.plan.vrrp_instances[0].trackers, expected, "its own interface is not listed");
+    let script = &loaded.plan.track_scripts[..];
+    assert_eq!(script.len(), 1, "what nobody tracks is not run");
+    assert_eq!(script[0].script.argv, ["/bin/true", "-x"]);
+    let half = Duration::from_millis(500);
+    assert_eq!((script[0].interval, script[0].timeout, script[0].fall), (half, half, 3));
+    let init = plan::InitFile { value: 7, overwrite: true };
+    assert_eq!(loaded.plan.track_files[0].init, Some(init));
+}
+
+#[test]
+fn what_cannot_be_tracked_is_told() {
+    let tracked = |lines: &str| instance(lines).1;
+    assert_eq!(tracked("track_script {\n chk\n}"), ["unknown-script"]);
+    assert_eq!(tracked("track_file {\n f\n}"), ["unknown-track-file"]);
+    assert_eq!(tracked("track_interface {\n eth1 weight 300\n}"), ["number-out-of-range"]);
+    assert_eq!(tracked("track_interface {\n eth1 weight 254\n}"), ["rounded"]);
+    assert_eq!(tracked("track_interface {\n eth1\n eth1\n}"), ["duplicate"]);
+    let loaded = parse_text("t", "vrrp_script chk {\n interval 1\n}\n");
+    assert_eq!(codes(&loaded), ["missing-script"]);
 }

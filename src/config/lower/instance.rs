@@ -13,6 +13,7 @@ use super::address::{self, AddressDraft};
 use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
+use super::tracking::{self, Kind, TrackDraft};
 use super::{peers, script};
 
 /// `state`: a wish only; all but an owner begin as BACKUP.
@@ -63,6 +64,7 @@ pub(super) struct InstanceDraft {
     pub no_addresses_wanted: bool,
     /// Some were named, good or not.
     pub addresses_named: bool,
+    pub trackers: Vec<TrackDraft>,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
 }
@@ -153,6 +155,11 @@ impl InstanceDraft {
                 let path = "vrrp_instance/virtual_ipaddress_excluded";
                 address::read_block(cx, at, path, &mut self.excluded_addresses);
             }
+            "track_interface" => {
+                tracking::read_block(cx, at, Kind::Interface, &mut self.trackers);
+            }
+            "track_script" => tracking::read_block(cx, at, Kind::Script, &mut self.trackers),
+            "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,
             // Packets to the virtual addresses are accepted: what is the case anyway.
             "accept" => {}

@@ -8,6 +8,7 @@ use super::super::plan::{Authentication, VirtualAddress, VrrpInstance};
 use super::super::source::SourceMap;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
+use super::tracking::Definitions;
 use crate::vrrp::{GarpSettings, RouterSettings, Version, Vrid};
 
 /// Addresses that the count in an advert can hold (RFC 3768 §5.3.5).
@@ -25,6 +26,7 @@ impl InstanceDraft {
     pub fn finish(
         mut self,
         global: &GlobalDraft,
+        tracking: &Definitions,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
     ) -> Option<VrrpInstance> {
@@ -37,6 +39,8 @@ impl InstanceDraft {
         let authentication = self.authentication(version, strict, diagnostics);
         self.first_is_link_local(strict, diagnostics);
         self.limit_addresses(diagnostics);
+        let own = self.interface.as_ref().map_or("", |(name, _)| name);
+        let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
         let (interface, interface_at) = self.interface.take()?;
         Some(VrrpInstance {
@@ -54,6 +58,7 @@ impl InstanceDraft {
             excluded_addresses: plain(self.excluded_addresses),
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
+            trackers,
             notify: self.notify,
         })
     }

@@ -14,13 +14,14 @@ mod real_server;
 mod script;
 mod service;
 mod timing;
+mod tracking;
 mod virtual_server;
 
 use std::collections::{HashMap, HashSet};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Plan, VirtualServer};
+use super::plan::{Plan, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::ServiceKey;
@@ -37,6 +38,7 @@ pub(super) struct Lowering {
     instance_names: HashMap<String, Span>,
     /// Names of instances that a sync group claims, which has been reported.
     sync_members: HashSet<String>,
+    tracking: tracking::Definitions,
     virtual_servers: Vec<VirtualServer>,
     services: HashMap<ServiceKey, Span>,
 }
@@ -52,6 +54,10 @@ impl Lowering {
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
+            "vrrp_script" => self.tracking.read_script(&mut cx, root),
+            "track_file" | "vrrp_track_file" => {
+                self.tracking.read_file(&mut cx, root, keyword.name);
+            }
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
@@ -114,7 +120,8 @@ impl Lowering {
         for mut draft in self.instances {
             draft.refused |= self.sync_members.contains(&draft.name);
             let at = draft.at;
-            let Some(instance) = draft.finish(&self.global, sources, diagnostics) else {
+            let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
+            else {
                 continue;
             };
             let identity = instance.identity();
@@ -125,7 +132,15 @@ impl Lowering {
             seen.insert(identity, at);
             vrrp_instances.push(instance);
         }
-        Plan { global: self.global.finish(), vrrp_instances, virtual_servers: self.virtual_servers }
+        let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
+        let (track_scripts, track_files) = self.tracking.finish(trackers);
+        Plan {
+            global: self.global.finish(),
+            vrrp_instances,
+            track_scripts,
+            track_files,
+            virtual_servers: self.virtual_servers,
+        }
     }
 }
 

@@ -37,6 +37,7 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         addresses: Vec::new(),
         excluded_addresses: Vec::new(),
         skip_check_adv_addr: false,
+        trackers: Vec::new(),
         notify,
     };
     Report { instance: Arc::new(instance), state, priority: 100 }

@@ -31,6 +31,8 @@ pub struct Instance {
     pub last_source: Option<IpAddr>,
     /// What the core was told it cannot run for.
     pub faults: BTreeSet<FaultCause>,
+    /// What trackers add to its priority, as the core was told.
+    pub adjustment: i32,
     /// IPv4 identification of the next advert.
     pub ip_id: IdCounter,
     /// What operators were last told, and when.
@@ -52,6 +54,7 @@ impl Instance {
             source: None,
             last_source: None,
             faults: BTreeSet::new(),
+            adjustment: 0,
             ip_id: IdCounter::default(),
             state: PublicState::Init,
             since: now,

@@ -11,6 +11,7 @@ mod instance;
 mod interfaces;
 mod receive;
 mod reload;
+mod tracking;
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::effects::Effects;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::tracking::Readings;
 use super::clock;
 use super::schedule::Schedule;
 use crate::config::plan::{Plan, VrrpInstance};
@@ -34,7 +36,7 @@ use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
 };
 use crate::status::InstanceStatus;
-use crate::vrrp::{Event, PublicState, State};
+use crate::vrrp::{Event, PublicState, Reading, State, Tracked};
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
@@ -54,6 +56,8 @@ pub enum Command {
     /// Make this plan the running one.
     Reload(Arc<Plan>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// A tracked script or file has this reading now.
+    Tracked(Tracked, Reading),
     /// Resign everywhere and end.
     Stop,
 }
@@ -148,6 +152,8 @@ struct VrrpThread {
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
     by_router: HashMap<(SocketKey, u8), usize>,
+    /// Readings of tracked scripts and files.
+    readings: Readings,
     schedule: Schedule,
     effects: Effects,
     plan: Arc<Plan>,
@@ -179,6 +185,7 @@ impl VrrpThread {
             sockets: HashMap::new(),
             instances: Vec::new(),
             by_router: HashMap::new(),
+            readings: Readings::new(),
             schedule: Schedule::default(),
             effects: Effects::new(reports),
             plan: Arc::default(),
@@ -226,6 +233,7 @@ impl VrrpThread {
     fn obey(&mut self, command: Option<Command>) -> ControlFlow<()> {
         match command {
             Some(Command::Reload(plan)) => self.adopt(plan),
+            Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {

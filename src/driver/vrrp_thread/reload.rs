@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::instance::Instance;
+use super::tracking::Sum;
 use super::{SocketKey, VrrpThread};
 use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
 use crate::kernel::VrrpSocket;
-use crate::vrrp::{Event, PublicState};
+use crate::vrrp::Event;
 
 impl VrrpThread {
     /// Makes `plan` the running one; at start, when nothing runs, all of it is new.
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let now = clock::now();
         self.plan = plan.clone();
+        self.forget_readings();
         let mut old = self.take_instances();
         self.remove_missing(&plan, &mut old, now);
         for wanted in &plan.vrrp_instances {
@@ -76,9 +78,7 @@ impl VrrpThread {
 
     fn start_new(&mut self, now: Instant) {
         for number in 0..self.instances.len() {
-            if self.instances[number].state == PublicState::Init {
-                self.handle(number, now, Event::Startup);
-            }
+            self.start_if_ready(number, now);
         }
     }
 
@@ -88,8 +88,14 @@ impl VrrpThread {
         self.find_source(number, now);
         self.find_socket(number);
         let instance = &mut self.instances[number];
-        let present = instance.present_faults(&self.interfaces, &self.sockets);
+        let tracked = Sum::of(instance, &self.interfaces, &self.readings);
+        let mut present = instance.present_faults(&self.interfaces, &self.sockets);
+        present.extend(tracked.faults);
+        let adjusted = std::mem::replace(&mut instance.adjustment, tracked.priority);
         let before = std::mem::replace(&mut instance.faults, present.clone());
+        if adjusted != tracked.priority {
+            self.handle(number, now, Event::PriorityAdjusted(tracked.priority));
+        }
         for &cause in present.difference(&before) {
             self.handle(number, now, Event::Fault(cause));
         }

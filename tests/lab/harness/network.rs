@@ -51,6 +51,11 @@ impl Lan {
         self.switch.enter(|| Capture::start("br0"))
     }
 
+    /// From now on captures see what hosts send each other, too.
+    pub fn watch_unicast(&self) {
+        self.ip("link set br0 promisc on");
+    }
+
     /// Cuts the host's cable at the switch: its interface stays up and loses its carrier.
     pub fn pull_cable(&self, host: &Host) {
         self.ip(&format!("link set {}.eth0 down", host.name));
