@@ -79,7 +79,8 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
         Probe::Misc(misc) => Some(&misc.script),
         _ => None,
     });
-    vrrp.chain(quorum).chain(health).flatten().chain(checks)
+    let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
+    vrrp.chain(quorum).chain(health).flatten().chain(checks).chain(tracked)
 }
 
 /// Says what became of scripts. It ends with the queue.

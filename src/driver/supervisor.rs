@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::director::{self, Director};
 use super::record::{self, Record};
 use super::scripts::Scripts;
+use super::tracking::Trackers;
 use super::{
     Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
 };
@@ -58,6 +59,7 @@ struct Supervisor {
     vrrp: mpsc::Sender<vrrp_thread::Command>,
     vrrp_ended: oneshot::Receiver<()>,
     announcer: JoinHandle<()>,
+    trackers: Trackers,
     director: mpsc::Sender<director::Command>,
     director_ended: oneshot::Receiver<()>,
     signals: Signals,
@@ -81,6 +83,8 @@ impl Supervisor {
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
         let announcer = tokio::spawn(announcer::run(vrrp.reports, scripts.clone()));
+        let mut trackers = Trackers::new(vrrp.commands.clone());
+        trackers.follow(&plan);
         let director =
             Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director)
@@ -92,6 +96,7 @@ impl Supervisor {
             vrrp: vrrp.commands,
             vrrp_ended: vrrp.ended,
             announcer,
+            trackers,
             director: director.commands,
             director_ended: director.ended,
             signals,
@@ -187,6 +192,7 @@ impl Supervisor {
         self.plan = plan;
         self.scripts.follow(&self.plan.global);
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
+        self.trackers.follow(&self.plan);
         self.put_into_effect().await;
     }
 
@@ -214,6 +220,8 @@ impl Supervisor {
     /// VRRP and IPVS side by side, then the scripts that both have caused.
     async fn stop(self) {
         tracing::info!("stopping");
+        // Tracked scripts end first: nothing of what they say matters any more.
+        drop(self.trackers);
         let _ = self.vrrp.send(vrrp_thread::Command::Stop).await;
         let _ = self.director.send(director::Command::Stop).await;
         let parts = async {

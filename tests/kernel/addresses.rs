@@ -14,7 +14,15 @@ use crate::network::{
 
 fn assignment(ifindex: u32, address: &str) -> Assignment {
     let address = address.parse().unwrap();
-    Assignment { ifindex, address, broadcast: None, label: None, scope: 0 }
+    Assignment {
+        ifindex,
+        address,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        detect_duplicates: false,
+        preferred_lifetime: None,
+    }
 }
 
 /// `count` addresses of 198.18.0.0/15, which is for measurements (RFC 2544).

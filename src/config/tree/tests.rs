@@ -38,7 +38,7 @@ fn an_unclosed_block_is_reported_at_its_brace_and_the_rest_is_read_as_meant() {
 #[test]
 fn a_closing_brace_in_the_wrong_place_is_one_error() {
     let text = format!("{INSTANCE}{VIP}\n{}}}\n}}\n", "vrrp_script a {\n");
-    assert_eq!(findings(&text), ["1:17 missing-closing-brace", "8:1 not-supported-yet"]);
+    assert_eq!(findings(&text), ["1:17 missing-closing-brace", "8:1 missing-script"]);
 }
 
 #[test]
