@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::live::{self, Host};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::diagnostic::Severity;
 use crate::config::lint::{self, Member};
 use crate::config::render::JsonFinding;
 use crate::config::{self, Linted, Loaded, Options};
+use crate::driver;
 use crate::kernel::node_name;
 
 /// Arguments of `mainstay check`.
@@ -28,6 +30,9 @@ pub struct CheckArgs {
     /// Leave out findings of this kind, one of the lints; may be given several times
     #[arg(long, value_name = "CODE", value_parser = lint_code)]
     pub allow: Vec<String>,
+    /// Also look at this host: interfaces, addresses, users, scripts, kernel modules, sysctls
+    #[arg(long)]
+    pub live: bool,
     /// Judge each file by itself, do not compare them
     #[arg(long)]
     pub separate: bool,
@@ -38,6 +43,9 @@ pub struct CheckArgs {
     #[arg(short = 'i', long, value_name = "ID")]
     pub config_id: Option<String>,
 }
+
+/// Exit status for what cannot work on this host, as keepalived's `-t` gives it.
+const CANNOT_WORK: i32 = 4;
 
 /// `--format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -78,7 +86,7 @@ struct JsonFile<'a> {
 
 /// Checks the files and writes what there is to say to standard output.
 ///
-/// Returns the exit status: that of keepalived's `-t` for the worst of the files (0 no complaint,
+/// Returns the exit status: 4 if `--live` finds an interface missing, else that of keepalived's `-t` for the worst of the files (0 no complaint,
 /// 5 complaints, lints and those of the cluster included, 6 script security, 2 a keyword lacks its
 /// parameter), and 6 where keepalived says
 /// 0, for a file that cannot be read.
@@ -105,8 +113,8 @@ pub fn report(args: &CheckArgs, colour: bool) -> (String, i32) {
     let cluster = (linted.len() > 1 && !args.separate).then(|| cluster(&linted, args));
     let statuses = linted.iter().map(|(_, linted)| status(&linted.loaded, args));
     let statuses = statuses.chain(cluster.iter().map(|found| of_cluster(found, args)));
-    // 2 is the gravest, then 6, then 5.
-    let gravity = |status: &i32| [0, 5, 6, 2].iter().position(|known| known == status);
+    // 2 is the gravest, then 4, 6, 5.
+    let gravity = |status: &i32| [0, 5, 6, 4, 2].iter().position(|known| known == status);
     let status = statuses.max_by_key(gravity).unwrap_or(0);
     let text = match args.format {
         Format::Json => json(&linted, cluster.as_ref(), args),
@@ -122,6 +130,11 @@ fn load(path: &Path, args: &CheckArgs) -> Linted {
         true => load_stdin(&options, &args.allow),
         false => config::load_linted(path, &options, &args.allow),
     };
+    if args.live {
+        let host = Host::read(driver::script_findings(&linted.loaded.plan));
+        let found = live::findings(&linted, &host, &args.allow);
+        linted.loaded.diagnostics.add(found);
+    }
     if args.strict {
         linted.loaded.diagnostics.harden();
     }
@@ -171,7 +184,9 @@ fn lint_code(text: &str) -> Result<String, String> {
 }
 
 fn status(loaded: &Loaded, args: &CheckArgs) -> i32 {
+    let missing = loaded.diagnostics.iter().any(|finding| finding.code == "interface-missing");
     match loaded.test_status() {
+        0 | 5 | 6 if missing => CANNOT_WORK,
         // Under --strict a file with errors is one that no director should start with.
         5 if args.strict => 2,
         status => status,

@@ -32,6 +32,7 @@ use lower::Lowering;
 use plan::Plan;
 use preprocess::Reader;
 
+pub(crate) use lexer::comment_start;
 pub use preprocess::{LARGEST_FILE, read_file};
 
 /// What a configuration came to.

@@ -10,6 +10,7 @@ fn check(text: &str, strict: bool, format: Format) -> (String, i32) {
         strict,
         allow: Vec::new(),
         separate: false,
+        live: false,
         color: Color::Never,
         config_id: None,
     };
@@ -46,6 +47,7 @@ fn a_missing_file_is_status_6() {
         strict: false,
         allow: Vec::new(),
         separate: false,
+        live: false,
         color: Color::Never,
         config_id: None,
     };
@@ -75,6 +77,7 @@ fn two_files_are_compared_unless_that_is_switched_off() {
         strict: false,
         allow: Vec::new(),
         separate: false,
+        live: false,
         color: Color::Never,
         config_id: None,
     };

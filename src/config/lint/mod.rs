@@ -15,7 +15,7 @@ use super::source::{SourceMap, Span};
 use super::tree::Tree;
 use facts::Block;
 
-pub use facts::Facts;
+pub use facts::{Facts, Instance, Said, Script, Server, Tracker};
 pub use pair::{Member, cluster};
 
 /// One lint.
@@ -140,6 +140,53 @@ lints! {
     Warning "virtual-server-differs"
     "Of a pair: a virtual server is on one host only, or differs in scheduler, method, protocol, \
      persistence or real servers. After a change of state clients meet another service."
+
+    Error "interface-missing"
+    "With --live: an interface does not exist on this host, and dynamic_interfaces is not set. \
+     The director does not start; exit status 4, as with keepalived."
+
+    Warning "address-outside-subnets"
+    "With --live: a virtual address is in no subnet of this host, so no neighbour looks for it there."
+
+    Warning "script-cannot-run"
+    "With --live: a script does not exist, is not executable for its user, or that user does not \
+     exist. Exit status 6."
+
+    Warning "script-unsafe"
+    "With --live: a script would run as root, and somebody else could change it: the component of \
+     its path and the bit are named. Exit status 6."
+
+    Warning "script-security-off"
+    "With --live: there are unsafe scripts, and enable_script_security, which would refuse them, is \
+     not set."
+
+    Error "kernel-lacks-ipvs"
+    "With --live: there are virtual servers, and this kernel has no IPVS or not their scheduler."
+
+    Warning "ip-forward-off"
+    "With --live: a virtual server uses NAT, and net.ipv4.ip_forward is 0: nothing gets through."
+
+    Note "ip-nonlocal-bind-off"
+    "With --live: net.ipv4.ip_nonlocal_bind is 0. HAProxy, nginx and others that bind to a virtual \
+     address do not start while the other host holds it."
+
+    Note "reverse-path-filter"
+    "With --live: net.ipv4.conf.*.rp_filter is 1 and there are several interfaces. The kernel drops \
+     adverts from a source that it would reach by another interface."
+
+    Warning "arp-not-answered"
+    "With --live: net.ipv4.conf.*.arp_ignore is 3 or 8: the host does not answer ARP requests for \
+     virtual addresses."
+
+    Warning "ipv6-disabled"
+    "With --live: there is an IPv6 virtual address on an interface where IPv6 is switched off."
+
+    Note "addresses-may-be-removed"
+    "With --live: a program that manages addresses runs here. Some remove what they did not set \
+     when they start anew."
+
+    Warning "secrets-readable"
+    "With --live: a file with auth_pass can be read by everyone."
 }
 
 /// The lint called `code`.
@@ -152,7 +199,11 @@ pub fn man_section() -> String {
     let paragraph = |lint: &Lint| {
         let code = lint.code.replace('-', "\\-");
         let text = lint.text.replace('-', "\\-").replace(". ", ".\n");
-        let kind = if lint.severity == Severity::Note { "note" } else { "warning" };
+        let kind = match lint.severity {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
         format!(".TP\n.BR {code} \" ({kind})\"\n{text}\n")
     };
     LINTS.iter().map(paragraph).collect()
@@ -219,7 +270,7 @@ impl Linter {
 }
 
 /// A finding of the lint `code`, with its severity.
-fn finding(code: &'static str, at: Span, message: impl Into<String>) -> Diagnostic {
+pub(crate) fn finding(code: &'static str, at: Span, message: impl Into<String>) -> Diagnostic {
     match lint(code).map_or(Severity::Note, |lint| lint.severity) {
         Severity::Note => Diagnostic::note(code, at, message),
         Severity::Warning => Diagnostic::warning(code, at, message),

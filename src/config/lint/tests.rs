@@ -118,7 +118,7 @@ fn a_lint_that_is_allowed_says_nothing() {
 fn lints_have_codes_of_their_own_and_paragraphs() {
     let codes: BTreeSet<_> = LINTS.iter().map(|lint| lint.code).collect();
     assert_eq!(codes.len(), LINTS.len());
-    assert!(LINTS.iter().all(|lint| lint.text.ends_with('.') && lint.text.len() > 60));
+    assert!(LINTS.iter().all(|lint| lint.text.ends_with('.') && lint.text.len() > 50));
     assert!(man_section().contains("said\\-twice"));
 }
 
