@@ -42,11 +42,12 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
     text.split("](").skip(1).filter_map(|rest| rest.split(')').next())
 }
 
-/// Whole words between backticks, outside code blocks.
+/// What stands between backticks, and every word of code blocks.
 fn quoted(text: &str) -> Vec<String> {
-    let prose: Vec<&str> = text.split("```").step_by(2).collect();
-    let prose = prose.join(" ");
-    prose.split('`').skip(1).step_by(2).map(|quoted| quoted.trim().to_owned()).collect()
+    let prose = text.split("```").step_by(2).collect::<Vec<_>>().join(" ");
+    let quoted = prose.split('`').skip(1).step_by(2).map(|quoted| quoted.trim().to_owned());
+    let code = text.split("```").skip(1).step_by(2).flat_map(str::split_whitespace);
+    quoted.chain(code.map(str::to_owned)).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! the work runtime, which report back over a bounded channel: a hanging attempt holds up nobody,
 //! and one whose report finds no room waits with it. When it ends, attempts are abandoned.
 
+mod files;
 mod managed;
 mod table;
 
@@ -16,6 +17,7 @@ use std::time::Instant;
 use tokio::runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use self::files::{Changed, Files, User};
 use self::managed::Managed;
 use self::table::KernelTable;
 pub use self::table::Open;
@@ -38,8 +40,9 @@ const CONCURRENT_ATTEMPTS: usize = 1_024;
 /// What the supervisor asks of the director.
 #[derive(Debug)]
 pub enum Command {
-    /// Make this plan the running one; services in the set are ours to delete.
-    Reload(Arc<Plan>, BTreeSet<ServiceKey>),
+    /// Make this plan the running one; services in the set are ours to delete. The answer is
+    /// whether the table is as wanted.
+    Reload(Arc<Plan>, BTreeSet<ServiceKey>, oneshot::Sender<bool>),
     Status(oneshot::Sender<(Vec<ServerStatus>, Option<String>)>),
     /// Take our services out of the table (unless they are to stay) and end.
     Stop,
@@ -87,6 +90,8 @@ pub struct Director {
     schedule: Schedule,
     table: KernelTable,
     scripts: Scripts,
+    files: Files,
+    changed_files: mpsc::Receiver<Changed>,
     /// How MISC_CHECK scripts run.
     rules: Arc<ScriptRules>,
     /// Where attempts run.
@@ -94,6 +99,8 @@ pub struct Director {
     attempts: Arc<Semaphore>,
     results: mpsc::Sender<Finished>,
     finished: mpsc::Receiver<Finished>,
+    /// Whether a plan runs: `lvs_flush` is for the start only.
+    started: bool,
     /// Leave the table as it is on stop.
     keep_on_stop: bool,
     /// Spreads first attempts; changes from start to start, so that two directors differ.
@@ -106,6 +113,7 @@ pub struct Director {
 impl Director {
     pub fn new(open: Open, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
         let (results, finished) = mpsc::channel(RESULTS);
+        let (files, changed_files) = Files::new();
         Self {
             plan: Arc::default(),
             managed: Vec::new(),
@@ -113,11 +121,14 @@ impl Director {
             schedule: Schedule::default(),
             table: KernelTable::new(open),
             scripts,
+            files,
+            changed_files,
             rules: Arc::default(),
             work: runtime::Handle::current(),
             attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
             results,
             finished,
+            started: false,
             keep_on_stop,
             seed,
             actions: Vec::new(),
@@ -131,11 +142,15 @@ impl Director {
             let deadline = earliest(self.schedule.next(), self.table.retry_at());
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Reload(plan, ours)) => self.adopt(plan, ours),
+                    Some(Command::Reload(plan, ours, reply)) => {
+                        self.adopt(plan, ours);
+                        let _ = reply.send(self.table.trouble().is_none());
+                    }
                     Some(Command::Status(reply)) => drop(reply.send(self.status())),
                     Some(Command::Stop) | None => return self.stop(),
                 },
                 Some(finished) = self.finished.recv() => self.take_in(finished),
+                Some(change) = self.changed_files.recv() => self.file_changed(&change),
                 () = sleep_until(deadline) => self.fire_due(),
             }
         }
@@ -144,9 +159,11 @@ impl Director {
     /// Makes `plan` the running one: surviving servers keep their health, unchanged services are
     /// not touched, everything else is brought in line with one comparison.
     fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>) {
-        if self.plan.global.lvs_flush != plan.global.lvs_flush && plan.global.lvs_flush {
+        if !self.started && plan.global.lvs_flush {
             self.table.flush();
         }
+        self.started = true;
+        self.files.follow(&plan, &self.work);
         let now = clock::now();
         let mut old: HashMap<ServiceKey, Managed> =
             self.managed.drain(..).map(|each| (each.key(), each)).collect();
@@ -154,10 +171,15 @@ impl Director {
         self.by_key.clear();
         for server in &plan.virtual_servers {
             let mut managed = Managed::new(Arc::new(server.clone()));
+            managed.preset(&self.files);
             let number = self.managed.len();
             self.seed = self.seed.wrapping_add(1);
             match old.remove(&managed.key()) {
-                Some(before) => managed.adopt(now, &before, self.seed, &mut self.actions),
+                Some(before) => {
+                    managed.adopt(now, &before, self.seed, &mut self.actions);
+                    let removed = self.actions.iter().filter_map(Action::removed_server);
+                    removed.for_each(|server| before.announce_removed(&self.scripts, server));
+                }
                 None => managed.start(now, self.seed, &mut self.actions),
             }
             self.by_key.insert(managed.key(), number);
@@ -165,6 +187,9 @@ impl Director {
             self.act(number);
         }
         self.remove(old.into_values(), now);
+        for user in self.files.all_users() {
+            self.tell(user);
+        }
         self.plan = plan;
         self.rules = Arc::new(scripts::rules(&self.plan.global));
         self.table.set_ours(ours);
@@ -186,6 +211,23 @@ impl Director {
         if let Some(&number) = self.by_key.get(&service) {
             self.handle(number, Event::Result { attempt, outcome });
             self.table.write_dirty(&self.managed);
+        }
+    }
+
+    /// A track_file has another number: its checkers know at once.
+    fn file_changed(&mut self, change: &Changed) {
+        for user in self.files.take_in(change) {
+            self.tell(user);
+        }
+        self.table.write_dirty(&self.managed);
+    }
+
+    /// Tells a FILE_CHECK what its file says.
+    fn tell(&mut self, user: User) {
+        let User { service, server, checker } = user;
+        let Some(&number) = self.by_key.get(&service) else { return };
+        if let Some(outcome) = self.managed[number].told(&self.files, server, checker) {
+            self.handle(number, Event::Told { server, checker, outcome });
         }
     }
 
@@ -223,7 +265,11 @@ impl Director {
                     self.work.spawn(async move {
                         // The semaphore is never closed.
                         let _place = places.acquire().await;
-                        let outcome = probe::run(&probe, target, &rules).await;
+                        // A task of its own: should it panic, the checker still gets its result.
+                        let trying = async move { probe::run(&probe, target, &rules).await };
+                        let outcome = tokio::spawn(trying).await.unwrap_or_else(|failure| {
+                            Outcome::NotTried(format!("the attempt broke off: {failure}"))
+                        });
                         // Nobody listens any more: the director has ended.
                         let _ = reply.send(Finished { service, attempt, outcome }).await;
                     });

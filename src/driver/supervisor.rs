@@ -1,6 +1,7 @@
 //! Starts the parts, hears signals, reloads as a transaction, stops in order.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,8 +18,8 @@ use super::scripts::Scripts;
 use super::{
     Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
 };
-use crate::config;
 use crate::config::plan::Plan;
+use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
 use crate::status::{Status, counted, dump as render};
@@ -100,8 +101,7 @@ impl Supervisor {
     }
 
     async fn run(mut self) -> Result<(), Failure> {
-        self.tell_director().await;
-        self.forget_former();
+        self.put_into_effect().await;
         if self.options.dump_configuration {
             self.dump().await;
         }
@@ -109,7 +109,7 @@ impl Supervisor {
             tokio::select! {
                 request = self.signals.next() => match request {
                     Request::Stop => break,
-                    Request::Reload => self.reload().await,
+                    Request::Reload => if self.reload().await.is_break() { break },
                     Request::Dump => self.dump().await,
                 },
                 // Half a director must not look like a whole one: let the peer take over.
@@ -128,31 +128,47 @@ impl Supervisor {
         Err(Failure::fatal(format!("the {thread} thread has ended"), "see the log"))
     }
 
-    async fn tell_director(&self) {
-        let command = director::Command::Reload(self.plan.clone(), self.ours.clone());
-        if self.director.send(command).await.is_err() {
-            tracing::error!("the director has ended: IPVS is no longer kept up to date");
+    /// Hands the plan to the director. Once the kernel is as wanted, what an earlier plan or run
+    /// left is dealt with, and only this plan's is ours.
+    async fn put_into_effect(&mut self) {
+        let (reply, done) = oneshot::channel();
+        let command = director::Command::Reload(self.plan.clone(), self.ours.clone(), reply);
+        // The ends of both threads are noticed in `run`.
+        let _ = self.director.send(command).await;
+        let ipvs_done = done.await.unwrap_or(false);
+        // An answer from the vrrp thread comes after all it was told before.
+        let (reply, answered) = oneshot::channel();
+        let _ = self.vrrp.send(vrrp_thread::Command::Status(reply)).await;
+        if !ipvs_done || answered.await.is_err() {
+            return;
         }
-    }
-
-    /// What a former run left is dealt with: from now on only this plan's is ours.
-    fn forget_former(&mut self) {
         let record = Record::of(&self.plan);
         write_record(&record, &self.record);
         self.ours = record.services();
     }
 
-    /// The new file is understood completely, or nothing changes.
-    async fn reload(&mut self) {
+    /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
+    /// come (a dead disk, a FIFO nobody writes to) must not hold up.
+    async fn reload(&mut self) -> ControlFlow<()> {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
         let options = self.options.configuration_options.clone();
         let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
-        let Ok(mut loaded) = loading.await else {
-            return tracing::error!(
-                "reload failed: the configuration could not be read; nothing has changed"
-            );
+        let loaded = tokio::select! {
+            loaded = loading => loaded,
+            () = self.signals.stop() => return ControlFlow::Break(()),
         };
+        match loaded {
+            Ok(loaded) => self.take_over(loaded).await,
+            Err(_) => tracing::error!(
+                "reload failed: the configuration could not be read; nothing has changed"
+            ),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The new file is understood completely, or nothing changes.
+    async fn take_over(&mut self, mut loaded: Loaded) {
         log_findings(&loaded.diagnostics);
         if !loaded.can_replace_running() {
             let file = self.options.configuration.display();
@@ -170,10 +186,8 @@ impl Supervisor {
         self.ours = owned.services();
         self.plan = plan;
         self.scripts.follow(&self.plan.global);
-        // The vrrp thread's end is noticed in `run`.
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
-        self.tell_director().await;
-        self.forget_former();
+        self.put_into_effect().await;
     }
 
     async fn dump(&self) {
@@ -260,7 +274,8 @@ struct Signals {
     hangup: Signal,
     user1: Signal,
     user2: Signal,
-    json: Signal,
+    /// Signals of keepalived's that have no use here, and whose default would end the process.
+    without_use: [Signal; 3],
 }
 
 impl Signals {
@@ -272,11 +287,26 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
-            json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+            without_use: [
+                signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+                signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
+                signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
+            ],
         })
     }
 
+    /// Waits for a stop signal; the others wait for [`next`](Self::next).
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => if !self.ignore_interrupt { return },
+            }
+        }
+    }
+
     async fn next(&mut self) -> Request {
+        let [json, clear, threads] = &mut self.without_use;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Request::Stop,
@@ -284,9 +314,14 @@ impl Signals {
                 _ = self.hangup.recv() => return Request::Reload,
                 _ = self.user1.recv() => return Request::Dump,
                 _ = self.user2.recv() => return Request::Dump,
-                // Its default action would end the process.
-                _ = self.json.recv() => tracing::warn!("the JSON dump is not supported yet: use SIGUSR1"),
+                _ = json.recv() => no_use("the JSON dump"),
+                _ = clear.recv() => no_use("clearing the statistics"),
+                _ = threads.recv() => no_use("the thread dump"),
             }
         }
     }
+}
+
+fn no_use(what: &str) {
+    tracing::warn!("{what} is not supported yet; SIGUSR1 writes the state with all statistics");
 }

@@ -12,6 +12,7 @@ mod address;
 mod arp_socket;
 mod async_fd;
 mod deadline;
+mod file_watch;
 mod interface;
 mod ipvs;
 mod netlink;
@@ -27,6 +28,7 @@ pub use address::{AddressChange, AddressFailure, Assignment, IFAPROT_KEEPALIVED}
 pub use arp_socket::{ARP_FRAME_LEN, ArpSocket};
 pub use async_fd::WatchedFd;
 pub use deadline::DeadlineTimer;
+pub use file_watch::FileWatch;
 pub use interface::{InterfaceAddress, Link, interface_index, node_name};
 pub use ipvs::KernelDataPlane;
 pub use rtnl::Rtnl;

@@ -7,6 +7,7 @@
 use std::io;
 use std::process::Command;
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Gid, Uid};
 
 /// Mode bits that files made by a script lack, unless it sets its own umask.
@@ -37,8 +38,19 @@ impl Credentials {
     }
 }
 
+/// Makes the kernel throw `signals` away until a handler is set for them.
+///
+/// # Panics
+/// For SIGKILL and SIGSTOP, which nobody can ignore.
+pub fn ignore_until_handled(signals: &[Signal]) {
+    for &each in signals {
+        // SAFETY: no handler of ours runs.
+        unsafe { signal(each, SigHandler::SigIgn) }.expect("a signal that can be ignored");
+    }
+}
+
 /// Makes `command` start as a script does: own process group, `credentials`, default signals,
-/// ordinary scheduling, [`SCRIPT_UMASK`], and SIGTERM when the thread that started it ends.
+/// ordinary scheduling, umask 0077, and SIGTERM when the thread that started it ends.
 ///
 /// The last is the kernel's rule (PR_SET_PDEATHSIG follows the *thread*): start scripts from threads
 /// that live as long as the process, never from tokio's blocking pool.

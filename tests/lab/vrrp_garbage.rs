@@ -1,7 +1,6 @@
 //! Packets that are not to be believed: counted by reason and dropped, moving neither a state nor a
 //! timer. keepalived's MASTER falls silent under such a stream; ours must not, so here both are ours.
 
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -29,10 +28,6 @@ fn forgeries() -> Vec<(&'static str, Forgery)> {
         ("auth_failure", Forgery { password: *b"tutu\0\0\0\0", ..right.clone() }),
         ("auth_failure", Forgery { password: *b"tutu\0\0\0\0", priority: 0, ..right.clone() }),
         ("advert_interval_err", Forgery { interval: 2, ..right.clone() }),
-        (
-            "addr_list_err",
-            Forgery { addresses: vec![Ipv4Addr::new(192, 0, 2, 99)], ..right.clone() },
-        ),
         ("unknown_vrid", Forgery { vrid: 51, ..right }),
     ]
 }

@@ -1,6 +1,7 @@
 //! What all blocks need: looking keywords up, taking their arguments, saying what is wrong.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::advice;
@@ -9,12 +10,15 @@ use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
+use super::track_file::TrackFiles;
 
 /// One top-level statement being understood.
 pub(super) struct Context<'a> {
     pub tree: &'a Tree,
     pub sources: &'a SourceMap,
     pub table: &'static Table,
+    /// Those defined so far.
+    pub track_files: Rc<TrackFiles>,
     diagnostics: &'a mut Diagnostics,
     /// Set when something was met without which the whole block must not run.
     pub refused: bool,
@@ -22,7 +26,8 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
-        Self { tree, sources, table: table(), diagnostics, refused: false }
+        let track_files = Rc::default();
+        Self { tree, sources, table: table(), track_files, diagnostics, refused: false }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {

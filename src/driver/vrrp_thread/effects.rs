@@ -83,7 +83,21 @@ impl Effects {
         }
     }
 
-    fn push(&mut self, owner: Option<usize>, change: AddressChange) {
+    /// Takes the addresses of one instance off one interface.
+    pub fn release_from(
+        &mut self,
+        ifindex: u32,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+    ) {
+        for there in instance.assignments(interfaces).filter(|each| each.ifindex == ifindex) {
+            self.push(Some(number), AddressChange::Remove(there));
+        }
+    }
+
+    /// One change; `owner` is the instance it is for, `None` what a former run left.
+    pub fn push(&mut self, owner: Option<usize>, change: AddressChange) {
         self.changes.push(change);
         self.owners.push(owner);
     }
@@ -113,25 +127,6 @@ impl Effects {
             tracing::info!("removing {address} from {interface}: left by an earlier run");
             self.push(None, AddressChange::Remove(assignment(link.index, address)));
         }
-    }
-
-    /// Addresses that a reload added to or took from an instance that holds its addresses;
-    /// whether any was added.
-    pub fn change_addresses(
-        &mut self,
-        number: usize,
-        instance: &Instance,
-        before: &[Assignment],
-        interfaces: &Interfaces,
-    ) -> bool {
-        let after: Vec<Assignment> = instance.assignments(interfaces).collect();
-        for added in after.iter().filter(|each| !before.contains(each)) {
-            self.push(Some(number), AddressChange::Add(added.clone()));
-        }
-        for removed in before.iter().filter(|each| !after.contains(each)) {
-            self.push(Some(number), AddressChange::Remove(removed.clone()));
-        }
-        after.iter().any(|each| !before.contains(each))
     }
 
     /// Puts back what is missing of an Active instance's addresses: those in `removed`, or after

@@ -77,7 +77,10 @@ impl Forgery {
             0,
         ];
         octets.extend(self.addresses.iter().flat_map(Ipv4Addr::octets));
-        octets.extend(self.password);
+        // VRRPv3 has no authentication field (RFC 9568 §5.2).
+        if self.version_and_type >> 4 != 3 {
+            octets.extend(self.password);
+        }
         let sum = checksum(&octets).wrapping_add(self.checksum_error);
         octets[6..8].copy_from_slice(&sum.to_be_bytes());
         octets.truncate(self.cut_to.unwrap_or(octets.len()));
