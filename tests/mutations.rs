@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use mainstay::config::keywords::{Keyword, table};
-use mainstay::config::{self, Loaded};
+use mainstay::config::{self, Loaded, Options};
 
 /// Findings that one mistake may give.
 const MOST_FINDINGS: usize = 3;
@@ -181,7 +181,9 @@ fn in_keyword(good: &Good, at: usize, keyword: &Keyword, all: &mut Vec<Mistake>)
 }
 
 fn load(text: &str) -> Loaded {
-    config::parse_text("good.conf", text)
+    let allowed = ["direct-route-needs-loopback", "check-slower-than-delay-loop"];
+    let allowed = allowed.map(str::to_owned);
+    config::parse_linted("good.conf", text, &Options::default(), &allowed).loaded
 }
 
 /// Lines that findings point at, further places included.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use crate::config::explain::{self, Answer, JsonKeyword};
 use crate::config::keywords::{Keyword, Support};
+use crate::config::lint;
 
 /// Arguments of `mainstay explain`.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,6 +43,11 @@ pub fn run(args: &ExplainArgs) -> i32 {
 
 /// What [`run`] writes, and its exit status.
 pub fn report(args: &ExplainArgs) -> (String, i32) {
+    if let [code] = args.words.as_slice()
+        && let Some(lint) = lint::lint(code)
+    {
+        return (format!("{}: {}\n", lint.code, lint.text), 0);
+    }
     let rows = match (args.list, args.words.is_empty()) {
         (true, true) => explain::everything(),
         (list, _) => match explain::look_up(&args.words) {

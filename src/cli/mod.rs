@@ -4,6 +4,7 @@ pub mod check;
 pub mod explain;
 pub mod genhash;
 pub mod keepalived;
+pub mod live;
 pub mod run;
 
 use std::ffi::{OsStr, OsString};

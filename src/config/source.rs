@@ -132,6 +132,20 @@ impl SourceMap {
         span
     }
 
+    /// The first place in a file where `in_line`, given each line, finds something.
+    pub fn find(&self, in_line: impl Fn(&str) -> Option<Range<usize>>) -> Option<Span> {
+        let files = (0..).zip(&self.sources);
+        let mut files = files.filter(|(_, file)| !matches!(file.origin, Origin::Expanded(_)));
+        files.find_map(|(id, file)| {
+            let mut start = 0;
+            file.text.split_inclusive('\n').find_map(|line| {
+                let found = in_line(line).map(|at| Span::new(id, start + at.start..start + at.end));
+                start += line.len();
+                found
+            })
+        })
+    }
+
     /// Where `span` begins, as operators count: from 1, columns in characters.
     pub fn position(&self, span: Span) -> Position {
         let span = self.in_file(span);
