@@ -5,6 +5,7 @@
 //! instances that move together cost a few system calls.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -184,11 +185,11 @@ impl Effects {
             let IpAddr::V4(group) = instance.admission.destination else { continue };
             advert(instance, source, group, priority, &mut self.datagram);
             match socket.send(&self.datagram, group) {
-                Ok(()) => instance.counters.count_sent(priority),
-                Err(error) => {
-                    let (name, interface) = (&instance.plan.name, &instance.plan.interface);
-                    tracing::warn!("({name}) cannot send an advert on {interface}: {error}");
+                Ok(()) => {
+                    instance.counters.count_sent(priority);
+                    sent(instance);
                 }
+                Err(error) => not_sent(instance, &error),
             }
         }
     }
@@ -236,6 +237,23 @@ impl Effects {
             tracing::error!("({name}) notify scripts are not run: {lost} reports lost so far");
         }
     }
+}
+
+/// What failed for a while works again: told with how often it did not.
+fn sent(instance: &mut Instance) {
+    if instance.unsent > 0 {
+        let (name, unsent) = (&instance.plan.name, std::mem::take(&mut instance.unsent));
+        tracing::info!("({name}) adverts go out again, {unsent} did not");
+    }
+}
+
+/// Said once, then counted: it can fail for each advert.
+fn not_sent(instance: &mut Instance, error: &io::Error) {
+    if instance.unsent == 0 {
+        let (name, interface) = (&instance.plan.name, &instance.plan.interface);
+        tracing::warn!("({name}) cannot send adverts on {interface}: {error}");
+    }
+    instance.unsent += 1;
 }
 
 /// Writes the whole IPv4 datagram of one advert.

@@ -31,6 +31,8 @@ pub struct Instance {
     pub faults: BTreeSet<FaultCause>,
     /// IPv4 identification of the next advert.
     pub ip_id: IdCounter,
+    /// Adverts that could not be sent since one last could.
+    pub unsent: u64,
     /// What operators were last told, and when.
     pub state: PublicState,
     since: Instant,
@@ -50,6 +52,7 @@ impl Instance {
             last_source: None,
             faults: BTreeSet::new(),
             ip_id: IdCounter::default(),
+            unsent: 0,
             state: PublicState::Init,
             since: now,
             latest: Duration::ZERO,
