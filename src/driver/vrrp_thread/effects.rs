@@ -5,6 +5,7 @@
 //! instances that move together cost a few system calls.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -204,11 +205,11 @@ impl Effects {
             let id = instance.ip_id.advance();
             let advert = Advert { source, id, priority };
             match advert.send(instance, socket, &mut self.datagram) {
-                Ok(()) => instance.counters.count_sent(priority),
-                Err((to, error)) => {
-                    let name = &instance.plan.name;
-                    tracing::warn!("({name}) cannot send an advert to {to}: {error}");
+                Ok(()) => {
+                    instance.counters.count_sent(priority);
+                    sent(instance);
                 }
+                Err((to, error)) => not_sent(instance, to, &error),
             }
         }
     }
@@ -259,6 +260,22 @@ impl Effects {
     }
 }
 
+/// What failed for a while works again: told with how often it did not.
+fn sent(instance: &mut Instance) {
+    if instance.unsent > 0 {
+        let (name, unsent) = (&instance.plan.name, std::mem::take(&mut instance.unsent));
+        tracing::info!("({name}) adverts go out again, {unsent} did not");
+    }
+}
+
+/// Said once, then counted: it can fail for each advert.
+fn not_sent(instance: &mut Instance, to: IpAddr, error: &io::Error) {
+    if instance.unsent == 0 {
+        let name = &instance.plan.name;
+        tracing::warn!("({name}) cannot send adverts to {to}: {error}");
+    }
+    instance.unsent += 1;
+}
 fn assignment(ifindex: u32, address: IpNet) -> Assignment {
     Assignment {
         ifindex,
