@@ -129,13 +129,15 @@ fn after_a_clean_stop_the_other_takes_over_within_skew(lab: &Lab, first: Program
 
         assert!(status.success(), "r1 ended with {status}");
         assert!(!pair.r1.holds(VIP), "r1 left the VIP behind");
-        let (_, priority) = *pair.capture.adverts_of(LB1).last().expect("advertisements from r1");
+        let (resigned, priority) =
+            *pair.capture.adverts_of(LB1).last().expect("advertisements from r1");
         assert_eq!(priority, 0, "r1 did not resign");
         let taken = pair.capture.first_garp_after(VIP, asked);
-        ((asked, taken), seconds(asked, taken))
+        // From r1's word on: how soon a busy machine lets it speak is not r2's doing.
+        ((resigned, taken), seconds(resigned, taken))
     });
-    println!("{second:?} after a clean stop of {first:?}: VIP {gap:.3} s after the signal");
-    assert!(gap <= SKEW_50 + MARGIN, "the VIP came back {gap:.3} s after the stop");
+    println!("{second:?} after a clean stop of {first:?}: VIP {gap:.3} s after priority 0");
+    assert!(gap <= SKEW_50 + MARGIN, "the VIP came back {gap:.3} s after r1 resigned");
 }
 
 fn a_returning_higher_priority_takes_the_vip_back(lab: &Lab, first: Program, second: Program) {
