@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mainstay::config::diagnostic::Severity;
 use mainstay::config::keywords::table;
 use mainstay::config::plan::Authentication;
-use mainstay::config::{self, Verdict};
+use mainstay::config::{self, Verdict, convert, format};
 use mainstay::probe::Probe;
 use proptest::prelude::*;
 
@@ -99,6 +99,10 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
+fn statements(text: &str) -> convert::Document {
+    convert::document("t", text.into(), None, &config::Options::default()).0
+}
+
 fn line() -> impl Strategy<Value = String> {
     let end = prop::sample::select(vec!["", " {", " {", " }", "\n}", "\n{", "{ 1 }"]);
     (prop::collection::vec(word(), 0..4), end).prop_map(|(words, end)| words.join(" ") + end)
@@ -117,6 +121,15 @@ proptest! {
     fn any_octets_give_a_plan_and_a_verdict(octets in prop::collection::vec(any::<u8>(), 0..400)) {
         let loaded = config::parse_text("t", octets);
         let _ = loaded.diagnostics.to_text(true);
+    }
+
+    /// Layout is a matter of blanks: all statements stay, and a second time changes nothing.
+    #[test]
+    fn layout_keeps_all_statements_and_is_stable(lines in prop::collection::vec(line(), 0..20)) {
+        let text = lines.join("\n");
+        let laid_out = format::layout(&text);
+        prop_assert_eq!(format::layout(&laid_out), laid_out.as_str());
+        prop_assert_eq!(statements(&text), statements(&laid_out), "{}", laid_out);
     }
 
     /// Cuts and doubles stretches of a good file: what real mistakes look like.

@@ -118,10 +118,12 @@ fn help(name: &str, words: &[&str]) -> String {
 #[test]
 fn manual_has_every_option() {
     let page = read("man/mainstay.8").replace("\\-", "-");
-    let commands: [(&str, &[&str]); 5] = [
+    let commands: [(&str, &[&str]); 7] = [
         ("mainstay", &["run", "--help"]),
         ("mainstay", &["check", "--help"]),
         ("mainstay", &["explain", "--help"]),
+        ("mainstay", &["fmt", "--help"]),
+        ("mainstay", &["convert", "--help"]),
         ("keepalived", &["--help"]),
         ("genhash", &["--help"]),
     ];

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mainstay::config::diagnostic::{Diagnostic, Effect};
-use mainstay::config::{self, Loaded};
+use mainstay::config::{self, Loaded, convert, format};
 
 /// What keepalived finds out from the host: users, programs, interfaces, files to watch. Without a
 /// host `check` cannot know; `check --live` does.
@@ -179,6 +179,32 @@ fn block_end(lines: &[&str], line: usize, mut depth: i32) -> usize {
         }
     }
     lines.len()
+}
+
+/// Laid out, and by way of JSON, they ask for the same.
+#[test]
+fn published_configurations_keep_their_meaning_when_they_are_rewritten() {
+    let Some(files) = published() else {
+        eprintln!("skipped: MAINSTAY_REAL_CONFIGS names no folder");
+        return;
+    };
+    let options = config::Options::default();
+    let statements = |text: &str| convert::document("t", text.into(), None, &options).0;
+    for file in &files {
+        let laid_out = format::layout(&file.text);
+        assert_eq!(format::layout(&laid_out), laid_out, "{}", file.name);
+        assert_eq!(statements(&file.text), statements(&laid_out), "{}", file.name);
+        let (document, diagnostics) =
+            convert::document("t", file.text.as_bytes().to_vec(), None, &options);
+        // With a brace missing, what is read as meant is not what was written.
+        if diagnostics.has_errors() {
+            continue;
+        }
+        let json = serde_json::to_string(&document).expect("is JSON");
+        let back = convert::from_json(&json).expect("it was a configuration");
+        let plan = |text: &str| config::parse_text("t", text.as_bytes()).plan;
+        assert!(plan(&file.text) == plan(&back), "{}:\n{back}", file.name);
+    }
 }
 
 /// The folder is there in full, or the tests above say nothing.

@@ -10,8 +10,10 @@
 //! when the plan is put into effect.
 
 mod advice;
+pub mod convert;
 pub mod diagnostic;
 pub mod explain;
+pub mod format;
 pub mod keywords;
 mod lexer;
 pub mod lint;
