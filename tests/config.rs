@@ -70,26 +70,6 @@ fn the_samples_in_etc_are_clean() {
     }
 }
 
-/// With MAINSTAY_REAL_CONFIGS naming a folder of published configurations and their INDEX.tsv.
-#[test]
-fn published_configurations_are_unusable_exactly_where_keepalived_refuses_them() {
-    let Ok(folder) = std::env::var("MAINSTAY_REAL_CONFIGS") else {
-        eprintln!("skipped: MAINSTAY_REAL_CONFIGS names no folder");
-        return;
-    };
-    let index = std::fs::read_to_string(Path::new(&folder).join("INDEX.tsv")).expect("an index");
-    for row in index.lines().skip(1) {
-        let fields: Vec<_> = row.split('\t').collect();
-        let (name, status) = (fields[0], fields[7]);
-        let loaded = config::load(&Path::new(&folder).join(name), &config::Options::default());
-        let text = loaded.diagnostics.to_text(false);
-        assert_eq!(loaded.test_status() == 2, status == "2", "{name}:\n{text}");
-        if status == "5" {
-            assert_ne!(loaded.test_status(), 0, "{name}: keepalived complains");
-        }
-    }
-}
-
 /// With MAINSTAY_KEYWORDS naming the reference table of keepalived's keywords.
 #[test]
 fn the_keyword_table_knows_every_keyword_of_the_reference() {

@@ -4,7 +4,8 @@
 //! exactly when they ask for the same, wherever in the file they said it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
+pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 
 /// Everything one configuration asks for.
@@ -21,6 +23,10 @@ pub use crate::wire::Authentication;
 pub struct Plan {
     pub global: Global,
     pub vrrp_instances: Vec<VrrpInstance>,
+    /// `vrrp_script`s that an instance tracks.
+    pub track_scripts: Vec<TrackScript>,
+    /// `track_file`s that an instance tracks.
+    pub track_files: Vec<TrackFile>,
     pub virtual_servers: Vec<VirtualServer>,
 }
 
@@ -37,6 +43,8 @@ pub struct Global {
     pub dynamic_interfaces: bool,
     /// `vrrp_mcast_group4`, 224.0.0.18 by default (RFC 9568 §5.1.1.2).
     pub multicast_group: Ipv4Addr,
+    /// `vrrp_mcast_group6`, ff02::12 by default (RFC 9568 §5.1.2.2).
+    pub multicast_group6: Ipv6Addr,
     /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
@@ -58,6 +66,9 @@ pub enum FlushOnStop {
 /// Multicast group of VRRP over IPv4 (RFC 9568 §5.1.1.2).
 pub const VRRP_GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
+/// Multicast group of VRRP over IPv6 (RFC 9568 §5.1.2.2).
+pub const VRRP_GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+
 impl Default for Global {
     fn default() -> Self {
         Self {
@@ -66,6 +77,7 @@ impl Default for Global {
             script_security: false,
             dynamic_interfaces: false,
             multicast_group: VRRP_GROUP_IPV4,
+            multicast_group6: VRRP_GROUP_IPV6,
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
         }
@@ -83,23 +95,90 @@ pub struct VrrpInstance {
     /// What the protocol core needs.
     pub router: RouterSettings,
     pub authentication: Authentication,
-    /// `mcast_src_ip`; `None`: the interface's first address that is no virtual one.
-    pub source: Option<Ipv4Addr>,
+    /// IPv6 rather than IPv4: what adverts are sent over and list.
+    pub ipv6: bool,
+    pub transport: Transport,
+    /// `unicast_ttl`: TTL or hop limit of unicast adverts.
+    pub unicast_ttl: u8,
+    /// `v3_checksum_as_v2`: VRRPv3 over IPv4 without the pseudo-header in its checksum.
+    pub message_checksum: bool,
+    /// `mcast_src_ip`, `unicast_src_ip`; `None`: the interface's first address that is no virtual
+    /// one, with IPv6 its first link-local one.
+    pub source: Option<IpAddr>,
     /// `virtual_ipaddress`, in file order: held while MASTER and advertised.
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
     /// `skip_check_adv_addr`: do not compare the address list of each advert.
     pub skip_check_adv_addr: bool,
+    /// `track_interface`, `track_script`, `track_file`, weights filled in.
+    pub trackers: Vec<Tracker>,
     pub notify: NotifyScripts,
 }
 
 impl VrrpInstance {
-    /// What makes an instance the same one across a reload, whatever its name
-    /// (keepalived pairs old and new by VRID, family and interface).
-    pub fn identity(&self) -> (u8, &str) {
-        (self.router.vrid.get(), &self.interface)
+    /// What makes an instance the same one across a reload, whatever its name (keepalived pairs
+    /// old and new by VRID, family, interface, and multicast group or unicast source), and what
+    /// no two instances may have in common.
+    // GAP: keepalived.conf(5), unicast_peer: instances of one VRID and source are told apart by
+    // their peers; here the second one is refused.
+    pub fn identity(&self) -> Identity {
+        let (group, source) = match self.transport {
+            Transport::Multicast(group) => (Some(group), None),
+            Transport::Unicast { .. } => (None, self.source),
+        };
+        Identity {
+            vrid: self.router.vrid.get(),
+            interface: self.interface.clone(),
+            ipv6: self.ipv6,
+            group,
+            source,
+        }
     }
+}
+
+/// See [`VrrpInstance::identity`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    pub vrid: u8,
+    pub interface: String,
+    ipv6: bool,
+    /// `None`: unicast.
+    group: Option<IpAddr>,
+    /// Of unicast instances, where it is configured.
+    source: Option<IpAddr>,
+}
+
+/// One `vrrp_script`: how it is run. What its result does is each [`Tracker`]'s matter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackScript {
+    pub name: Arc<str>,
+    pub script: Script,
+    pub interval: Duration,
+    /// A run that takes longer is ended, and has failed.
+    pub timeout: Duration,
+    /// Successes in a row to come up, and failures to go down; at least 1.
+    pub rise: u32,
+    pub fall: u32,
+    /// It begins as failed.
+    pub init_fail: bool,
+}
+
+/// One `track_file`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackFile {
+    pub name: Arc<str>,
+    pub path: PathBuf,
+    /// `init_file`: written at start if it is missing.
+    pub init: Option<InitFile>,
+}
+
+/// What `init_file` asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InitFile {
+    pub value: i64,
+    /// Also if it is there.
+    pub overwrite: bool,
 }
 
 /// One line of `virtual_ipaddress`.
@@ -115,6 +194,10 @@ pub struct VirtualAddress {
     pub label: Option<String>,
     /// `scope`, as rtnetlink's number; 0 is `global`.
     pub scope: u8,
+    /// `-nodad`: let the kernel look for a duplicate first (IPv6), which takes a second or more.
+    pub detect_duplicates: bool,
+    /// `preferred_lft` in seconds, `u32::MAX` for ever (IPv6); `None`: 0 for a /128, else for ever.
+    pub preferred_lifetime: Option<u32>,
 }
 
 /// The notify scripts of one instance; each may be absent.

@@ -1,10 +1,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::plan::{Authentication, FlushOnStop, RealServer, VirtualServer, VrrpInstance};
+use super::plan::{
+    Authentication, FlushOnStop, RealServer, Transport, UnicastPeer, VirtualServer, VrrpInstance,
+};
 use super::*;
 use crate::ipvs::{Forward, Protocol, ServiceFlags, ServiceKey};
 use crate::probe::{HttpVersion, Probe};
+use crate::vrrp::{Tracked, Tracker};
 
 fn codes(loaded: &Loaded) -> Vec<&'static str> {
     loaded.diagnostics.iter().map(|finding| finding.code).collect()
@@ -134,13 +137,7 @@ fn an_address_line_takes_its_options() {
 
 #[test]
 fn what_would_make_two_masters_is_refused_rather_than_run_half() {
-    for line in [
-        "unicast_peer {\n 192.0.2.2\n}",
-        "version 3",
-        "authentication {\n auth_type AH\n auth_pass x\n}",
-        "mcast_dst_ip 224.0.0.99",
-        "virtual_ipaddress_excluded {\n 2001:db8::1\n}",
-    ] {
+    for line in ["authentication {\n auth_type AH\n auth_pass x\n}", "auth_hmac {\n key 1 x\n}"] {
         let loaded = parse_text("t", instance_text(line));
         assert_eq!(loaded.plan.vrrp_instances, [], "{line}");
         assert_eq!(codes(&loaded), ["cannot-run-yet"], "{line}");
@@ -150,7 +147,7 @@ fn what_would_make_two_masters_is_refused_rather_than_run_half() {
 
 #[test]
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
-    let (_, codes) = instance("track_script {\n chk\n}\nsmtp_alert");
+    let (_, codes) = instance("track_process {\n chk\n}\nsmtp_alert");
     assert_eq!(codes, ["not-supported-yet", "not-supported-yet"]);
 }
 
@@ -368,7 +365,7 @@ fn a_source_address_may_carry_a_prefix_length_of_no_use() {
     let (instance, codes) = instance("mcast_src_ip 192.0.2.1/24");
     assert_eq!(
         (instance.source, codes),
-        (Some(Ipv4Addr::new(192, 0, 2, 1)), vec!["surplus-words"])
+        (Some(Ipv4Addr::new(192, 0, 2, 1).into()), vec!["surplus-words"])
     );
 }
 
@@ -376,4 +373,124 @@ fn a_source_address_may_carry_a_prefix_length_of_no_use() {
 fn plans_that_ask_for_the_same_are_equal_wherever_it_stands() {
     let (one, two) = (instance_text(""), format!("\n\n# moved\n{}", instance_text("")));
     assert_eq!(parse_text("a", one).plan, parse_text("b", two).plan);
+}
+
+/// keepalived falls back to multicast; nobody would listen there.
+#[test]
+fn an_empty_list_of_unicast_peers_is_refused_and_never_means_multicast() {
+    for (lines, expected) in [
+        ("unicast_peer {\n}", &["no-unicast-peer"][..]),
+        ("unicast_peer {\n 2001:db8::2\n}", &["address-family-mismatch", "no-unicast-peer"]),
+        (
+            "unicast_src_ip 192.0.2.1\n unicast_peer {\n 192.0.2.1\n}",
+            &["no-unicast-peer", "peer-is-self"],
+        ),
+        (
+            "unicast_peer {\n 192.0.2.2\n}\nstrict_mode",
+            &["partly-supported", "strict-forbids-unicast"],
+        ),
+    ] {
+        let loaded = parse_text("t", instance_text(lines));
+        let mut codes = codes(&loaded);
+        codes.sort_unstable();
+        assert_eq!(codes, expected, "{lines}");
+        assert_eq!(loaded.verdict, Verdict::Unusable, "{lines}");
+    }
+}
+
+#[test]
+fn unicast_peers_keep_their_order_and_their_limits() {
+    let (instance, codes) = instance(
+        "unicast_src_ip 192.0.2.1\n check_unicast_src\n unicast_ttl 64\n \
+         unicast_peer {\n 192.0.2.3 min_ttl 60 max_ttl 64\n 192.0.2.2\n 192.0.2.3\n}",
+    );
+    assert!(codes.is_empty(), "{codes:?}");
+    let peer = |last, min_ttl, max_ttl| UnicastPeer {
+        address: Ipv4Addr::new(192, 0, 2, last).into(),
+        min_ttl,
+        max_ttl,
+    };
+    let peers = vec![peer(3, 60, 64), peer(2, 0, 255)];
+    assert_eq!(instance.transport, Transport::Unicast { peers, check_source: true });
+    assert_eq!(instance.unicast_ttl, 64);
+}
+
+#[test]
+fn version_3_has_hundredths_of_a_second_and_no_authentication() {
+    let interval = |lines: &str| {
+        let (instance, codes) = instance(&format!("version 3\n{lines}"));
+        (instance.router.adver_interval.centiseconds(), codes)
+    };
+    assert_eq!(interval("advert_int 0.01"), (1, vec![]));
+    assert_eq!(interval("advert_int 0.126"), (13, vec!["rounded"]));
+    assert_eq!(interval("advert_int 41"), (4095, vec!["rounded"]));
+    let (instance, codes) =
+        instance("version 3\nauthentication {\n auth_type PASS\n auth_pass x\n}");
+    assert_eq!(codes, ["v3-has-no-authentication"]);
+    assert_eq!(instance.authentication, Authentication::None);
+}
+
+#[test]
+fn the_first_address_decides_the_family_and_others_are_told_where_to_go() {
+    let block = |addresses: &str, lines: &str| {
+        let text = format!(
+            "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n{lines}\n \
+             virtual_ipaddress {{\n{addresses}\n }}\n}}\n"
+        );
+        let loaded = parse_text("t", text);
+        let codes = codes(&loaded);
+        (loaded.plan.vrrp_instances.into_iter().next(), codes)
+    };
+    let (instance, codes) = block("fe80::50\n192.0.2.10", "");
+    let instance = instance.unwrap();
+    assert_eq!(codes, ["address-family-mismatch"]);
+    assert!(instance.ipv6 && instance.addresses.len() == 1);
+    assert_eq!(instance.router.version, crate::vrrp::Version::V3);
+    let group = Transport::Multicast("ff02::12".parse().unwrap());
+    assert_eq!(instance.transport, group);
+
+    let (refused, codes) = block("fe80::50", "version 2");
+    assert_eq!((refused, codes), (None, vec!["version-2-ipv6"]));
+    let (_, codes) = block("192.0.2.10", "native_ipv6");
+    assert_eq!(codes, ["no-virtual-address", "address-family-mismatch"]);
+    let (instance, _) = block("192.0.2.10", "virtual_ipaddress_excluded {\n fe80::1 -nodad\n}");
+    assert!(instance.unwrap().excluded_addresses[0].detect_duplicates);
+}
+
+#[test]
+fn trackers_have_their_definitions_weight_unless_they_say_another() {
+    let definitions = "vrrp_script chk {\n script \"/bin/true -x\"\n interval 0.5\n weight -10 reverse\n \
+                       fall 3\n}\nvrrp_script unused {\n script /bin/false\n}\n\
+                       track_file f {\n file /run/f\n init_file 7 overwrite\n}\n";
+    let lines = "track_script {\n chk weight 5 noreverse\n}\ntrack_file {\n f\n}\n\
+                 track_interface {\n eth0\n eth1 weight -20\n}";
+    // Definitions may come after what uses them.
+    let loaded = parse_text("t", instance_text(lines) + definitions);
+    assert_eq!(codes(&loaded), [""; 0]);
+    let tracker = |what, weight| Tracker { what, weight, reverse: false };
+    let expected = [
+        tracker(Tracked::Script("chk".into()), 5),
+        tracker(Tracked::File("f".into()), 1),
+        tracker(Tracked::Interface("eth1".into()), -20),
+    ];
+    assert_eq!(loaded.plan.vrrp_instances[0].trackers, expected, "its own interface is not listed");
+    let script = &loaded.plan.track_scripts[..];
+    assert_eq!(script.len(), 1, "what nobody tracks is not run");
+    assert_eq!(script[0].script.argv, ["/bin/true", "-x"]);
+    let half = Duration::from_millis(500);
+    assert_eq!((script[0].interval, script[0].timeout, script[0].fall), (half, half, 3));
+    let init = plan::InitFile { value: 7, overwrite: true };
+    assert_eq!(loaded.plan.track_files[0].init, Some(init));
+}
+
+#[test]
+fn what_cannot_be_tracked_is_told() {
+    let tracked = |lines: &str| instance(lines).1;
+    assert_eq!(tracked("track_script {\n chk\n}"), ["unknown-script"]);
+    assert_eq!(tracked("track_file {\n f\n}"), ["unknown-track-file"]);
+    assert_eq!(tracked("track_interface {\n eth1 weight 300\n}"), ["number-out-of-range"]);
+    assert_eq!(tracked("track_interface {\n eth1 weight 254\n}"), ["rounded"]);
+    assert_eq!(tracked("track_interface {\n eth1\n eth1\n}"), ["duplicate"]);
+    let loaded = parse_text("t", "vrrp_script chk {\n interval 1\n}\n");
+    assert_eq!(codes(&loaded), ["missing-script"]);
 }

@@ -79,7 +79,8 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
         Probe::Misc(misc) => Some(&misc.script),
         _ => None,
     });
-    vrrp.chain(quorum).chain(health).flatten().chain(checks)
+    let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
+    vrrp.chain(quorum).chain(health).flatten().chain(checks).chain(tracked)
 }
 
 /// Says what became of scripts. It ends with the queue.
@@ -87,8 +88,9 @@ async fn log(mut reports: mpsc::Receiver<Report>) {
     while let Some(report) = reports.recv().await {
         match report {
             Report::Ended { key, job, exit } => log_exit(&key, &words(&job), &exit),
-            Report::Dropped { key, job } => {
-                tracing::warn!("({key}) script not run, too many were waiting: {}", words(&job));
+            Report::Dropped { key, job, stopping } => {
+                let why = if stopping { "stopping" } else { "too many were waiting" };
+                tracing::warn!("({key}) script not run, {why}: {}", words(&job));
             }
         }
     }

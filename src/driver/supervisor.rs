@@ -1,6 +1,7 @@
 //! Starts the parts, hears signals, reloads as a transaction, stops in order.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,11 +15,12 @@ use tokio::task::JoinHandle;
 use super::director::{self, Director};
 use super::record::{self, Record};
 use super::scripts::Scripts;
+use super::tracking::Trackers;
 use super::{
     Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
 };
-use crate::config;
 use crate::config::plan::Plan;
+use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
 use crate::status::{Status, counted, dump as render};
@@ -57,6 +59,7 @@ struct Supervisor {
     vrrp: mpsc::Sender<vrrp_thread::Command>,
     vrrp_ended: oneshot::Receiver<()>,
     announcer: JoinHandle<()>,
+    trackers: Trackers,
     director: mpsc::Sender<director::Command>,
     director_ended: oneshot::Receiver<()>,
     signals: Signals,
@@ -80,6 +83,8 @@ impl Supervisor {
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
         let announcer = tokio::spawn(announcer::run(vrrp.reports, scripts.clone()));
+        let mut trackers = Trackers::new(vrrp.commands.clone());
+        trackers.follow(&plan);
         let director =
             Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director)
@@ -91,6 +96,7 @@ impl Supervisor {
             vrrp: vrrp.commands,
             vrrp_ended: vrrp.ended,
             announcer,
+            trackers,
             director: director.commands,
             director_ended: director.ended,
             signals,
@@ -108,7 +114,7 @@ impl Supervisor {
             tokio::select! {
                 request = self.signals.next() => match request {
                     Request::Stop => break,
-                    Request::Reload => self.reload().await,
+                    Request::Reload => if self.reload().await.is_break() { break },
                     Request::Dump => self.dump().await,
                 },
                 // Half a director must not look like a whole one: let the peer take over.
@@ -146,17 +152,28 @@ impl Supervisor {
         self.ours = record.services();
     }
 
-    /// The new file is understood completely, or nothing changes.
-    async fn reload(&mut self) {
+    /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
+    /// come (a dead disk, a FIFO nobody writes to) must not hold up.
+    async fn reload(&mut self) -> ControlFlow<()> {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
         let options = self.options.configuration_options.clone();
         let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
-        let Ok(mut loaded) = loading.await else {
-            return tracing::error!(
-                "reload failed: the configuration could not be read; nothing has changed"
-            );
+        let loaded = tokio::select! {
+            loaded = loading => loaded,
+            () = self.signals.stop() => return ControlFlow::Break(()),
         };
+        match loaded {
+            Ok(loaded) => self.take_over(loaded).await,
+            Err(_) => tracing::error!(
+                "reload failed: the configuration could not be read; nothing has changed"
+            ),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The new file is understood completely, or nothing changes.
+    async fn take_over(&mut self, mut loaded: Loaded) {
         log_findings(&loaded.diagnostics);
         if !loaded.can_replace_running() {
             let file = self.options.configuration.display();
@@ -175,6 +192,7 @@ impl Supervisor {
         self.plan = plan;
         self.scripts.follow(&self.plan.global);
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
+        self.trackers.follow(&self.plan);
         self.put_into_effect().await;
     }
 
@@ -202,6 +220,8 @@ impl Supervisor {
     /// VRRP and IPVS side by side, then the scripts that both have caused.
     async fn stop(self) {
         tracing::info!("stopping");
+        // Tracked scripts end first: nothing of what they say matters any more.
+        drop(self.trackers);
         let _ = self.vrrp.send(vrrp_thread::Command::Stop).await;
         let _ = self.director.send(director::Command::Stop).await;
         let parts = async {
@@ -281,6 +301,16 @@ impl Signals {
                 signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
             ],
         })
+    }
+
+    /// Waits for a stop signal; the others wait for [`next`](Self::next).
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => if !self.ignore_interrupt { return },
+            }
+        }
     }
 
     async fn next(&mut self) -> Request {

@@ -21,7 +21,7 @@ const INFINITY_LIFE_TIME: u32 = u32::MAX;
 pub const IFAPROT_KEEPALIVED: u8 = 18;
 
 /// An address that an interface is to have, or to lose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Assignment {
     pub ifindex: u32,
     pub address: IpNet,
@@ -30,6 +30,10 @@ pub struct Assignment {
     pub label: Option<String>,
     /// rtnetlink's number; 0 is `global`. The kernel works out IPv6's by itself.
     pub scope: u8,
+    /// IPv6: usable only once the kernel has found no duplicate.
+    pub detect_duplicates: bool,
+    /// IPv6, in seconds, `u32::MAX` for ever; `None`: 0 for a /128, else for ever.
+    pub preferred_lifetime: Option<u32>,
 }
 
 /// One change of the addresses of one interface.
@@ -110,19 +114,21 @@ impl Assignment {
             }
             IpAddr::V6(_) => {
                 // Duplicate address detection would keep it unusable for a second or more.
-                message.header.flags |= AddressHeaderFlags::Nodad;
+                if !self.detect_duplicates {
+                    message.header.flags |= AddressHeaderFlags::Nodad;
+                }
                 attributes.push(AddressAttribute::CacheInfo(self.life_time()));
             }
         }
         message
     }
 
-    /// IPv6: a /128 is deprecated from the start, so that it is no source of our own packets.
+    /// IPv6: a /128 is deprecated from the start unless asked otherwise, so that it is no source of our own packets.
     fn life_time(&self) -> CacheInfo {
         let mut life_time = CacheInfo::default();
         life_time.ifa_valid = INFINITY_LIFE_TIME;
-        life_time.ifa_preferred =
-            if self.address.prefix_len() == 128 { 0 } else { INFINITY_LIFE_TIME };
+        let default = if self.address.prefix_len() == 128 { 0 } else { INFINITY_LIFE_TIME };
+        life_time.ifa_preferred = self.preferred_lifetime.unwrap_or(default);
         life_time
     }
 }

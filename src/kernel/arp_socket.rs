@@ -1,4 +1,4 @@
-//! Sending ARP frames: gratuitous ARP for addresses that moved here.
+//! Sending whole frames: gratuitous ARP and neighbour advertisements for addresses that moved here.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,17 +35,29 @@ impl ArpSocket {
     /// # Errors
     /// The first refusal, when none could be sent.
     pub fn send_batch(&self, frames: &[(u32, [u8; ARP_FRAME_LEN])]) -> io::Result<usize> {
-        let frames = frames.iter().map(|(ifindex, frame)| (sockaddr(*ifindex), &frame[..]));
+        self.send_frames(frames.iter().map(|(ifindex, frame)| (*ifindex, &frame[..])))
+    }
+
+    /// The same for frames of any kind over Ethernet.
+    ///
+    /// # Errors
+    /// As [`send_batch`](Self::send_batch).
+    pub fn send_frames<'a>(
+        &self,
+        frames: impl IntoIterator<Item = (u32, &'a [u8])>,
+    ) -> io::Result<usize> {
+        let frames = frames.into_iter().map(|(ifindex, frame)| (sockaddr(ifindex, frame), frame));
         send_many(self.0.as_fd(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL, frames)
     }
 }
 
 /// The frame has its own destination; the kernel needs the interface, and the protocol for its
 /// taps and queues.
-fn sockaddr(ifindex: u32) -> libc::sockaddr_ll {
+fn sockaddr(ifindex: u32, frame: &[u8]) -> libc::sockaddr_ll {
+    let protocol = frame.get(12..14).map_or([0; 2], |octets| [octets[0], octets[1]]);
     libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_ARP as u16).to_be(),
+        sll_protocol: u16::from_ne_bytes(protocol),
         sll_ifindex: ifindex as i32,
         sll_hatype: 0,
         sll_pkttype: 0,

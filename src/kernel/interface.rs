@@ -14,6 +14,8 @@ const IFADDRMSG_LEN: usize = 8;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_INET6_CONF: u16 = 2;
 
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -36,6 +38,9 @@ pub struct Link {
     pub arp: bool,
     /// Octets; 0 when the kernel does not say.
     pub mtu: u32,
+    /// Forwards IPv6, so its neighbour advertisements say that it is a router.
+    // GAP: RFC 4861 §7.2.6: a change of the sysctl shows with the link's next event only.
+    pub router: bool,
 }
 
 /// One address of an interface.
@@ -80,12 +85,13 @@ impl Link {
             return None;
         }
         let flags = u32_at(header, 8)?;
-        let (mut name, mut mac, mut mtu) = (None, None, 0);
+        let (mut name, mut mac, mut mtu, mut router) = (None, None, 0, false);
         for (kind, value) in attributes(&payload[IFINFOMSG_LEN..]) {
             match kind {
                 IFLA_IFNAME => name = Some(string(value)),
                 IFLA_ADDRESS => mac = value.try_into().ok(),
                 IFLA_MTU => mtu = u32_at(value, 0).unwrap_or(0),
+                IFLA_AF_SPEC => router = forwards_ipv6(value),
                 _ => {}
             }
         }
@@ -96,6 +102,7 @@ impl Link {
             mac,
             arp: !has(flags, libc::IFF_NOARP),
             mtu,
+            router,
         })
     }
 }
@@ -132,6 +139,15 @@ impl InterfaceAddress {
             flags,
         })
     }
+}
+
+/// The first of the interface's IPv6 settings (DEVCONF_FORWARDING), from IFLA_AF_SPEC.
+fn forwards_ipv6(families: &[u8]) -> bool {
+    let of_kind = |octets, wanted| attributes(octets).find(|(kind, _)| *kind == wanted);
+    of_kind(families, libc::AF_INET6 as u16)
+        .and_then(|(_, settings)| of_kind(settings, IFLA_INET6_CONF))
+        .and_then(|(_, values)| u32_at(values, 0))
+        .is_some_and(|forwarding| forwarding != 0)
 }
 
 fn ip(family: u8, octets: &[u8]) -> Option<IpAddr> {

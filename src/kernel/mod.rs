@@ -22,6 +22,7 @@ mod rtnl;
 mod rtnl_monitor;
 mod sched;
 mod send_many;
+mod vrrp_receive;
 mod vrrp_socket;
 
 pub use address::{AddressChange, AddressFailure, Assignment, IFAPROT_KEEPALIVED};
@@ -34,4 +35,4 @@ pub use ipvs::KernelDataPlane;
 pub use rtnl::Rtnl;
 pub use rtnl_monitor::{KernelEvent, RtnlMonitor, parse_events};
 pub use sched::{lock_memory, name_thread, real_time};
-pub use vrrp_socket::VrrpSocket;
+pub use vrrp_socket::{Received, VrrpSocket};

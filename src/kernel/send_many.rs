@@ -41,6 +41,7 @@ pub(super) fn send_many<'a, A: SocketAddress>(
 /// A `sockaddr_in`, `sockaddr_ll`: what `msg_name` may point to.
 pub(super) trait SocketAddress: Copy {}
 impl SocketAddress for libc::sockaddr_in {}
+impl SocketAddress for libc::sockaddr_in6 {}
 impl SocketAddress for libc::sockaddr_ll {}
 
 #[derive(Default)]

@@ -1,20 +1,22 @@
-//! Raw IPv4 sockets for VRRP on one interface: one to listen, one to send.
+//! Raw sockets for VRRP: one to listen, one to send, for IPv4 or IPv6, multicast or unicast.
 //!
 //! When an interface is deleted its sockets stay mute for good, even if one of the same name
 //! appears: open new ones then.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
-use nix::sys::socket::{MsgFlags, recv, setsockopt};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
 use super::async_fd::WatchedFd;
 use super::netlink_socket::{set_receive_queue, set_send_queue};
 use super::send_many::send_many;
+use super::vrrp_receive::receive_v6;
+use crate::wire::IpMeta;
 
 /// IANA's number of VRRP (RFC 9568 §5.1.1.4).
 const IPPROTO_VRRP: i32 = 112;
@@ -36,11 +38,25 @@ sockopt_impl!(
     libc::ip_mreqn
 );
 
-/// What all instances of one interface share.
+/// What all instances of one interface and group, or of one unicast source, share.
 #[derive(Debug)]
 pub struct VrrpSocket {
     receive: WatchedFd,
     send: OwnedFd,
+    ipv6: bool,
+    /// Where link-local destinations are (sockaddr_in6's scope).
+    ifindex: u32,
+    /// How datagrams are sent: multicast has no business with the routing table.
+    send_flags: libc::c_int,
+}
+
+/// One datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Octets in the buffer. With IPv4 they begin with the IP header.
+    pub length: usize,
+    /// What the IPv6 header said, which raw sockets keep to themselves; `None`: IPv4.
+    pub ipv6: Option<IpMeta>,
 }
 
 impl VrrpSocket {
@@ -51,10 +67,44 @@ impl VrrpSocket {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open_multicast(interface: &str, ifindex: u32, group: Ipv4Addr) -> io::Result<Self> {
-        let receive = open_receiver(interface, ifindex, group)?;
-        let send = open_sender(interface, ifindex)?;
-        Ok(Self { receive: WatchedFd::new(receive.into())?, send: send.into() })
+    pub fn open_multicast(interface: &str, ifindex: u32, group: IpAddr) -> io::Result<Self> {
+        let (receive, send) = match group {
+            IpAddr::V4(group) => (
+                multicast_receiver_v4(interface, ifindex, group)?,
+                multicast_sender_v4(interface, ifindex)?,
+            ),
+            IpAddr::V6(group) => (
+                multicast_receiver_v6(interface, ifindex, group)?,
+                multicast_sender_v6(interface, ifindex)?,
+            ),
+        };
+        Self::new(receive, send, ifindex, group.is_ipv6(), libc::MSG_DONTROUTE)
+    }
+
+    /// Listens to what is sent to our own address `source`, which need not be there yet.
+    /// `ifindex` tells on which link a link-local IPv6 address is.
+    ///
+    /// # Errors
+    /// EPERM: CAP_NET_RAW is missing.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn open_unicast(source: IpAddr, ifindex: u32) -> io::Result<Self> {
+        let receive = unicast_receiver(source, ifindex)?;
+        let send = open_sender(if source.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 })?;
+        Self::new(receive, send, ifindex, source.is_ipv6(), 0)
+    }
+
+    fn new(
+        receive: Socket,
+        send: Socket,
+        ifindex: u32,
+        ipv6: bool,
+        flags: libc::c_int,
+    ) -> io::Result<Self> {
+        let send_flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let receive = WatchedFd::new(receive.into())?;
+        Ok(Self { receive, send: send.into(), ipv6, ifindex, send_flags })
     }
 
     /// Returns when there may be a datagram. Cancel-safe.
@@ -70,67 +120,138 @@ impl VrrpSocket {
         self.receive.poll_readable(context)
     }
 
-    /// The next datagram, from its IP header on, and its length in `buf`; `None` when the queue
-    /// is empty. What does not fit into `buf` is lost. Asks the kernel each time: `None` means
-    /// that nothing had arrived by now.
+    /// The next datagram; `None` when the queue is empty. What does not fit into `buf` is lost.
+    /// Asks the kernel each time: `None` means that nothing had arrived by now.
     ///
     /// # Errors
     /// ENETDOWN and the like: the interface went away.
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<Option<Received>> {
         self.receive.try_read(|fd| {
             loop {
-                match recv(fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT) {
-                    Err(nix::Error::EINTR) => {}
-                    other => return Ok(other?),
+                match self.receive_one(fd, buf) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => return other,
                 }
             }
         })
     }
 
-    /// Sends one datagram, IP header included; the kernel fills in that header's checksum.
+    fn receive_one(&self, fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Received> {
+        if self.ipv6 {
+            return receive_v6(fd, buf);
+        }
+        let length = recv(fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT)?;
+        Ok(Received { length, ipv6: None })
+    }
+
+    /// Sends one datagram, IP header included; the kernel fills in IPv4's header checksum.
     /// Never waits.
     ///
     /// # Errors
     /// `WouldBlock`: the queue is full; ENETDOWN, ENODEV: the interface is down or gone.
-    pub fn send(&self, datagram: &[u8], to: Ipv4Addr) -> io::Result<()> {
+    pub fn send(&self, datagram: &[u8], to: IpAddr) -> io::Result<()> {
         self.send_batch([(datagram, to)]).map(drop)
     }
 
     /// Sends datagrams as [`send`](Self::send) does, many in one system call, skipping those that
-    /// the kernel refuses. Gives the number sent.
+    /// the kernel refuses and those of the other family. Gives the number sent.
     ///
     /// # Errors
     /// The first refusal, when none could be sent.
     pub fn send_batch<'a>(
         &self,
-        datagrams: impl IntoIterator<Item = (&'a [u8], Ipv4Addr)>,
+        datagrams: impl IntoIterator<Item = (&'a [u8], IpAddr)>,
     ) -> io::Result<usize> {
-        let datagrams = datagrams.into_iter().map(|(payload, to)| (sockaddr(to), payload));
-        // A multicast packet has no business with the routing table.
-        let flags = libc::MSG_DONTROUTE | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        send_many(self.send.as_fd(), flags, datagrams)
+        let datagrams = datagrams.into_iter();
+        if self.ipv6 {
+            let addressed = datagrams.filter_map(|(payload, to)| match to {
+                IpAddr::V6(to) => Some((self.sockaddr_v6(to), payload)),
+                IpAddr::V4(_) => None,
+            });
+            send_many(self.send.as_fd(), self.send_flags, addressed)
+        } else {
+            let addressed = datagrams.filter_map(|(payload, to)| match to {
+                IpAddr::V4(to) => Some((sockaddr_v4(to), payload)),
+                IpAddr::V6(_) => None,
+            });
+            send_many(self.send.as_fd(), self.send_flags, addressed)
+        }
+    }
+
+    fn sockaddr_v6(&self, to: Ipv6Addr) -> libc::sockaddr_in6 {
+        libc::sockaddr_in6 {
+            sin6_family: libc::AF_INET6 as libc::sa_family_t,
+            sin6_port: 0,
+            sin6_flowinfo: 0,
+            sin6_addr: libc::in6_addr { s6_addr: to.octets() },
+            sin6_scope_id: scope_of(to, self.ifindex),
+        }
     }
 }
 
-fn open_receiver(interface: &str, ifindex: u32, group: Ipv4Addr) -> io::Result<Socket> {
-    let socket = raw_socket(IPPROTO_VRRP)?;
-    // Until it is bound, a raw socket hears VRRP from everywhere: shut its ears.
-    socket.attach_filter(&[DROP_ALL])?;
-    set_receive_queue(&socket, RECEIVE_QUEUE)?;
+/// The kernel takes a scope for addresses that mean something on one link only.
+fn scope_of(address: Ipv6Addr, ifindex: u32) -> u32 {
+    if address.is_unicast_link_local() || address.is_multicast() { ifindex } else { 0 }
+}
+
+fn multicast_receiver_v4(interface: &str, ifindex: u32, group: Ipv4Addr) -> io::Result<Socket> {
+    let socket = deaf_receiver(Domain::IPV4)?;
     socket.set_multicast_all_v4(false)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(ifindex))?;
     socket.bind(&SocketAddrV4::new(group, 0).into())?;
+    listen(socket)
+}
+
+fn multicast_receiver_v6(interface: &str, ifindex: u32, group: Ipv6Addr) -> io::Result<Socket> {
+    let socket = deaf_receiver(Domain::IPV6)?;
+    socket.set_multicast_all_v6(false)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.join_multicast_v6(&group, ifindex)?;
+    socket.bind(&SocketAddrV6::new(group, 0, 0, scope_of(group, ifindex)).into())?;
+    listen(socket)
+}
+
+/// Bound to the address and to no interface: what is routed comes by any of them.
+fn unicast_receiver(source: IpAddr, ifindex: u32) -> io::Result<Socket> {
+    match source {
+        IpAddr::V4(source) => {
+            let socket = deaf_receiver(Domain::IPV4)?;
+            socket.set_freebind_v4(true)?;
+            socket.bind(&SocketAddrV4::new(source, 0).into())?;
+            listen(socket)
+        }
+        IpAddr::V6(source) => {
+            let socket = deaf_receiver(Domain::IPV6)?;
+            socket.set_freebind_v6(true)?;
+            socket.bind(&SocketAddrV6::new(source, 0, 0, scope_of(source, ifindex)).into())?;
+            listen(socket)
+        }
+    }
+}
+
+/// Until it is bound, a raw socket hears VRRP from everywhere: its ears are shut.
+fn deaf_receiver(domain: Domain) -> io::Result<Socket> {
+    let socket = raw_socket(domain, IPPROTO_VRRP)?;
+    socket.attach_filter(&[DROP_ALL])?;
+    set_receive_queue(&socket, RECEIVE_QUEUE)?;
+    if domain == Domain::IPV6 {
+        // The checksum is left to the parser, so that a wrong one is counted and told of.
+        socket.set_recv_hoplimit_v6(true)?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    }
+    Ok(socket)
+}
+
+fn listen(socket: Socket) -> io::Result<Socket> {
     // What came before the filter was in place.
     while recv(socket.as_raw_fd(), &mut [0; 1], MsgFlags::MSG_DONTWAIT).is_ok() {}
     socket.detach_filter()?;
     Ok(socket)
 }
 
-/// IPPROTO_RAW: takes the IP header as we write it, and never receives anything.
-fn open_sender(interface: &str, ifindex: u32) -> io::Result<Socket> {
-    let socket = raw_socket(libc::IPPROTO_RAW)?;
-    socket.set_header_included_v4(true)?;
+fn multicast_sender_v4(interface: &str, ifindex: u32) -> io::Result<Socket> {
+    let socket = open_sender(Domain::IPV4)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     let membership = libc::ip_mreqn {
         imr_multiaddr: libc::in_addr { s_addr: 0 },
@@ -139,6 +260,25 @@ fn open_sender(interface: &str, ifindex: u32) -> io::Result<Socket> {
     };
     setsockopt(&socket, MulticastInterface, &membership)?;
     socket.set_multicast_loop_v4(false)?;
+    Ok(socket)
+}
+
+fn multicast_sender_v6(interface: &str, ifindex: u32) -> io::Result<Socket> {
+    let socket = open_sender(Domain::IPV6)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_multicast_if_v6(ifindex)?;
+    socket.set_multicast_loop_v6(false)?;
+    Ok(socket)
+}
+
+/// IPPROTO_RAW: takes the IP header as we write it, and never receives anything.
+fn open_sender(domain: Domain) -> io::Result<Socket> {
+    let socket = raw_socket(domain, libc::IPPROTO_RAW)?;
+    if domain == Domain::IPV4 {
+        socket.set_header_included_v4(true)?;
+    } else {
+        socket.set_header_included_v6(true)?;
+    }
     socket.set_priority(PRIORITY_CONTROL)?;
     set_send_queue(&socket, SEND_QUEUE)?;
     socket.set_recv_buffer_size(0)?;
@@ -146,13 +286,13 @@ fn open_sender(interface: &str, ifindex: u32) -> io::Result<Socket> {
 }
 
 /// Non-blocking, and not inherited by scripts.
-fn raw_socket(protocol: i32) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(protocol)))?;
+fn raw_socket(domain: Domain, protocol: i32) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-fn sockaddr(ip: Ipv4Addr) -> libc::sockaddr_in {
+fn sockaddr_v4(ip: Ipv4Addr) -> libc::sockaddr_in {
     libc::sockaddr_in {
         sin_family: libc::AF_INET as libc::sa_family_t,
         sin_port: 0,

@@ -30,6 +30,7 @@ fn global(out: &mut String, global: &Global) -> fmt::Result {
     let fact = |out: &mut String, name, value: &str| writeln!(out, "   {name} = {value}");
     fact(out, "Router ID", global.router_id.as_deref().unwrap_or("host name"))?;
     fact(out, "VRRP IPv4 mcast group", &global.multicast_group.to_string())?;
+    fact(out, "VRRP IPv6 mcast group", &global.multicast_group6.to_string())?;
     fact(out, "Script security", if global.script_security { "enabled" } else { "disabled" })?;
     let user = global.script_user.as_ref().map_or("keepalived_script, else root", |who| &who.user);
     fact(out, "Script user", user)

@@ -2,7 +2,7 @@
 
 mod dump;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct InstanceStatus {
     pub in_state: Duration,
     /// Effective priority.
     pub priority: u8,
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// Who was last heard as the Active Router.
     pub active_router: Option<IpAddr>,
     pub faults: Vec<String>,

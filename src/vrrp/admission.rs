@@ -16,14 +16,70 @@ pub struct Admission {
     pub version: Version,
     pub adver_interval: AdverInterval,
     pub authentication: Authentication,
-    /// The multicast group that adverts come to.
-    pub destination: IpAddr,
+    pub transport: Transport,
     /// The addresses we advertise ourselves, in any order.
     pub addresses: Vec<IpAddr>,
     /// `skip_check_adv_addr`: the list of a sender that was accepted last time is not compared.
     pub skip_check_adv_addr: bool,
     /// `v3_checksum_as_v2`: VRRPv3 over IPv4 may leave the pseudo-header out of its checksum.
     pub message_checksum: bool,
+}
+
+/// How adverts travel between the routers of one VRID.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transport {
+    /// To the group of this address (RFC 9568 §5.1.1.2, §5.1.2.2).
+    Multicast(IpAddr),
+    /// To each peer by itself; keepalived's.
+    Unicast {
+        /// Never empty: no peers would mean a MASTER that nobody hears.
+        peers: Vec<UnicastPeer>,
+        /// `check_unicast_src`: only peers are listened to.
+        check_source: bool,
+    },
+}
+
+/// One line of `unicast_peer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnicastPeer {
+    pub address: IpAddr,
+    /// TTL or hop limit that its adverts must have, both ends included; 0 and 255: any.
+    pub min_ttl: u8,
+    pub max_ttl: u8,
+}
+
+impl UnicastPeer {
+    fn any_ttl(&self) -> bool {
+        (self.min_ttl, self.max_ttl) == (0, 255)
+    }
+}
+
+impl Transport {
+    /// What a received packet's addresses must agree with.
+    fn check(&self, ip: &IpMeta) -> Result<(), Discard> {
+        match self {
+            Self::Multicast(group) if ip.destination == *group => Ok(()),
+            Self::Multicast(_) => Err(Discard::Destination(ip.destination)),
+            Self::Unicast { .. } if ip.destination.is_multicast() => {
+                Err(Discard::NotUnicast(ip.destination))
+            }
+            Self::Unicast { peers, check_source } => check_peer(peers, *check_source, ip),
+        }
+    }
+}
+
+/// As keepalived: one peer with a limit to its TTL makes it look at who sends, too.
+fn check_peer(peers: &[UnicastPeer], check_source: bool, ip: &IpMeta) -> Result<(), Discard> {
+    match peers.iter().find(|peer| peer.address == ip.source) {
+        Some(peer) if (peer.min_ttl..=peer.max_ttl).contains(&ip.ttl) => Ok(()),
+        Some(peer) => {
+            Err(Discard::PeerTtl { ttl: ip.ttl, least: peer.min_ttl, most: peer.max_ttl })
+        }
+        None if check_source || !peers.iter().all(UnicastPeer::any_ttl) => {
+            Err(Discard::NotAPeer(ip.source))
+        }
+        None => Ok(()),
+    }
 }
 
 /// An advertisement that passed every check: all that the state machine needs of it.
@@ -66,9 +122,7 @@ impl Admission {
             self.authenticate(fields)?;
             self.check_interval(advert.adver_interval)?;
         }
-        if ip.destination != self.destination {
-            return Err(Discard::Destination(ip.destination));
-        }
+        self.transport.check(ip)?;
         Ok(Heard {
             source: ip.source,
             priority: advert.priority,

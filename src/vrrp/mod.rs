@@ -5,18 +5,22 @@ mod announcements;
 mod counters;
 #[cfg(test)]
 mod fixtures;
+mod rise_fall;
 mod router;
 mod timing;
+mod tracking;
 mod transition;
 
 use std::time::Duration;
 
 pub use crate::wire::{AdverInterval, Authentication, Discard, Version, Vrid};
-pub use admission::{Admission, Heard, SaidOnce, Warning};
+pub use admission::{Admission, Heard, SaidOnce, Transport, UnicastPeer, Warning};
 pub use announcements::Announcements;
 pub use counters::Counters;
+pub use rise_fall::RiseFall;
 pub use router::{Action, Active, Backup, Event, Idle, Note, State, VirtualRouter};
 pub use timing::{active_down_interval, skew_time};
+pub use tracking::{Effect, Reading, Tracked, TrackedKind, Tracker, effective_priority};
 pub use transition::{Cause, FaultCause, PublicState, Transition};
 
 /// What the configuration says of one virtual router: the protocol's part of it.

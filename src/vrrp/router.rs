@@ -11,7 +11,7 @@ use super::announcements::Announcements;
 use super::timing::next_period;
 use super::{
     AdverInterval, Cause, FaultCause, Heard, PublicState, RouterSettings, Transition, Version,
-    active_down_interval, skew_time,
+    active_down_interval, effective_priority, skew_time,
 };
 
 /// One VRID on one interface, in one address family.
@@ -20,6 +20,8 @@ pub struct VirtualRouter {
     settings: RouterSettings,
     /// Our primary address: adverts come from it, and equal priorities are told apart by it.
     source: Option<IpAddr>,
+    /// What trackers add to the configured priority.
+    adjustment: i32,
     /// What keeps it from running; empty in Backup and Active.
     faults: BTreeSet<FaultCause>,
     state: State,
@@ -86,6 +88,8 @@ pub enum Event {
     Recovered(FaultCause),
     /// Our primary address on the interface; `None`: it has none, which is a fault.
     SourceChanged(Option<IpAddr>),
+    /// What trackers add to the configured priority, all together.
+    PriorityAdjusted(i32),
     /// A reload kept it, with these settings.
     Reconfigured(RouterSettings),
     /// Addresses were added, or put back after someone removed them: tell the LAN.
@@ -134,6 +138,9 @@ pub enum Note {
     /// Both claim priority 255; the higher address stays.
     #[error("{other} claims to own the addresses too (priority 255): correct one configuration")]
     OwnerConflict { other: IpAddr },
+    /// Advertised from the next advert on; nothing is sent for it.
+    #[error("effective priority {from} -> {to}")]
+    PriorityChanged { from: u8, to: u8 },
     /// `preempt_delay` begins: `lower` may carry on until it is over.
     #[error("waiting with preemption of {lower}, priority {priority}")]
     PreemptDelayStarted { lower: IpAddr, priority: u8 },
@@ -144,7 +151,7 @@ impl VirtualRouter {
     pub fn new(settings: RouterSettings, source: Option<IpAddr>) -> Self {
         let faults = source.is_none().then_some(FaultCause::NoSourceAddress);
         let state = State::Initialize(Idle::NotStarted);
-        Self { settings, source, faults: faults.into_iter().collect(), state }
+        Self { settings, source, adjustment: 0, faults: faults.into_iter().collect(), state }
     }
 
     /// Takes one event at `now`; appends to `out`, in order, what the driver must do.
@@ -188,7 +195,7 @@ impl VirtualRouter {
 
     /// Priority that we advertise and compare with.
     pub fn priority(&self) -> u8 {
-        self.settings.priority
+        effective_priority(self.settings.priority, self.adjustment)
     }
 
     /// The Active Router as far as a Backup has heard it; `None` in the other states.
@@ -235,6 +242,7 @@ impl VirtualRouter {
                     Some(_) => self.recover(now, idle, FaultCause::NoSourceAddress, out),
                 }
             }
+            Event::PriorityAdjusted(adjustment) => self.adjust(adjustment, out),
             Event::Reconfigured(settings) => self.settings = settings,
         }
     }
@@ -254,6 +262,7 @@ impl VirtualRouter {
             Event::Fault(cause) => self.fault(cause, out),
             Event::SourceChanged(Some(source)) => self.source = Some(source),
             Event::SourceChanged(None) => self.fault(FaultCause::NoSourceAddress, out),
+            Event::PriorityAdjusted(adjustment) => self.adjust_backup(backup, adjustment, out),
             Event::Reconfigured(settings) => {
                 // As keepalived: the wait begins again, and nothing learned is kept.
                 if settings != self.settings {
@@ -275,6 +284,8 @@ impl VirtualRouter {
             Event::Fault(cause) => self.fault(cause, out),
             Event::SourceChanged(Some(source)) => self.source = Some(source),
             Event::SourceChanged(None) => self.fault(FaultCause::NoSourceAddress, out),
+            // §6.4.3 goes on: the advert due next carries it, and a higher Backup preempts.
+            Event::PriorityAdjusted(adjustment) => self.adjust(adjustment, out),
             Event::Reconfigured(settings) => {
                 if settings != self.settings {
                     self.settings = settings;
@@ -290,6 +301,32 @@ impl VirtualRouter {
                 self.state = State::Active(active);
             }
         }
+    }
+
+    fn adjust(&mut self, adjustment: i32, out: &mut Vec<Action>) {
+        let from = self.priority();
+        self.adjustment = adjustment;
+        let to = self.priority();
+        if from != to {
+            out.push(Action::Note(Note::PriorityChanged { from, to }));
+        }
+    }
+
+    /// What is left of the wait grows or shrinks with the skew, as keepalived has it: a Backup
+    /// whose priority drops must not overtake the others.
+    fn adjust_backup(&mut self, backup: Backup, adjustment: i32, out: &mut Vec<Action>) {
+        let skew = |router: &Self| {
+            skew_time(router.settings.version, router.priority(), backup.active_adver_interval)
+        };
+        let before = skew(self);
+        self.adjust(adjustment, out);
+        // The old skew is part of the wait, so this never comes before the wait began.
+        let active_down_at = backup.active_down_at + skew(self) - before;
+        self.state = State::Backup(Backup { active_down_at, ..backup });
+    }
+
+    fn active_down_interval(&self, active: AdverInterval) -> std::time::Duration {
+        active_down_interval(&self.settings, self.priority(), active)
     }
 
     /// §6.4.1, Startup: FAULT while something is missing, else on to Backup or Active.
@@ -310,7 +347,7 @@ impl VirtualRouter {
     fn fresh_backup(&self, now: Instant) -> State {
         let active_adver_interval = self.settings.adver_interval;
         State::Backup(Backup {
-            active_down_at: now + active_down_interval(&self.settings, active_adver_interval),
+            active_down_at: now + self.active_down_interval(active_adver_interval),
             active_adver_interval,
             active: None,
             preempt_at: None,
@@ -373,7 +410,7 @@ impl VirtualRouter {
             Version::V3 => heard.adver_interval,
         };
         State::Backup(Backup {
-            active_down_at: now + active_down_interval(&self.settings, active_adver_interval),
+            active_down_at: now + self.active_down_interval(active_adver_interval),
             active_adver_interval,
             active: Some(heard.source),
             preempt_at,

@@ -17,9 +17,14 @@ pub fn skew_time(version: Version, priority: u8, active: AdverInterval) -> Durat
 
 /// Active_Down_Interval (RFC 9568 §6.1): how long a Backup hears nothing before it takes over.
 /// The RFC's three adverts are `down_timer_adverts` here, as in keepalived.
-pub fn active_down_interval(settings: &RouterSettings, active: AdverInterval) -> Duration {
+/// `priority` is the effective one.
+pub fn active_down_interval(
+    settings: &RouterSettings,
+    priority: u8,
+    active: AdverInterval,
+) -> Duration {
     active.as_duration() * u32::from(settings.down_timer_adverts)
-        + skew_time(settings.version, settings.priority, active)
+        + skew_time(settings.version, priority, active)
 }
 
 /// When something periodic that was due at `due` comes next. Counted from `due`, so that being

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::TrackedKind;
+
 /// State in keepalived's words: what notify scripts, dumps and log lines show. The protocol's
 /// Initialize (RFC 9568 §6.4.1) is INIT, FAULT, STOP or DELETED according to its cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +70,9 @@ pub enum FaultCause {
     /// No address of the interface that is not a virtual one.
     #[error("interface has no address to send from")]
     NoSourceAddress,
+    /// A tracked thing without weight, by its place in the instance's list.
+    #[error("{0}")]
+    Tracked(TrackedKind, u16),
 }
 
 impl PublicState {

@@ -20,16 +20,17 @@ impl Sum {
         Self(sum + u16::from(carried))
     }
 
-    /// Adds the pseudo-header of protocol 112 over `length` octets: IPv4's as keepalived sends
+    /// Adds the pseudo-header of `protocol` over `length` octets: IPv4's as keepalived sends
     /// it for v3, IPv6's after RFC 8200 §8.1. Their words differ only in the addresses.
     pub(super) fn add_pseudo_header(
         self,
         source: IpAddr,
         destination: IpAddr,
+        protocol: u8,
         length: usize,
     ) -> Self {
         let addressed = self.add_address(source).add_address(destination);
-        addressed.add_word(u16::from(super::ip::PROTOCOL_VRRP)).add_word(length as u16)
+        addressed.add_word(u16::from(protocol)).add_word(length as u16)
     }
 
     fn add_address(self, address: IpAddr) -> Self {

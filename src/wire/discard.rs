@@ -46,13 +46,19 @@ pub enum Discard {
     Interval { received: AdverInterval, ours: AdverInterval },
     #[error("sent to {0}, which is not the multicast group of this virtual router")]
     Destination(IpAddr),
+    #[error("sent to {0}, while this virtual router's peers are unicast")]
+    NotUnicast(IpAddr),
+    #[error("{0} is not among the unicast peers")]
+    NotAPeer(IpAddr),
+    #[error("TTL {ttl} is not within {least}-{most}, this peer's min_ttl and max_ttl")]
+    PeerTtl { ttl: u8, least: u8, most: u8 },
     #[error("this virtual router is in INIT or FAULT state")]
     NotRunning,
 }
 
 /// The distinct names that [`Discard::name`] gives, in the order of keepalived's statistics;
 /// those it has no statistic for come last.
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 14] = [
     "packet_len_err",
     "advert_interval_err",
     "ip_ttl_err",
@@ -66,6 +72,7 @@ pub(crate) const NAMES: [&str; 13] = [
     "unknown_vrid",
     "not_vrrp",
     "not_running",
+    "unicast_src_err",
 ];
 
 /// Place of `addr_list_err` in [`NAMES`]: also counts address lists that differ and are accepted.
@@ -82,9 +89,9 @@ impl Discard {
         match self {
             Self::IpLength { .. } | Self::Length { .. } => 0,
             Self::Interval { .. } | Self::ZeroInterval => 1,
-            Self::Ttl(_) => 2,
+            Self::Ttl(_) | Self::PeerTtl { .. } => 2,
             Self::PacketType(_) => 3,
-            Self::NoAddress | Self::Destination(_) => ADDR_LIST_ERR,
+            Self::NoAddress | Self::Destination(_) | Self::NotUnicast(_) => ADDR_LIST_ERR,
             Self::UnknownAuthType(_) => 5,
             Self::AuthType { .. } => 6,
             Self::Password => 7,
@@ -93,6 +100,7 @@ impl Discard {
             Self::UnknownVrid(_) => 10,
             Self::NotIpv4 { .. } | Self::Fragment | Self::Protocol(_) => 11,
             Self::NotRunning => 12,
+            Self::NotAPeer(_) => 13,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The IPv4 header around a VRRP message, as raw sockets give and take it.
+//! The IP header around a VRRP message, as raw sockets give and take it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Discard;
 
@@ -10,8 +10,10 @@ pub const PROTOCOL_VRRP: u8 = 112;
 pub const TTL: u8 = 255;
 /// Octets of an IPv4 header without options.
 pub const HEADER_LEN: usize = 20;
+/// Octets of an IPv6 header (RFC 8200 §3).
+pub const HEADER_LEN_V6: usize = 40;
 
-/// Type of service of adverts: precedence Internetwork Control, as keepalived sends them.
+/// Type of service, or traffic class, of adverts: precedence Internetwork Control, as keepalived sends them.
 const TOS: u8 = 0xc0;
 /// Payload of the shortest Ethernet frame: what is shorter is padded to this.
 pub(super) const ETHERNET_MINIMUM: usize = 46;
@@ -95,6 +97,32 @@ impl HeaderV4 {
         header[9] = PROTOCOL_VRRP;
         header[12..16].copy_from_slice(&self.source.octets());
         header[16..20].copy_from_slice(&self.destination.octets());
+        header
+    }
+}
+
+/// The IPv6 header that we put before our own adverts (RFC 8200 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderV6 {
+    pub source: Ipv6Addr,
+    pub destination: Ipv6Addr,
+    /// [`TTL`] for multicast.
+    pub hop_limit: u8,
+}
+
+impl HeaderV6 {
+    /// The header before `payload_len` octets, with flow label 0.
+    pub fn octets(&self, payload_len: usize) -> [u8; HEADER_LEN_V6] {
+        let mut header = [0; HEADER_LEN_V6];
+        // 255 IPv6 addresses make 4088 octets: far from what 16 bits hold.
+        let payload_len = payload_len as u16;
+        header[0] = 6 << 4 | TOS >> 4;
+        header[1] = TOS << 4;
+        header[4..6].copy_from_slice(&payload_len.to_be_bytes());
+        header[6] = PROTOCOL_VRRP;
+        header[7] = self.hop_limit;
+        header[8..24].copy_from_slice(&self.source.octets());
+        header[24..40].copy_from_slice(&self.destination.octets());
         header
     }
 }

@@ -1,4 +1,4 @@
-//! Octets of VRRP, IPv4 and ARP, in and out: every input gives a value or a reason.
+//! Octets of VRRP, IP, ARP and ND, in and out: every input gives a value or a reason.
 //!
 //! Nothing past this module looks at a raw packet, and nothing in it knows who sent one or what
 //! state we are in. The words of the wire that the protocol core also speaks ([`Vrid`],
@@ -10,6 +10,7 @@ mod authentication;
 mod checksum;
 mod discard;
 pub mod ip;
+pub mod neighbour;
 pub mod vrrp;
 
 use std::num::NonZeroU8;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::Sum;
-use super::ip::{ETHERNET_MINIMUM, TTL};
+use super::ip::{ETHERNET_MINIMUM, PROTOCOL_VRRP, TTL};
 use super::{AdverInterval, Authentication, Discard, IpMeta, Version, Vrid};
 
 /// Octets before the addresses.
@@ -164,7 +164,8 @@ fn without_padding<'a>(
 /// Tells which reading of the checksum rule the sender followed.
 fn verify(message: &[u8], version: Version, ip: &IpMeta) -> Result<ChecksumScope, Discard> {
     let sum = Sum::default().add(message);
-    let with_pseudo_header = sum.add_pseudo_header(ip.source, ip.destination, message.len());
+    let with_pseudo_header =
+        sum.add_pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, message.len());
     if version == Version::V3 && with_pseudo_header.verifies() {
         return Ok(ChecksumScope::PseudoHeader);
     }
@@ -236,7 +237,8 @@ impl Outgoing<'_> {
         let sum = Sum::default().add(message);
         match (self.version, self.checksum) {
             (Version::V3, ChecksumScope::PseudoHeader) => {
-                sum.add_pseudo_header(self.source, self.destination, message.len()).checksum()
+                let (source, destination) = (self.source, self.destination);
+                sum.add_pseudo_header(source, destination, PROTOCOL_VRRP, message.len()).checksum()
             }
             (Version::V2, _) | (Version::V3, ChecksumScope::Message) => sum.checksum(),
         }

@@ -1,7 +1,7 @@
 //! VRRP and ARP on the wire between two interfaces.
 
 use std::io::Read;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use mainstay::kernel::{ARP_FRAME_LEN, ArpSocket, VrrpSocket, interface_index};
@@ -9,7 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::network::{eventually, in_own_network, in_own_network_async, ip, veth_pair};
 
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+const GROUP: IpAddr = IpAddr::V4(GROUP_V4);
 
 fn open(name: &str) -> VrrpSocket {
     VrrpSocket::open_multicast(name, interface_index(name).unwrap(), GROUP).unwrap()
@@ -25,7 +26,7 @@ fn datagram(mark: u8) -> [u8; 28] {
     octets[8] = 255;
     octets[9] = 112;
     octets[12..16].copy_from_slice(&[192, 0, 2, 1]);
-    octets[16..20].copy_from_slice(&GROUP.octets());
+    octets[16..20].copy_from_slice(&GROUP_V4.octets());
     octets[20] = mark;
     octets
 }
@@ -34,8 +35,8 @@ fn datagram(mark: u8) -> [u8; 28] {
 fn heard(socket: &VrrpSocket) -> Vec<u8> {
     let mut marks = Vec::new();
     let mut buf = [0; 1500];
-    while let Some(len) = socket.try_recv(&mut buf).unwrap() {
-        assert_eq!(len, 28);
+    while let Some(received) = socket.try_recv(&mut buf).unwrap() {
+        assert_eq!((received.length, received.ipv6), (28, None));
         assert_eq!((buf[1], buf[8]), (0xc0, 255), "type of service and TTL are as sent");
         marks.push(buf[20]);
     }

@@ -23,5 +23,7 @@ mod lifecycle;
 mod links;
 mod notify;
 mod restart;
+mod tracking;
 mod vrrp_failover;
 mod vrrp_garbage;
+mod vrrp_transports;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mainstay::vrrp::{
     Action, Admission, AdverInterval, Authentication, Counters, Event, FaultCause, GarpSettings,
-    PublicState, RouterSettings, Transition, Version, VirtualRouter, Vrid,
+    PublicState, RouterSettings, Transition, Transport, Version, VirtualRouter, Vrid,
 };
 use mainstay::wire::ip::{HeaderV4, IdCounter, TTL, parse_ipv4};
 use mainstay::wire::{ChecksumScope, Outgoing, vrrp::parse};
@@ -394,7 +394,7 @@ impl Node {
             version: settings.version,
             adver_interval: settings.adver_interval,
             authentication: PASSWORD,
-            destination: GROUP.into(),
+            transport: Transport::Multicast(GROUP.into()),
             addresses: vec![VIP],
             skip_check_adv_addr: false,
             message_checksum: false,

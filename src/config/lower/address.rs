@@ -21,7 +21,7 @@ pub(super) struct AddressDraft {
     pub at: Span,
 }
 
-/// Reads the block into `out`. IPv6 addresses are refused with their instance.
+/// Reads the block into `out`.
 pub(super) fn read_block(
     cx: &mut Context<'_>,
     block: &Statement,
@@ -32,9 +32,7 @@ pub(super) fn read_block(
     let Some(id) = cx.table.block(path) else { return };
     for at in tree.children(block) {
         let Some(address) = read(cx, at, id) else { continue };
-        if address.address.addr().is_ipv6() {
-            cx.refuse(at, &address.address.to_string(), "VRRP over IPv6 does not run yet");
-        } else if out.iter().any(|other| other.address.address == address.address) {
+        if out.iter().any(|other| other.address.address == address.address) {
             let message = format!("{} is there already", address.address);
             cx.warn("duplicate", at, at.raw, message);
         } else {
@@ -46,8 +44,15 @@ pub(super) fn read_block(
 fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualAddress> {
     let words = cx.words(at);
     let address = network(cx, at, *words.first()?)?;
-    let mut draft =
-        VirtualAddress { address, interface: None, broadcast: None, label: None, scope: 0 };
+    let mut draft = VirtualAddress {
+        address,
+        interface: None,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        detect_duplicates: false,
+        preferred_lifetime: None,
+    };
     let mut rest = words[1..].iter();
     while let Some(option) = rest.next() {
         option_of(cx, at, block, *option, &mut rest, &mut draft)?;
@@ -59,12 +64,7 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualA
 fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpNet> {
     let text = cx.text(word.span);
     let Some((address, length)) = value::address(text) else {
-        let (code, message) = if value::looks_like_host_name(text) {
-            ("unresolved-host", format!("`{text}` is a name; an address is needed here"))
-        } else {
-            ("bad-address", format!("`{text}` is not an IP address"))
-        };
-        cx.bad(code, at, word.span, message);
+        cx.no_address(at, word);
         return None;
     };
     let full = if address.is_ipv4() { 32 } else { 128 };
@@ -114,9 +114,10 @@ fn option_of<'w>(
             let word = value(cx)?;
             draft.scope = scope(cx, at, word).unwrap_or(draft.scope);
         }
-        "-nodad" | "home" | "mngtmpaddr" => {}
+        "-nodad" => draft.detect_duplicates = true,
         "preferred_lft" => {
-            value(cx)?;
+            let word = value(cx)?;
+            draft.preferred_lifetime = lifetime(cx, at, word).or(draft.preferred_lifetime);
         }
         "peer" => {
             value(cx)?;
@@ -125,6 +126,14 @@ fn option_of<'w>(
         _ => unknown_option(cx, at, block, option, name),
     }
     Some(())
+}
+
+/// Seconds, or `forever`; IPv4 addresses have none that anybody looks at.
+fn lifetime(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<u32> {
+    match cx.text(word.span) {
+        "forever" => Some(u32::MAX),
+        _ => cx.number_in(at, "preferred_lft", word, (0, u32::MAX.into())),
+    }
 }
 
 fn unknown_option(cx: &mut Context<'_>, at: &Statement, block: BlockId, option: Word, name: &str) {

@@ -1,6 +1,6 @@
 //! `global_defs`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::diagnostic::Diagnostic;
@@ -34,6 +34,8 @@ pub(super) struct GlobalDraft {
     pub higher_prio_send_advert: bool,
     pub lower_prio_no_advert: bool,
     pub strict: bool,
+    pub check_unicast_src: bool,
+    pub v3_checksum_as_v2: bool,
 }
 
 impl GarpDraft {
@@ -101,7 +103,11 @@ impl GlobalDraft {
             "script_user" => replace(&mut self.plan.script_user, script::read_user(cx, at)),
             "enable_script_security" => self.plan.script_security = true,
             "dynamic_interfaces" => self.plan.dynamic_interfaces = true,
-            "vrrp_mcast_group4" => self.multicast_group(cx, at),
+            "vrrp_mcast_group4" | "vrrp_mcast_group6" => {
+                self.multicast_group(cx, at, keyword.name.ends_with('6'));
+            }
+            "vrrp_check_unicast_src" => self.check_unicast_src = true,
+            "v3_checksum_as_v2" => self.v3_checksum_as_v2 = true,
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
             "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
@@ -122,9 +128,15 @@ impl GlobalDraft {
         }
     }
 
-    fn multicast_group(&mut self, cx: &mut Context<'_>, at: &Statement) {
-        if let Some(group) = multicast_ipv4(cx, at) {
-            self.plan.multicast_group = group;
+    fn multicast_group(&mut self, cx: &mut Context<'_>, at: &Statement, ipv6: bool) {
+        match multicast(cx, at) {
+            Some(IpAddr::V4(group)) if !ipv6 => self.plan.multicast_group = group,
+            Some(IpAddr::V6(group)) if ipv6 => self.plan.multicast_group6 = group,
+            Some(other) => {
+                let message = format!("{other} is of the other address family");
+                cx.bad("address-family-mismatch", at, at.raw, message);
+            }
+            None => {}
         }
     }
 
@@ -139,8 +151,9 @@ impl GlobalDraft {
         };
     }
 
-    pub fn multicast(&self) -> Ipv4Addr {
-        self.plan.multicast_group
+    /// Where adverts of an address family go.
+    pub fn multicast(&self, ipv6: bool) -> IpAddr {
+        if ipv6 { self.plan.multicast_group6.into() } else { self.plan.multicast_group.into() }
     }
 
     pub fn finish(self) -> Global {
@@ -154,17 +167,19 @@ pub(super) fn flag(cx: &mut Context<'_>, at: &Statement, slot: &mut bool) {
     }
 }
 
-/// An IPv4 multicast address.
-pub(super) fn multicast_ipv4(cx: &mut Context<'_>, at: &Statement) -> Option<Ipv4Addr> {
+/// A multicast address; of IPv6, one that no router carries beyond the link.
+pub(super) fn multicast(cx: &mut Context<'_>, at: &Statement) -> Option<IpAddr> {
     let word = cx.only_argument(at)?;
-    match cx.address(at, word)? {
-        IpAddr::V4(group) if group.is_multicast() => Some(group),
-        other => {
-            let message = format!("{other} is no IPv4 multicast address");
-            cx.bad("bad-address", at, word.span, message);
-            None
+    let group = cx.address(at, word)?;
+    let message = match group {
+        IpAddr::V6(v6) if v6.is_multicast() && v6.segments()[0] & 0xf != 2 => {
+            format!("{group} is not of link-local scope (ff02::/16)")
         }
-    }
+        _ if group.is_multicast() => return Some(group),
+        _ => format!("{group} is no multicast address"),
+    };
+    cx.bad("bad-address", at, word.span, message);
+    None
 }
 
 /// What strict mode changes in the protocol is done; what it asks of a firewall is not.

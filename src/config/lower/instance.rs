@@ -1,11 +1,11 @@
 //! `vrrp_instance`, as read: nothing is filled in yet.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::diagnostic::{Diagnostic, Effect};
 use super::super::keywords::Keyword;
-use super::super::plan::NotifyScripts;
+use super::super::plan::{NotifyScripts, UnicastPeer};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::super::value;
@@ -13,7 +13,8 @@ use super::address::{self, AddressDraft};
 use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
-use super::script;
+use super::tracking::{self, Kind, TrackDraft};
+use super::{peers, script};
 
 /// `state`: a wish only; all but an owner begin as BACKUP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +42,17 @@ pub(super) struct InstanceDraft {
     pub state: Option<(InitialState, Span)>,
     pub nopreempt: Option<Span>,
     pub preempt_delay: Option<(Duration, Span)>,
-    pub source: Option<Ipv4Addr>,
+    /// IPv6 or not: what the first address named says, and where.
+    pub family: Option<(bool, Span)>,
+    pub source: Option<(IpAddr, Span)>,
     /// `mcast_dst_ip`.
-    pub group: Option<(Ipv4Addr, Span)>,
+    pub group: Option<IpAddr>,
+    /// `unicast_peer` is there, whatever is in it.
+    pub peers_at: Option<Span>,
+    pub peers: Vec<(UnicastPeer, Span)>,
+    pub unicast_ttl: Option<u32>,
+    pub check_unicast_src: bool,
+    pub v3_checksum_as_v2: Option<bool>,
     pub down_timer_adverts: Option<u32>,
     pub skip_check_adv_addr: Option<bool>,
     pub higher_prio_send_advert: Option<bool>,
@@ -55,6 +64,7 @@ pub(super) struct InstanceDraft {
     pub no_addresses_wanted: bool,
     /// Some were named, good or not.
     pub addresses_named: bool,
+    pub trackers: Vec<TrackDraft>,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
 }
@@ -103,8 +113,23 @@ impl InstanceDraft {
             }
             "mcast_src_ip" | "unicast_src_ip" => self.source(cx, at),
             "mcast_dst_ip" => {
-                let group = global::multicast_ipv4(cx, at);
-                replace(&mut self.group, group.map(|group| (group, at.raw)));
+                let group = global::multicast(cx, at);
+                let group = group.filter(|group| self.belongs(cx, at.raw, *group));
+                replace(&mut self.group, group);
+            }
+            "unicast_peer" => {
+                self.peers_at = Some(at.raw);
+                for (peer, span) in peers::read_block(cx, at) {
+                    if self.belongs(cx, span, peer.address) {
+                        self.peers.push((peer, span));
+                    }
+                }
+            }
+            "unicast_ttl" => replace(&mut self.unicast_ttl, cx.number(at, keyword)),
+            "check_unicast_src" => self.check_unicast_src = true,
+            "v3_checksum_as_v2" => replace(&mut self.v3_checksum_as_v2, cx.flag(at)),
+            "native_ipv6" => {
+                self.belongs(cx, at.raw, IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
             }
             "down_timer_adverts" => replace(&mut self.down_timer_adverts, cx.number(at, keyword)),
             "skip_check_adv_addr" => replace(&mut self.skip_check_adv_addr, cx.flag(at)),
@@ -120,12 +145,21 @@ impl InstanceDraft {
             "virtual_ipaddress" => {
                 let path = "vrrp_instance/virtual_ipaddress";
                 self.addresses_named |= cx.tree.children(at).next().is_some();
-                address::read_block(cx, at, path, &mut self.addresses);
+                let mut addresses = Vec::new();
+                std::mem::swap(&mut addresses, &mut self.addresses);
+                address::read_block(cx, at, path, &mut addresses);
+                addresses.retain(|draft| self.belongs(cx, draft.at, draft.address.address.addr()));
+                self.addresses = addresses;
             }
             "virtual_ipaddress_excluded" => {
                 let path = "vrrp_instance/virtual_ipaddress_excluded";
                 address::read_block(cx, at, path, &mut self.excluded_addresses);
             }
+            "track_interface" => {
+                tracking::read_block(cx, at, Kind::Interface, &mut self.trackers);
+            }
+            "track_script" => tracking::read_block(cx, at, Kind::Script, &mut self.trackers),
+            "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,
             // Packets to the virtual addresses are accepted: what is the case anyway.
             "accept" => {}
@@ -203,12 +237,23 @@ impl InstanceDraft {
             Some((address, None)) => Some(address),
             None => cx.address(at, word),
         };
-        match address {
-            Some(IpAddr::V4(source)) => self.source = Some(source),
-            Some(IpAddr::V6(source)) => {
-                cx.refuse(at, &source.to_string(), "VRRP over IPv6 does not run yet");
-            }
-            None => {}
+        let source = address.filter(|source| self.belongs(cx, word.span, *source));
+        replace(&mut self.source, source.map(|source| (source, word.span)));
+    }
+
+    /// Whether `address` is of the instance's family, which the first one decides.
+    fn belongs(&mut self, cx: &mut Context<'_>, at: Span, address: IpAddr) -> bool {
+        let (ipv6, first) = *self.family.get_or_insert((address.is_ipv6(), at));
+        if address.is_ipv6() != ipv6 {
+            let family = if ipv6 { "IPv6" } else { "IPv4" };
+            let message = format!("`{}` is not of the address family of the instance", cx.text(at));
+            cx.push(
+                Diagnostic::error("address-family-mismatch", at, message)
+                    .label("it is left out")
+                    .also(first, format!("this makes the instance one of {family}"))
+                    .help("virtual_ipaddress_excluded takes addresses of both families"),
+            );
         }
+        address.is_ipv6() == ipv6
     }
 }

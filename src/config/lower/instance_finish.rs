@@ -1,22 +1,21 @@
 //! From an instance as read to one that can run: inheritance, defaults, strict mode, and the
 //! combinations that do not go together (keepalived.conf(5); vrrp behaviour of keepalived 2.2.7).
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::super::plan::{Authentication, VirtualAddress, VrrpInstance};
-use super::super::source::{SourceMap, Span};
-use super::context::seconds;
+use super::super::source::SourceMap;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
-use crate::vrrp::{AdverInterval, GarpSettings, RouterSettings, Version, Vrid};
+use super::tracking::Definitions;
+use crate::vrrp::{GarpSettings, RouterSettings, Version, Vrid};
 
 /// Addresses that the count in an advert can hold (RFC 3768 §5.3.5).
 const MOST_ADDRESSES: usize = 255;
 
-/// Longest interval of VRRPv2 in seconds: one octet (RFC 3768 §5.3.7).
-const LONGEST_INTERVAL_S: u64 = 255;
+/// IPv6 addresses that an advert can hold without being cut in pieces, at Ethernet's 1500 octets.
+const MOST_ADDRESSES_V6: usize = (1500 - 40 - 8) / 16;
 
 /// `state MASTER` without a priority means the owner's (observed with keepalived 2.2.7).
 const OWNER: u8 = 255;
@@ -27,14 +26,21 @@ impl InstanceDraft {
     pub fn finish(
         mut self,
         global: &GlobalDraft,
+        tracking: &Definitions,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
     ) -> Option<VrrpInstance> {
-        let runs = self.can_run(global, diagnostics);
         let strict = self.strict.unwrap_or(global.strict);
-        let router = self.router(global, strict, diagnostics);
-        let authentication = self.authentication(strict, diagnostics);
+        let mut reasons = Vec::new();
+        let transport = self.transport(global, strict, &mut reasons);
+        let version = self.version(global, &mut reasons);
+        let runs = self.can_run(reasons, diagnostics);
+        let router = self.router(global, version, strict, diagnostics);
+        let authentication = self.authentication(version, strict, diagnostics);
+        self.first_is_link_local(strict, diagnostics);
         self.limit_addresses(diagnostics);
+        let own = self.interface.as_ref().map_or("", |(name, _)| name);
+        let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
         let (interface, interface_at) = self.interface.take()?;
         Some(VrrpInstance {
@@ -43,19 +49,23 @@ impl InstanceDraft {
             interface_at: sources.position(interface_at),
             router,
             authentication,
-            source: self.source,
+            ipv6: self.family.is_some_and(|(ipv6, _)| ipv6),
+            transport: transport?,
+            unicast_ttl: self.unicast_ttl.and_then(|ttl| u8::try_from(ttl).ok()).unwrap_or(255),
+            message_checksum: self.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2),
+            source: self.source.map(|(source, _)| source),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
+            trackers,
             notify: self.notify,
         })
     }
 
     /// Whether all that it asks for can be had, as far as running without it would do harm.
-    fn can_run(&self, global: &GlobalDraft, diagnostics: &mut Diagnostics) -> bool {
+    fn can_run(&self, mut reasons: Vec<Diagnostic>, diagnostics: &mut Diagnostics) -> bool {
         let name = &self.name;
-        let mut reasons = Vec::new();
         if self.vrid.is_none() && !self.bad_vrid {
             let message = format!("vrrp_instance {name} lacks its virtual_router_id");
             reasons.push(
@@ -67,19 +77,6 @@ impl InstanceDraft {
             reasons.push(
                 Diagnostic::error("missing-interface", self.at, message).help("interface eth0"),
             );
-        }
-        if self.version.map_or(global.version, |(version, _)| Some(version)) == Some(3) {
-            let at = self.version.map_or(self.at, |(_, at)| at);
-            let message =
-                format!("VRRP version 3 is not supported yet, so vrrp_instance {name} cannot run");
-            reasons.push(
-                Diagnostic::error("cannot-run-yet", at, message)
-                    .label("routers of version 3 do not hear those of version 2: two MASTERs")
-                    .help("use version 2 on all routers of this VRID"),
-            );
-        }
-        if let Some((group, at)) = self.group.filter(|(group, _)| *group != global.multicast()) {
-            reasons.push(other_group(name, group, at));
         }
         let runs = reasons.is_empty() && !self.refused;
         for reason in reasons {
@@ -95,6 +92,7 @@ impl InstanceDraft {
     fn router(
         &self,
         global: &GlobalDraft,
+        version: Version,
         strict: bool,
         diagnostics: &mut Diagnostics,
     ) -> Option<RouterSettings> {
@@ -114,9 +112,9 @@ impl InstanceDraft {
         let down_timer_adverts = down_timer_adverts.filter(|_| !strict).unwrap_or(3);
         Some(RouterSettings {
             vrid: Vrid::new(u8::try_from(self.vrid?).ok()?)?,
-            version: Version::V2,
+            version,
             priority,
-            adver_interval: self.interval(diagnostics),
+            adver_interval: self.interval(version, diagnostics),
             preempt: !nopreempt,
             preempt_delay: self.preempt_delay(is_master, nopreempt, strict, diagnostics),
             starts_active: is_owner && !starts_as_backup,
@@ -169,22 +167,6 @@ impl InstanceDraft {
         Duration::ZERO
     }
 
-    /// VRRPv2 has whole seconds from 1 to 255 (RFC 3768 §5.3.7): nearest one, with a warning.
-    fn interval(&self, diagnostics: &mut Diagnostics) -> AdverInterval {
-        let Some((interval, at)) = self.advert_interval else { return AdverInterval::ONE_SECOND };
-        let whole = (interval + Duration::from_millis(500)).as_secs().clamp(1, LONGEST_INTERVAL_S);
-        if Duration::from_secs(whole) != interval {
-            let asked = seconds(i64::try_from(interval.as_micros()).unwrap_or(i64::MAX));
-            let message =
-                format!("VRRP version 2 has whole seconds: advert_int {asked} s becomes {whole} s");
-            diagnostics.push(
-                Diagnostic::warning("rounded", at, message).help(format!("advert_int {whole}")),
-            );
-        }
-        let centiseconds = u16::try_from(whole * 100).unwrap_or(100);
-        AdverInterval::from_centiseconds(centiseconds).unwrap_or(AdverInterval::ONE_SECOND)
-    }
-
     /// The instance's own, else the global value, else the default; after a lower priority was
     /// heard, as on becoming MASTER.
     fn garp(&self, global: &GlobalDraft, strict: bool) -> GarpSettings {
@@ -214,8 +196,14 @@ impl InstanceDraft {
         }
     }
 
-    /// Strict mode knows no authentication, since the RFCs no longer do (RFC 3768 §10).
-    fn authentication(&self, strict: bool, diagnostics: &mut Diagnostics) -> Authentication {
+    /// Strict mode knows no authentication, since the RFCs no longer do (RFC 3768 §10), and
+    /// VRRPv3 has no field for it.
+    fn authentication(
+        &self,
+        version: Version,
+        strict: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Authentication {
         let authentication = self.authentication.finish(self.at, &mut |d| diagnostics.push(d));
         if strict && authentication != Authentication::None {
             let message =
@@ -227,25 +215,37 @@ impl InstanceDraft {
             ));
             return Authentication::None;
         }
+        if version == Version::V3 && authentication != Authentication::None {
+            let name = &self.name;
+            let message =
+                format!("VRRP version 3 has no authentication: vrrp_instance {name} uses none");
+            diagnostics.push(Diagnostic::warning("v3-has-no-authentication", self.at, message));
+            return Authentication::None;
+        }
         authentication
     }
 
     /// What an advert cannot hold is still held, but not advertised.
     fn limit_addresses(&mut self, diagnostics: &mut Diagnostics) {
-        if !self.addresses_named && !self.no_addresses_wanted && !self.refused {
-            let message = format!("vrrp_instance {} has no virtual_ipaddress", self.name);
-            diagnostics.push(
-                Diagnostic::warning("no-virtual-address", self.at, message).label(
-                    "at least one is sensible; if none is meant, no_virtual_ipaddress says so",
-                ),
-            );
+        if self.addresses.is_empty() && !self.no_addresses_wanted && !self.refused {
+            let (message, label) = if self.addresses_named {
+                let why = "none of those given can be used";
+                (format!("vrrp_instance {} has no virtual address left", self.name), why)
+            } else {
+                let why =
+                    "at least one is sensible; if none is meant, no_virtual_ipaddress says so";
+                (format!("vrrp_instance {} has no virtual_ipaddress", self.name), why)
+            };
+            let finding = Diagnostic::warning("no-virtual-address", self.at, message);
+            diagnostics.push(finding.label(label));
         }
-        if let Some(first) = self.addresses.get(MOST_ADDRESSES) {
+        let most = if self.is_ipv6() { MOST_ADDRESSES_V6 } else { MOST_ADDRESSES };
+        if let Some(first) = self.addresses.get(most) {
             let message = format!(
-                "an advert holds {MOST_ADDRESSES} addresses: from here on they are held but not advertised"
+                "an advert holds {most} addresses: from here on they are held but not advertised"
             );
             diagnostics.push(Diagnostic::warning("too-many-addresses", first.at, message));
-            let surplus = self.addresses.split_off(MOST_ADDRESSES);
+            let surplus = self.addresses.split_off(most);
             self.excluded_addresses.splice(0..0, surplus);
         }
     }
@@ -253,11 +253,4 @@ impl InstanceDraft {
 
 fn plain(drafts: Vec<super::address::AddressDraft>) -> Vec<VirtualAddress> {
     drafts.into_iter().map(|draft| draft.address).collect()
-}
-
-fn other_group(name: &str, group: Ipv4Addr, at: Span) -> Diagnostic {
-    let message = format!("mcast_dst_ip is not supported yet, so vrrp_instance {name} cannot run");
-    Diagnostic::error("cannot-run-yet", at, message)
-        .label("adverts would go to another group: two MASTERs")
-        .help(format!("in global_defs: vrrp_mcast_group4 {group}"))
 }

@@ -7,12 +7,15 @@ mod context;
 mod global;
 mod instance;
 mod instance_finish;
+mod instance_transport;
 mod normalise;
+mod peers;
 mod real_server;
 mod script;
 mod service;
 mod timing;
 mod track_file;
+mod tracking;
 mod virtual_server;
 
 use std::collections::{HashMap, HashSet};
@@ -20,7 +23,7 @@ use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Plan, VirtualServer};
+use super::plan::{Plan, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::ServiceKey;
@@ -38,6 +41,7 @@ pub(super) struct Lowering {
     instance_names: HashMap<String, Span>,
     /// Names of instances that a sync group claims, which has been reported.
     sync_members: HashSet<String>,
+    tracking: tracking::Definitions,
     virtual_servers: Vec<VirtualServer>,
     services: HashMap<ServiceKey, Span>,
     track_files: Rc<TrackFiles>,
@@ -55,8 +59,9 @@ impl Lowering {
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
+            "vrrp_script" => self.tracking.read_script(&mut cx, root),
+            "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
-            "track_file" => self.track_file(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
         }
@@ -73,8 +78,8 @@ impl Lowering {
         }
     }
 
-    fn track_file(&mut self, cx: &mut Context<'_>, root: &Statement) {
-        if let Some((name, file)) = track_file::read(cx, root) {
+    fn track_file(&mut self, cx: &mut Context<'_>, root: &Statement, block: &str) {
+        if let Some((name, file)) = self.tracking.read_file(cx, root, block) {
             cx.track_files = Rc::default();
             Rc::make_mut(&mut self.track_files).insert(name, file);
         }
@@ -125,18 +130,27 @@ impl Lowering {
         for mut draft in self.instances {
             draft.refused |= self.sync_members.contains(&draft.name);
             let at = draft.at;
-            let Some(instance) = draft.finish(&self.global, sources, diagnostics) else {
+            let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
+            else {
                 continue;
             };
-            let (vrid, interface) = instance.identity();
-            if let Some(&first) = seen.get(&(vrid, interface.to_owned())) {
-                diagnostics.push(duplicate_vrid(vrid, interface, at, first));
+            let identity = instance.identity();
+            if let Some(&first) = seen.get(&identity) {
+                diagnostics.push(duplicate_vrid(identity.vrid, &identity.interface, at, first));
                 continue;
             }
-            seen.insert((vrid, interface.to_owned()), at);
+            seen.insert(identity, at);
             vrrp_instances.push(instance);
         }
-        Plan { global: self.global.finish(), vrrp_instances, virtual_servers: self.virtual_servers }
+        let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
+        let (track_scripts, track_files) = self.tracking.finish(trackers);
+        Plan {
+            global: self.global.finish(),
+            vrrp_instances,
+            track_scripts,
+            track_files,
+            virtual_servers: self.virtual_servers,
+        }
     }
 }
 

@@ -1,14 +1,12 @@
-//! `track_file`: a file whose number says how things are.
+//! `track_file` as FILE_CHECK uses it: a file whose number says how things are.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::super::value;
 use super::context::Context;
-use super::global::replace;
 
 /// One `track_file` block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,36 +24,6 @@ impl Default for TrackFile {
 
 /// All track_files so far, by name.
 pub(super) type TrackFiles = HashMap<String, TrackFile>;
-
-/// What `weight` may be in the block itself.
-const WEIGHTS: (i64, i64) = (-254, 254);
-
-/// The block; `None` if it is of no use, which has been reported.
-pub(super) fn read(cx: &mut Context<'_>, block: &Statement) -> Option<(String, TrackFile)> {
-    let name = cx.string(block)?;
-    let id = cx.table.block("track_file")?;
-    let (mut path, mut weight) = (None, None);
-    let tree = cx.tree;
-    for at in tree.children(block) {
-        match cx.keyword(id, at).map(|keyword| keyword.name) {
-            Some("file") => replace(&mut path, cx.string(at)),
-            Some("weight") => replace(&mut weight, self::weight(cx, at, WEIGHTS)),
-            Some(_) | None => {}
-        }
-    }
-    let Some(path) = path else {
-        let finding =
-            Diagnostic::error("incomplete-track-file", block.raw, "track_file lacks its file");
-        cx.push(finding.label("nothing is tracked").help("file /path/to/it"));
-        return None;
-    };
-    if cx.track_files.contains_key(&name) {
-        cx.warn("duplicate", block, block.raw, format!("track_file {name} is there already"));
-        return None;
-    }
-    let (weight, reverse) = weight.unwrap_or((1, None));
-    Some((name, TrackFile { path: path.into(), weight, reverse: reverse.unwrap_or(false) }))
-}
 
 /// `weight NUMBER [reverse|noreverse]`; the second is `None` if nothing was said.
 pub(super) fn weight(

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::config::plan::{Position, VrrpInstance};
+use crate::config::plan::{Position, Transport, VRRP_GROUP_IPV4, VrrpInstance};
 use crate::vrrp::{AdverInterval, Authentication, GarpSettings, RouterSettings, Version, Vrid};
 
 fn script(name: &str) -> Option<Script> {
@@ -29,10 +29,15 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         interface_at: Position::default(),
         router,
         authentication: Authentication::None,
+        ipv6: false,
+        transport: Transport::Multicast(VRRP_GROUP_IPV4.into()),
+        unicast_ttl: 255,
+        message_checksum: false,
         source: None,
         addresses: Vec::new(),
         excluded_addresses: Vec::new(),
         skip_check_adv_addr: false,
+        trackers: Vec::new(),
         notify,
     };
     Report { instance: Arc::new(instance), state, priority: 100 }

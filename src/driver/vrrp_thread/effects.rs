@@ -5,20 +5,22 @@
 //! instances that move together cost a few system calls.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
 use super::{Report, Sockets};
 use crate::driver::clock;
 use crate::kernel::{AddressChange, AddressFailure, ArpSocket, Assignment, Rtnl};
 use crate::vrrp::{Action, PublicState, Transition};
-use crate::wire::{arp, ip, vrrp};
+use crate::wire::{arp, neighbour};
 
 pub struct Effects {
     /// Instance and priority.
@@ -27,12 +29,27 @@ pub struct Effects {
     /// Whose each change is, for messages; `None`: left by a former run.
     owners: Vec<Option<usize>>,
     /// Frames with the interface they go out of.
-    frames: Vec<(u32, [u8; arp::FRAME_LEN])>,
+    frames: Vec<(u32, Frame)>,
     transitions: Vec<(usize, Transition)>,
     reports: mpsc::Sender<Report>,
     lost_reports: u64,
     /// Reused for each advert.
     datagram: Vec<u8>,
+}
+
+/// What tells the LAN where an address is now.
+enum Frame {
+    Arp([u8; arp::FRAME_LEN]),
+    NeighbourAdvertisement([u8; neighbour::FRAME_LEN]),
+}
+
+impl Frame {
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Arp(octets) => octets,
+            Self::NeighbourAdvertisement(octets) => octets,
+        }
+    }
 }
 
 impl Effects {
@@ -83,12 +100,26 @@ impl Effects {
         }
     }
 
-    fn push(&mut self, owner: Option<usize>, change: AddressChange) {
+    /// Takes the addresses of one instance off one interface.
+    pub fn release_from(
+        &mut self,
+        ifindex: u32,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+    ) {
+        for there in instance.assignments(interfaces).filter(|each| each.ifindex == ifindex) {
+            self.push(Some(number), AddressChange::Remove(there));
+        }
+    }
+
+    /// One change; `owner` is the instance it is for, `None` what a former run left.
+    pub fn push(&mut self, owner: Option<usize>, change: AddressChange) {
         self.changes.push(change);
         self.owners.push(owner);
     }
 
-    /// `rounds` rounds of one gratuitous ARP for each IPv4 address.
+    /// `rounds` rounds of one gratuitous ARP or neighbour advertisement for each address.
     fn announce(&mut self, instance: &Instance, interfaces: &Interfaces, rounds: u32) {
         for _ in 0..rounds {
             for assignment in instance.assignments(interfaces) {
@@ -98,12 +129,16 @@ impl Effects {
     }
 
     fn announce_one(&mut self, interfaces: &Interfaces, ifindex: u32, address: IpNet) {
-        let IpAddr::V4(address) = address.addr() else { return };
         // Interfaces without ARP (tunnels, NOARP) have no neighbours to tell.
         let link = interfaces.by_index(ifindex).filter(|link| link.arp);
-        if let Some(mac) = link.and_then(|link| link.mac) {
-            self.frames.push((ifindex, arp::gratuitous_request(mac, address)));
-        }
+        let Some((link, mac)) = link.and_then(|link| Some((link, link.mac?))) else { return };
+        let frame = match address.addr() {
+            IpAddr::V4(address) => Frame::Arp(arp::gratuitous_request(mac, address)),
+            IpAddr::V6(address) => {
+                Frame::NeighbourAdvertisement(neighbour::unsolicited(mac, address, link.router))
+            }
+        };
+        self.frames.push((ifindex, frame));
     }
 
     /// Takes an address off that a former run left on `interface`.
@@ -113,25 +148,6 @@ impl Effects {
             tracing::info!("removing {address} from {interface}: left by an earlier run");
             self.push(None, AddressChange::Remove(assignment(link.index, address)));
         }
-    }
-
-    /// Addresses that a reload added to or took from an instance that holds its addresses;
-    /// whether any was added.
-    pub fn change_addresses(
-        &mut self,
-        number: usize,
-        instance: &Instance,
-        before: &[Assignment],
-        interfaces: &Interfaces,
-    ) -> bool {
-        let after: Vec<Assignment> = instance.assignments(interfaces).collect();
-        for added in after.iter().filter(|each| !before.contains(each)) {
-            self.push(Some(number), AddressChange::Add(added.clone()));
-        }
-        for removed in before.iter().filter(|each| !after.contains(each)) {
-            self.push(Some(number), AddressChange::Remove(removed.clone()));
-        }
-        after.iter().any(|each| !before.contains(each))
     }
 
     /// Puts back what is missing of an Active instance's addresses: those in `removed`, or after
@@ -184,16 +200,16 @@ impl Effects {
     fn send_adverts(&mut self, instances: &mut [Instance], sockets: &Sockets) {
         for (number, priority) in self.adverts.drain(..) {
             let instance = &mut instances[number];
-            let socket = instance.ifindex.and_then(|index| sockets.get(&index));
+            let socket = instance.socket.and_then(|key| sockets.get(&key));
             let (Some(socket), Some(source)) = (socket, instance.last_source) else { continue };
-            let IpAddr::V4(group) = instance.admission.destination else { continue };
-            advert(instance, source, group, priority, &mut self.datagram);
-            match socket.send(&self.datagram, group) {
-                Ok(()) => instance.counters.count_sent(priority),
-                Err(error) => {
-                    let (name, interface) = (&instance.plan.name, &instance.plan.interface);
-                    tracing::warn!("({name}) cannot send an advert on {interface}: {error}");
+            let id = instance.ip_id.advance();
+            let advert = Advert { source, id, priority };
+            match advert.send(instance, socket, &mut self.datagram) {
+                Ok(()) => {
+                    instance.counters.count_sent(priority);
+                    sent(instance);
                 }
+                Err((to, error)) => not_sent(instance, to, &error),
             }
         }
     }
@@ -214,8 +230,9 @@ impl Effects {
         if self.frames.is_empty() {
             return;
         }
-        if let Err(error) = arp.send_batch(&self.frames) {
-            tracing::warn!("cannot send gratuitous ARP: {error}");
+        let frames = self.frames.iter().map(|(ifindex, frame)| (*ifindex, frame.octets()));
+        if let Err(error) = arp.send_frames(frames) {
+            tracing::warn!("cannot announce addresses: {error}");
         }
         self.frames.clear();
     }
@@ -243,36 +260,32 @@ impl Effects {
     }
 }
 
-/// Writes the whole IPv4 datagram of one advert.
-fn advert(
-    instance: &mut Instance,
-    source: Ipv4Addr,
-    group: Ipv4Addr,
-    priority: u8,
-    datagram: &mut Vec<u8>,
-) {
-    let settings = instance.router.settings();
-    datagram.clear();
-    datagram.resize(ip::HEADER_LEN, 0);
-    let outgoing = vrrp::Outgoing {
-        version: settings.version,
-        vrid: settings.vrid,
-        priority,
-        adver_interval: settings.adver_interval,
-        authentication: instance.plan.authentication,
-        checksum: vrrp::ChecksumScope::PseudoHeader,
-        addresses: &instance.admission.addresses,
-        source: source.into(),
-        destination: group.into(),
-    };
-    let length = outgoing.emit(datagram);
-    let header =
-        ip::HeaderV4 { source, destination: group, ttl: ip::TTL, id: instance.ip_id.advance() };
-    datagram[..ip::HEADER_LEN].copy_from_slice(&header.octets(length));
+/// What failed for a while works again: told with how often it did not.
+fn sent(instance: &mut Instance) {
+    if instance.unsent > 0 {
+        let (name, unsent) = (&instance.plan.name, std::mem::take(&mut instance.unsent));
+        tracing::info!("({name}) adverts go out again, {unsent} did not");
+    }
 }
 
+/// Said once, then counted: it can fail for each advert.
+fn not_sent(instance: &mut Instance, to: IpAddr, error: &io::Error) {
+    if instance.unsent == 0 {
+        let name = &instance.plan.name;
+        tracing::warn!("({name}) cannot send adverts to {to}: {error}");
+    }
+    instance.unsent += 1;
+}
 fn assignment(ifindex: u32, address: IpNet) -> Assignment {
-    Assignment { ifindex, address, broadcast: None, label: None, scope: 0 }
+    Assignment {
+        ifindex,
+        address,
+        broadcast: None,
+        label: None,
+        scope: 0,
+        detect_duplicates: false,
+        preferred_lifetime: None,
+    }
 }
 
 fn log_failure(

@@ -1,13 +1,13 @@
 //! One vrrp_instance as the thread runs it: its plan, its protocol core, where it stands.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Sockets;
 use super::interfaces::Interfaces;
-use crate::config::plan::VrrpInstance;
+use super::{SocketKey, Sockets};
+use crate::config::plan::{Transport, VrrpInstance};
 use crate::kernel::Assignment;
 use crate::status::InstanceStatus;
 use crate::vrrp::{
@@ -23,14 +23,20 @@ pub struct Instance {
     pub said: SaidOnce,
     /// Index of its interface; `None` while that does not exist.
     pub ifindex: Option<u32>,
+    /// The socket it shares with others; `None` while it has no interface, or none to listen on.
+    pub socket: Option<SocketKey>,
     /// Address its adverts come from.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// The one it had last: a priority 0 can still go out when the address is gone.
-    pub last_source: Option<Ipv4Addr>,
+    pub last_source: Option<IpAddr>,
     /// What the core was told it cannot run for.
     pub faults: BTreeSet<FaultCause>,
+    /// What trackers add to its priority, as the core was told.
+    pub adjustment: i32,
     /// IPv4 identification of the next advert.
     pub ip_id: IdCounter,
+    /// Adverts that could not be sent since one last could.
+    pub unsent: u64,
     /// What operators were last told, and when.
     pub state: PublicState,
     since: Instant,
@@ -39,17 +45,20 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub fn new(plan: Arc<VrrpInstance>, group: Ipv4Addr, now: Instant) -> Self {
+    pub fn new(plan: Arc<VrrpInstance>, now: Instant) -> Self {
         Self {
             router: VirtualRouter::new(plan.router.clone(), None),
-            admission: admission(&plan, group),
+            admission: admission(&plan),
             counters: Counters::default(),
             said: SaidOnce::default(),
             ifindex: None,
+            socket: None,
             source: None,
             last_source: None,
             faults: BTreeSet::new(),
+            adjustment: 0,
             ip_id: IdCounter::default(),
+            unsent: 0,
             state: PublicState::Init,
             since: now,
             latest: Duration::ZERO,
@@ -58,8 +67,8 @@ impl Instance {
     }
 
     /// Takes over a changed plan; the protocol's part is told to the core by the caller.
-    pub fn replan(&mut self, plan: Arc<VrrpInstance>, group: Ipv4Addr) {
-        self.admission = admission(&plan, group);
+    pub fn replan(&mut self, plan: Arc<VrrpInstance>) {
+        self.admission = admission(&plan);
         self.plan = plan;
     }
 
@@ -95,7 +104,7 @@ impl Instance {
             Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
             Some(_) => {}
         }
-        if self.ifindex.is_some_and(|ifindex| !sockets.contains_key(&ifindex)) {
+        if self.socket.is_some_and(|key| !sockets.contains_key(&key)) {
             faults.insert(FaultCause::NoSocket);
         }
         faults
@@ -106,20 +115,31 @@ impl Instance {
     pub fn choose_source(
         &self,
         interfaces: &Interfaces,
-        is_virtual: impl Fn(u32, Ipv4Addr) -> bool,
-    ) -> Option<Ipv4Addr> {
+        is_virtual: impl Fn(u32, IpAddr) -> bool,
+    ) -> Option<IpAddr> {
         if self.plan.source.is_some() {
             return self.plan.source;
         }
         let index = self.ifindex?;
-        let usable = |address: &Ipv4Addr| !is_virtual(index, *address);
-        let mut candidates = interfaces.ipv4_addresses(index).filter(usable);
+        let usable = |address: &IpAddr| !is_virtual(index, *address);
+        let mut candidates = interfaces.sources(index, self.plan.ipv6).filter(usable);
         match self.source {
             // keepalived takes the last one that is left when it loses the one in use.
             Some(current) => candidates
                 .rfind(|address| *address == current)
-                .or_else(|| interfaces.ipv4_addresses(index).rfind(usable)),
+                .or_else(|| interfaces.sources(index, self.plan.ipv6).rfind(usable)),
             None => candidates.next(),
+        }
+    }
+
+    /// The socket it needs, as its interface and source are now.
+    pub fn wanted_socket(&self) -> Option<SocketKey> {
+        let ifindex = self.ifindex?;
+        match self.plan.transport {
+            Transport::Multicast(group) => Some(SocketKey { ifindex, local: group }),
+            Transport::Unicast { .. } => {
+                self.source.map(|source| SocketKey { ifindex, local: source })
+            }
         }
     }
 
@@ -138,6 +158,8 @@ impl Instance {
                 broadcast: wanted.broadcast,
                 label: wanted.label.clone(),
                 scope: wanted.scope,
+                detect_duplicates: wanted.detect_duplicates,
+                preferred_lifetime: wanted.preferred_lifetime,
             })
         })
     }
@@ -159,14 +181,14 @@ impl Instance {
     }
 }
 
-fn admission(plan: &VrrpInstance, group: Ipv4Addr) -> Admission {
+fn admission(plan: &VrrpInstance) -> Admission {
     Admission {
         version: plan.router.version,
         adver_interval: plan.router.adver_interval,
         authentication: plan.authentication,
-        destination: IpAddr::V4(group),
+        transport: plan.transport.clone(),
         addresses: plan.addresses.iter().map(|each| each.address.addr()).collect(),
         skip_check_adv_addr: plan.skip_check_adv_addr,
-        message_checksum: false,
+        message_checksum: plan.message_checksum,
     }
 }

@@ -1,7 +1,7 @@
 //! What we know of the host's interfaces and their addresses, kept true by the kernel's events.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -11,8 +11,18 @@ use crate::kernel::{InterfaceAddress, KernelEvent, Link};
 #[derive(Debug)]
 struct Interface {
     link: Link,
-    addresses: Vec<IpNet>,
+    addresses: Vec<Held>,
 }
+
+#[derive(Debug)]
+struct Held {
+    address: IpNet,
+    /// IPv6: not yet known to be nobody else's, or known to be; nothing can be sent from it.
+    tentative: bool,
+}
+
+/// IFA_F_TENTATIVE and IFA_F_DADFAILED (linux/if_addr.h).
+const UNUSABLE: u32 = 0x40 | 0x08;
 
 /// All interfaces of this network namespace.
 #[derive(Debug, Default)]
@@ -38,17 +48,32 @@ impl Interfaces {
         self.by_index.get(&index).map(|interface| &interface.link)
     }
 
-    /// IPv4 addresses of an interface, in the kernel's order.
-    pub fn ipv4_addresses(&self, index: u32) -> impl DoubleEndedIterator<Item = Ipv4Addr> {
+    /// Addresses of an interface that adverts can come from, in the kernel's order: those of
+    /// IPv4, or the link-local ones of IPv6 (RFC 9568 §5.1.2.1).
+    pub fn sources(&self, index: u32, ipv6: bool) -> impl DoubleEndedIterator<Item = IpAddr> {
         let addresses = self.by_index.get(&index).map_or(&[][..], |found| &found.addresses);
-        addresses.iter().filter_map(|net| match net.addr() {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
+        let usable = addresses.iter().filter(|held| !held.tentative);
+        usable.map(|held| held.address.addr()).filter(move |address| match address {
+            IpAddr::V4(_) => !ipv6,
+            IpAddr::V6(address) => ipv6 && address.is_unicast_link_local(),
         })
     }
 
     pub fn has(&self, index: u32, address: IpNet) -> bool {
-        self.by_index.get(&index).is_some_and(|found| found.addresses.contains(&address))
+        self.by_index
+            .get(&index)
+            .is_some_and(|found| found.addresses.iter().any(|held| held.address == address))
+    }
+
+    /// Interface that `event` gives another name: what goes by names loses sight of it.
+    pub fn renamed_by(&self, event: &KernelEvent) -> Option<u32> {
+        let KernelEvent::Link(link) = event else { return None };
+        self.by_index(link.index).filter(|known| known.name != link.name).map(|link| link.index)
+    }
+
+    /// Whether `event` brings a name that nothing had before.
+    pub fn brings_name(&self, event: &KernelEvent) -> bool {
+        matches!(event, KernelEvent::Link(link) if self.by_name.get(&link.name) != Some(&link.index))
     }
 
     /// Takes in one event; an overrun is the caller's to repair, by a new dump.
@@ -85,16 +110,17 @@ impl Interfaces {
     }
 
     fn add_address(&mut self, added: InterfaceAddress) {
-        if let Some(interface) = self.by_index.get_mut(&added.ifindex)
-            && !interface.addresses.contains(&added.address)
-        {
-            interface.addresses.push(added.address);
+        let Some(interface) = self.by_index.get_mut(&added.ifindex) else { return };
+        let (address, tentative) = (added.address, added.flags & UNUSABLE != 0);
+        match interface.addresses.iter_mut().find(|held| held.address == address) {
+            Some(held) => held.tentative = tentative,
+            None => interface.addresses.push(Held { address, tentative }),
         }
     }
 
     fn remove_address(&mut self, removed: &InterfaceAddress) {
         if let Some(interface) = self.by_index.get_mut(&removed.ifindex) {
-            interface.addresses.retain(|address| *address != removed.address);
+            interface.addresses.retain(|held| held.address != removed.address);
         }
     }
 }

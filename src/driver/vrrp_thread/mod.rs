@@ -5,16 +5,18 @@
 //! program, because a director without its VRRP side must not look alive. Reports to the work
 //! runtime go into a bounded channel; when that is full they are dropped and counted.
 
+mod advert;
 mod effects;
 mod instance;
 mod interfaces;
 mod receive;
 mod reload;
+mod tracking;
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::effects::Effects;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::tracking::Readings;
 use super::clock;
 use super::schedule::Schedule;
 use crate::config::plan::{Plan, VrrpInstance};
@@ -33,7 +36,7 @@ use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
 };
 use crate::status::InstanceStatus;
-use crate::vrrp::{Event, PublicState, State};
+use crate::vrrp::{Event, PublicState, Reading, State, Tracked};
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
@@ -53,6 +56,8 @@ pub enum Command {
     /// Make this plan the running one.
     Reload(Arc<Plan>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// A tracked script or file has this reading now.
+    Tracked(Tracked, Reading),
     /// Resign everywhere and end.
     Stop,
 }
@@ -126,8 +131,15 @@ fn be_on_time() {
     }
 }
 
-/// One receive and send socket for each interface with an instance.
-type Sockets = HashMap<u32, VrrpSocket>;
+/// What a socket listens on: a multicast group on an interface, or our own unicast address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SocketKey {
+    ifindex: u32,
+    local: IpAddr,
+}
+
+/// The sockets that instances share, each a pair of one to receive and one to send.
+type Sockets = HashMap<SocketKey, VrrpSocket>;
 
 struct VrrpThread {
     settings: Settings,
@@ -138,21 +150,23 @@ struct VrrpThread {
     interfaces: Interfaces,
     sockets: Sockets,
     instances: Vec<Instance>,
-    /// Instance by interface index and VRID.
-    by_router: HashMap<(u32, u8), usize>,
+    /// Instance by socket and VRID.
+    by_router: HashMap<(SocketKey, u8), usize>,
+    /// Readings of tracked scripts and files.
+    readings: Readings,
     schedule: Schedule,
     effects: Effects,
     plan: Arc<Plan>,
     /// Every instance's virtual addresses with their interface: none of them is a source.
-    virtual_addresses: HashSet<(u32, Ipv4Addr)>,
+    virtual_addresses: HashSet<(u32, IpAddr)>,
     /// Reused, so that the advert path allocates nothing.
     buffer: Vec<u8>,
-    readable: Vec<u32>,
+    readable: Vec<SocketKey>,
     due: Vec<(Instant, usize)>,
     actions: Vec<crate::vrrp::Action>,
     events: Vec<KernelEvent>,
-    /// Adverts for a VRID nobody here has, by interface.
-    unknown_vrids: HashMap<u32, u64>,
+    /// Adverts for a VRID nobody here has, by socket.
+    unknown_vrids: HashMap<SocketKey, u64>,
 }
 
 impl VrrpThread {
@@ -171,6 +185,7 @@ impl VrrpThread {
             sockets: HashMap::new(),
             instances: Vec::new(),
             by_router: HashMap::new(),
+            readings: Readings::new(),
             schedule: Schedule::default(),
             effects: Effects::new(reports),
             plan: Arc::default(),
@@ -218,6 +233,7 @@ impl VrrpThread {
     fn obey(&mut self, command: Option<Command>) -> ControlFlow<()> {
         match command {
             Some(Command::Reload(plan)) => self.adopt(plan),
+            Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {
@@ -264,15 +280,15 @@ impl VrrpThread {
     /// A silent peer is only believed to be silent once the receive queue is empty: it may be
     /// we who did not listen.
     fn hear_before_believing(&mut self, now: Instant, due: &[(Instant, usize)]) {
-        let listen: HashSet<u32> = (due.iter())
+        let listen: HashSet<SocketKey> = (due.iter())
             .filter(|&&(at, number)| {
                 matches!(self.instances[number].router.state(), State::Backup(_))
                     || now - at > SUSPICIOUSLY_LATE
             })
-            .filter_map(|&(_, number)| self.instances[number].ifindex)
+            .filter_map(|&(_, number)| self.instances[number].socket)
             .collect();
-        for ifindex in listen {
-            self.receive_all(ifindex);
+        for key in listen {
+            self.receive_all(key);
         }
     }
 
@@ -292,7 +308,10 @@ impl VrrpThread {
         if let Err(error) = self.monitor.drain(&mut events) {
             tracing::error!("cannot read the kernel's events: {error}");
         }
+        let mut names_changed = false;
         for event in &events {
+            names_changed |= self.interfaces.brings_name(event);
+            self.release_renamed(event);
             self.interfaces.learn(event);
         }
         if events.contains(&KernelEvent::Overrun) {
@@ -301,7 +320,7 @@ impl VrrpThread {
         if events.iter().any(changes_interfaces) {
             self.reassess_all();
         }
-        self.repair(&events);
+        self.repair(&events, names_changed);
         events.clear();
         self.events = events;
     }
@@ -317,22 +336,34 @@ impl VrrpThread {
         }
     }
 
-    /// Puts back addresses of ours that somebody else removed.
-    fn repair(&mut self, events: &[KernelEvent]) {
-        let overrun = events.contains(&KernelEvent::Overrun);
+    /// Takes our addresses off an interface that is about to be unknown by its name: under the
+    /// new one nobody would find them.
+    fn release_renamed(&mut self, event: &KernelEvent) {
+        let Some(ifindex) = self.interfaces.renamed_by(event) else { return };
+        for (number, instance) in self.instances.iter().enumerate() {
+            if instance.is_active() {
+                self.effects.release_from(ifindex, number, instance, &self.interfaces);
+            }
+        }
+    }
+
+    /// Puts back addresses of ours that somebody else removed, or that went with an interface
+    /// which is there again.
+    fn repair(&mut self, events: &[KernelEvent], names_changed: bool) {
+        let look_at_all = names_changed || events.contains(&KernelEvent::Overrun);
         let removed: HashSet<(u32, IpNet)> = (events.iter())
             .filter_map(|event| match event {
                 KernelEvent::AddressRemoved(removed) => Some((removed.ifindex, removed.address)),
                 _ => None,
             })
             .collect();
-        if removed.is_empty() && !overrun {
+        if removed.is_empty() && !look_at_all {
             return;
         }
         for number in 0..self.instances.len() {
             let instance = &self.instances[number];
             if instance.is_active() {
-                self.effects.put_back(number, instance, &self.interfaces, &removed, overrun);
+                self.effects.put_back(number, instance, &self.interfaces, &removed, look_at_all);
             }
         }
     }
@@ -344,17 +375,14 @@ impl VrrpThread {
         for number in 0..self.instances.len() {
             self.reassess(number, now);
         }
-        let used: HashSet<u32> = self.instances.iter().filter_map(|each| each.ifindex).collect();
-        self.sockets.retain(|ifindex, _| used.contains(ifindex));
+        let used: HashSet<SocketKey> =
+            self.instances.iter().filter_map(|each| each.socket).collect();
+        self.sockets.retain(|key, _| used.contains(key));
     }
 
-    fn list_virtual_addresses(&self) -> HashSet<(u32, Ipv4Addr)> {
+    fn list_virtual_addresses(&self) -> HashSet<(u32, IpAddr)> {
         let all = self.instances.iter().flat_map(|each| each.assignments(&self.interfaces));
-        all.filter_map(|each| match each.address.addr() {
-            IpAddr::V4(address) => Some((each.ifindex, address)),
-            IpAddr::V6(_) => None,
-        })
-        .collect()
+        all.map(|each| (each.ifindex, each.address.addr())).collect()
     }
 
     /// Resigns everywhere: priority 0 and addresses off, unless they are to stay.
@@ -372,7 +400,7 @@ impl VrrpThread {
     fn status(&self) -> Vec<InstanceStatus> {
         let now = clock::now();
         let unknown = |instance: &Instance| {
-            instance.ifindex.and_then(|index| self.unknown_vrids.get(&index)).copied().unwrap_or(0)
+            instance.socket.and_then(|key| self.unknown_vrids.get(&key)).copied().unwrap_or(0)
         };
         self.instances.iter().map(|instance| instance.status(now, unknown(instance))).collect()
     }
@@ -382,8 +410,13 @@ impl VrrpThread {
 fn changes_interfaces(event: &KernelEvent) -> bool {
     match event {
         KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
+        // Of IPv6 only link-local addresses are sources, and those configured, which are used
+        // whether they are there or not.
         KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
-            address.address.addr().is_ipv4()
+            match address.address.addr() {
+                IpAddr::V4(_) => true,
+                IpAddr::V6(address) => address.is_unicast_link_local(),
+            }
         }
     }
 }

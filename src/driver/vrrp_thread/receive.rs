@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::Entry;
 
-use super::VrrpThread;
 use super::instance::Instance;
+use super::{SocketKey, VrrpThread};
 use crate::driver::clock;
+use crate::kernel::Received;
 use crate::vrrp::{Event, Heard};
 use crate::wire::{Discard, IpMeta, ip, vrrp};
 
@@ -23,24 +24,24 @@ impl VrrpThread {
     pub(super) fn receive_some(&mut self) {
         let mut readable = std::mem::take(&mut self.readable);
         readable.extend(self.sockets.keys());
-        for ifindex in readable.drain(..) {
-            self.receive(ifindex, SOME);
+        for key in readable.drain(..) {
+            self.receive(key, SOME);
         }
         self.readable = readable;
     }
 
     /// Empties the queue of one socket.
-    pub(super) fn receive_all(&mut self, ifindex: u32) {
-        self.receive(ifindex, ALL);
+    pub(super) fn receive_all(&mut self, key: SocketKey) {
+        self.receive(key, ALL);
     }
 
-    fn receive(&mut self, ifindex: u32, most: usize) {
+    fn receive(&mut self, key: SocketKey, most: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(DATAGRAM, 0);
         for _ in 0..most {
-            let Some(socket) = self.sockets.get(&ifindex) else { break };
+            let Some(socket) = self.sockets.get(&key) else { break };
             match socket.try_recv(&mut buffer) {
-                Ok(Some(length)) => self.hear(ifindex, &buffer[..length]),
+                Ok(Some(Received { length, ipv6 })) => self.hear(key, &buffer[..length], ipv6),
                 Ok(None) => break,
                 // The interface went away or down: its link event says so, too.
                 Err(_) => break,
@@ -49,17 +50,18 @@ impl VrrpThread {
         self.buffer = buffer;
     }
 
-    fn hear(&mut self, ifindex: u32, datagram: &[u8]) {
-        let (meta, payload) = match ip::parse_ipv4(datagram) {
-            Ok(parsed) => parsed,
-            // Whose it was to be cannot be known.
-            Err(_) => return self.count_stray(ifindex),
+    fn hear(&mut self, key: SocketKey, datagram: &[u8], ipv6: Option<IpMeta>) {
+        let parsed = match ipv6 {
+            Some(meta) => Ok((meta, datagram)),
+            None => ip::parse_ipv4(datagram),
         };
+        // Of what cannot be parsed it cannot be known whose it was to be.
+        let Ok((meta, payload)) = parsed else { return self.count_stray(key) };
         let number = vrrp::claimed_vrid(payload)
-            .and_then(|vrid| self.by_router.get(&(ifindex, vrid.get())).copied());
+            .and_then(|vrid| self.by_router.get(&(key, vrid.get())).copied());
         match number {
             Some(number) => self.hear_for(number, payload, &meta),
-            None => self.count_stray(ifindex),
+            None => self.count_stray(key),
         }
     }
 
@@ -81,8 +83,8 @@ impl VrrpThread {
     }
 
     /// A packet for a VRID that nobody here has.
-    fn count_stray(&mut self, ifindex: u32) {
-        match self.unknown_vrids.entry(ifindex) {
+    fn count_stray(&mut self, key: SocketKey) {
+        match self.unknown_vrids.entry(key) {
             Entry::Occupied(mut count) => *count.get_mut() += 1,
             Entry::Vacant(none) => drop(none.insert(1)),
         }

@@ -1,35 +1,35 @@
 //! A new plan becomes the running one: what both have in common is not touched.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::VrrpThread;
 use super::instance::Instance;
-use crate::config::plan::{Plan, VrrpInstance};
+use super::tracking::Sum;
+use super::{SocketKey, VrrpThread};
+use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
-use crate::kernel::VrrpSocket;
-use crate::vrrp::{Event, PublicState};
+use crate::kernel::{AddressChange, Assignment, VrrpSocket};
+use crate::vrrp::Event;
 
 impl VrrpThread {
     /// Makes `plan` the running one; at start, when nothing runs, all of it is new.
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let now = clock::now();
-        let group_changed = self.plan.global.multicast_group != plan.global.multicast_group;
-        if group_changed {
-            self.sockets.clear();
-        }
         self.plan = plan.clone();
+        self.forget_readings();
         let mut old = self.take_instances();
         self.remove_missing(&plan, &mut old, now);
+        let mut held = Vec::new();
         for wanted in &plan.vrrp_instances {
             let wanted = Arc::new(wanted.clone());
-            match old.remove(&identity(&wanted)) {
-                Some(instance) => self.keep(instance, wanted, now),
+            match old.remove(&wanted.identity()) {
+                Some(instance) => held.extend(self.keep(instance, wanted, now)),
                 None => self.add(wanted, now),
             }
         }
+        self.exchange_addresses(&held, now);
         self.carry_out();
         self.reassess_all();
         self.start_new(now);
@@ -39,12 +39,12 @@ impl VrrpThread {
     fn take_instances(&mut self) -> HashMap<Identity, Instance> {
         self.schedule.clear();
         self.by_router.clear();
-        self.instances.drain(..).map(|each| (identity(&each.plan), each)).collect()
+        self.instances.drain(..).map(|each| (each.plan.identity(), each)).collect()
     }
 
     /// Instances that are no longer wanted resign, before anything new begins.
     fn remove_missing(&mut self, plan: &Plan, old: &mut HashMap<Identity, Instance>, now: Instant) {
-        let kept: Vec<Identity> = plan.vrrp_instances.iter().map(identity).collect();
+        let kept: Vec<Identity> = plan.vrrp_instances.iter().map(VrrpInstance::identity).collect();
         let gone = old.extract_if(|identity, _| !kept.contains(identity));
         self.instances = gone.map(|(_, instance)| instance).collect();
         for number in 0..self.instances.len() {
@@ -55,34 +55,63 @@ impl VrrpThread {
         self.schedule.clear();
     }
 
-    fn keep(&mut self, mut instance: Instance, wanted: Arc<VrrpInstance>, now: Instant) {
-        let before: Vec<_> = instance.assignments(&self.interfaces).collect();
+    /// Gives what the instance held so far, if it is Active.
+    fn keep(
+        &mut self,
+        mut instance: Instance,
+        wanted: Arc<VrrpInstance>,
+        now: Instant,
+    ) -> Option<Held> {
+        let number = self.instances.len();
+        let held = instance
+            .is_active()
+            .then(|| Held { number, addresses: instance.assignments(&self.interfaces).collect() });
         let settings_changed = instance.plan.router != wanted.router;
         let settings = wanted.router.clone();
-        instance.replan(wanted, self.plan.global.multicast_group);
-        let number = self.instances.len();
-        let added = instance.is_active()
-            && self.effects.change_addresses(number, &instance, &before, &self.interfaces);
+        instance.replan(wanted);
         self.schedule.set(number, instance.router.next_deadline());
         self.instances.push(instance);
         if settings_changed {
             self.handle(number, now, Event::Reconfigured(settings));
         }
-        if added {
-            self.handle(number, now, Event::AddressesAdded);
+        held
+    }
+
+    /// Takes off what no Active instance wants any more, then adds what is new: an address that
+    /// moves from one instance to another stays, one with another label is made anew.
+    fn exchange_addresses(&mut self, before: &[Held], now: Instant) {
+        let after: Vec<_> = before.iter().map(|each| self.addresses_held(each.number)).collect();
+        let wanted: HashSet<&Assignment> = after.iter().flatten().collect();
+        for each in before {
+            for gone in each.addresses.iter().filter(|address| !wanted.contains(address)) {
+                self.effects.push(Some(each.number), AddressChange::Remove(gone.clone()));
+            }
+        }
+        for (each, after) in before.iter().zip(&after) {
+            let added: Vec<_> = after.iter().filter(|a| !each.addresses.contains(a)).collect();
+            for &added in &added {
+                self.effects.push(Some(each.number), AddressChange::Add(added.clone()));
+            }
+            if !added.is_empty() {
+                self.handle(each.number, now, Event::AddressesAdded);
+            }
         }
     }
 
+    /// What instance `number` has on its interfaces: nothing unless it is Active.
+    fn addresses_held(&self, number: usize) -> Vec<Assignment> {
+        let active = Some(&self.instances[number]).filter(|instance| instance.is_active());
+        active.map_or_else(Vec::new, |each| each.assignments(&self.interfaces).collect())
+    }
+
     fn add(&mut self, wanted: Arc<VrrpInstance>, now: Instant) {
-        let instance = Instance::new(wanted, self.plan.global.multicast_group, now);
+        let instance = Instance::new(wanted, now);
         self.instances.push(instance);
     }
 
     fn start_new(&mut self, now: Instant) {
         for number in 0..self.instances.len() {
-            if self.instances[number].state == PublicState::Init {
-                self.handle(number, now, Event::Startup);
-            }
+            self.start_if_ready(number, now);
         }
     }
 
@@ -90,9 +119,16 @@ impl VrrpThread {
     pub(super) fn reassess(&mut self, number: usize, now: Instant) {
         self.find_interface(number);
         self.find_source(number, now);
+        self.find_socket(number);
         let instance = &mut self.instances[number];
-        let present = instance.present_faults(&self.interfaces, &self.sockets);
+        let tracked = Sum::of(instance, &self.interfaces, &self.readings);
+        let mut present = instance.present_faults(&self.interfaces, &self.sockets);
+        present.extend(tracked.faults);
+        let adjusted = std::mem::replace(&mut instance.adjustment, tracked.priority);
         let before = std::mem::replace(&mut instance.faults, present.clone());
+        if adjusted != tracked.priority {
+            self.handle(number, now, Event::PriorityAdjusted(tracked.priority));
+        }
         for &cause in present.difference(&before) {
             self.handle(number, now, Event::Fault(cause));
         }
@@ -104,28 +140,39 @@ impl VrrpThread {
     fn find_interface(&mut self, number: usize) {
         let instance = &mut self.instances[number];
         let found = self.interfaces.by_name(&instance.plan.interface).map(|link| link.index);
-        let vrid = instance.plan.router.vrid.get();
         if instance.ifindex != found {
             // Re-created under the same name: another interface for the kernel, other addresses.
-            if let Some(old) = instance.ifindex {
-                self.by_router.remove(&(old, vrid));
-            }
             (instance.ifindex, instance.source) = (found, None);
-        }
-        if let Some(ifindex) = found {
-            self.by_router.insert((ifindex, vrid), number);
-            self.open_socket(ifindex, number);
         }
     }
 
-    fn open_socket(&mut self, ifindex: u32, number: usize) {
-        if self.sockets.contains_key(&ifindex) {
+    fn find_socket(&mut self, number: usize) {
+        let instance = &mut self.instances[number];
+        let wanted = instance.wanted_socket();
+        let vrid = instance.plan.router.vrid.get();
+        let before = std::mem::replace(&mut instance.socket, wanted);
+        if let Some(before) = before.filter(|_| before != wanted) {
+            self.by_router.remove(&(before, vrid));
+        }
+        if let Some(key) = wanted {
+            self.by_router.insert((key, vrid), number);
+            self.open_socket(key, number);
+        }
+    }
+
+    fn open_socket(&mut self, key: SocketKey, number: usize) {
+        if self.sockets.contains_key(&key) {
             return;
         }
-        let plan = &self.instances[number].plan;
-        let group = self.plan.global.multicast_group;
-        match VrrpSocket::open_multicast(&plan.interface, ifindex, group) {
-            Ok(socket) => drop(self.sockets.insert(ifindex, socket)),
+        let (plan, ifindex) = (&self.instances[number].plan, key.ifindex);
+        let opened = match plan.transport {
+            Transport::Multicast(group) => {
+                VrrpSocket::open_multicast(&plan.interface, ifindex, group)
+            }
+            Transport::Unicast { .. } => VrrpSocket::open_unicast(key.local, ifindex),
+        };
+        match opened {
+            Ok(socket) => drop(self.sockets.insert(key, socket)),
             Err(error) => tracing::error!(
                 "({}) cannot open a VRRP socket on {}: {error}; trying again when it changes",
                 plan.name,
@@ -144,20 +191,17 @@ impl VrrpThread {
         }
         instance.source = chosen;
         instance.last_source = chosen.or(instance.last_source);
-        self.handle(number, now, Event::SourceChanged(chosen.map(IpAddr::V4)));
+        self.handle(number, now, Event::SourceChanged(chosen));
     }
 
     /// Whether some instance has this address as a virtual one on that interface.
-    fn is_virtual(&self, index: u32, address: Ipv4Addr) -> bool {
+    fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&(index, address))
     }
 }
 
-/// What pairs an instance of the old plan with one of the new: VRID and interface. The name is
-/// the operator's to change.
-type Identity = (u8, String);
-
-fn identity(plan: &VrrpInstance) -> Identity {
-    let (vrid, interface) = plan.identity();
-    (vrid, interface.to_owned())
+/// Addresses of one Active instance.
+struct Held {
+    number: usize,
+    addresses: Vec<Assignment>,
 }

@@ -40,6 +40,7 @@ fn link_has_index_name_mac_and_mtu() {
         mac: Some([2, 0, 0, 0, 0, 1]),
         arp: false,
         mtu: 1500,
+        router: false,
     };
     assert_eq!(found, Some(wanted));
 }

@@ -16,7 +16,7 @@ fn admission() -> Admission {
         version: Version::V2,
         adver_interval: AdverInterval::ONE_SECOND,
         authentication: SECRET,
-        destination: GROUP,
+        transport: Transport::Multicast(GROUP),
         addresses: vec![VIP, VIP_2],
         skip_check_adv_addr: false,
         message_checksum: false,
@@ -34,7 +34,10 @@ fn theirs(admission: &Admission) -> Outgoing<'_> {
         checksum: ChecksumScope::PseudoHeader,
         addresses: &admission.addresses,
         source: LOWER,
-        destination: admission.destination,
+        destination: match admission.transport {
+            Transport::Multicast(group) => group,
+            Transport::Unicast { .. } => GROUP,
+        },
     }
 }
 
@@ -82,7 +85,10 @@ fn each_difference_is_told_by_its_reason() {
             Admission { adver_interval: two_seconds, ..admission() },
             Discard::Interval { received: two_seconds, ours: AdverInterval::ONE_SECOND },
         ),
-        (Admission { destination: VIP, ..admission() }, Discard::Destination(VIP)),
+        (
+            Admission { transport: Transport::Multicast(VIP), ..admission() },
+            Discard::Destination(VIP),
+        ),
     ];
     for (peer, reason) in cases {
         assert_eq!(judged(&admission(), &theirs(&peer), None), Err(reason));
@@ -171,4 +177,28 @@ fn each_kind_of_reason_is_said_once_until_forgotten() {
     assert!(said.first(Discard::Password) && said.first_warning(list) && !said.first_warning(list));
     said.forget();
     assert!(said.first(Discard::Ttl(3)) && said.first_warning(list));
+}
+
+/// keepalived.conf(5), unicast_peer: a limit to one peer's TTL makes it look at who sends.
+#[test]
+fn unicast_peers_are_told_by_address_and_ttl() {
+    let peer = UnicastPeer { address: LOWER, min_ttl: 0, max_ttl: 255 };
+    let limited = UnicastPeer { min_ttl: 63, max_ttl: 64, ..peer };
+    let stranger: IpAddr = "192.0.2.77".parse().unwrap();
+    let ours: IpAddr = "192.0.2.5".parse().unwrap();
+    let check = |peer, check_source, source, destination, ttl| {
+        let transport = Transport::Unicast { peers: vec![peer], check_source };
+        transport.check(&IpMeta { source, destination, ttl, header_len: 20 })
+    };
+    assert_eq!(check(peer, false, stranger, ours, 1), Ok(()));
+    assert_eq!(check(peer, true, stranger, ours, 1), Err(Discard::NotAPeer(stranger)));
+    assert_eq!(check(limited, false, stranger, ours, 64), Err(Discard::NotAPeer(stranger)));
+    assert_eq!(check(limited, false, LOWER, ours, 63), Ok(()));
+    let ttl_of = |ttl| Err(Discard::PeerTtl { ttl, least: 63, most: 64 });
+    assert_eq!(check(limited, false, LOWER, ours, 62), ttl_of(62));
+    assert_eq!(check(limited, false, LOWER, ours, 65), ttl_of(65));
+    assert_eq!(check(peer, false, LOWER, GROUP, 255), Err(Discard::NotUnicast(GROUP)));
+    let multicast = Transport::Multicast(GROUP);
+    let ip = IpMeta { source: LOWER, destination: ours, ttl: 255, header_len: 20 };
+    assert_eq!(multicast.check(&ip), Err(Discard::Destination(ours)));
 }

@@ -28,18 +28,27 @@ fn v3_skew_grows_with_the_active_routers_interval() {
 #[test]
 fn active_down_interval_is_three_intervals_and_skew() {
     let v2 = settings(100);
-    assert_eq!(active_down_interval(&v2, seconds(1)), Duration::from_micros(3_609_375));
+    assert_eq!(
+        active_down_interval(&v2, v2.priority, seconds(1)),
+        Duration::from_micros(3_609_375)
+    );
 
     // keepalived 2.4, seen: a peer at 3 s, our priority 100, takes 10.83 s.
     let v3 = RouterSettings { version: Version::V3, ..settings(100) };
-    assert_eq!(active_down_interval(&v3, seconds(3)), Duration::from_micros(10_828_125));
+    assert_eq!(
+        active_down_interval(&v3, v3.priority, seconds(3)),
+        Duration::from_micros(10_828_125)
+    );
 }
 
 /// `down_timer_adverts`, keepalived's.
 #[test]
 fn active_down_interval_counts_as_many_adverts_as_configured() {
     let patient = RouterSettings { down_timer_adverts: 10, ..settings(100) };
-    assert_eq!(active_down_interval(&patient, seconds(1)), Duration::from_micros(10_609_375));
+    assert_eq!(
+        active_down_interval(&patient, patient.priority, seconds(1)),
+        Duration::from_micros(10_609_375)
+    );
 }
 
 #[test]

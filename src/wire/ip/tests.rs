@@ -92,3 +92,16 @@ fn identification_starts_at_one_and_skips_zero() {
     let mut last = IdCounter(65_535);
     assert_eq!(last.advance(), 1);
 }
+
+/// RFC 8200 §3: version 6, traffic class 0xc0, flow label 0.
+#[test]
+fn ipv6_header_has_the_traffic_class_of_adverts() {
+    let header = HeaderV6 {
+        source: "fe80::1".parse().unwrap(),
+        destination: "ff02::12".parse().unwrap(),
+        hop_limit: 255,
+    };
+    let octets = header.octets(24);
+    assert_eq!(octets[..8], [0x6c, 0, 0, 0, 0, 24, 112, 255]);
+    assert_eq!((octets[8], octets[23], octets[24], octets[39]), (0xfe, 1, 0xff, 0x12));
+}

@@ -1,7 +1,7 @@
 //! What passes the switch, with the kernel's own time of arrival: VRRP advertisements and gratuitous
 //! ARP. A thread reads a packet socket; nothing is printed and nothing waits for a buffer to fill.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -25,9 +25,11 @@ struct Packet {
 #[derive(Clone, Debug, PartialEq)]
 enum What {
     /// `vrrp` has at least the eight octets of the fixed part.
-    Advert { source: Ipv4Addr, vrrp: Vec<u8> },
+    Advert { source: IpAddr, vrrp: Vec<u8> },
     /// An ARP packet whose sender and target are the same address: "it is at this MAC now".
     GratuitousArp { address: Ipv4Addr, mac: [u8; 6] },
+    /// Unsolicited: to all nodes, with the address's MAC.
+    NeighbourAdvertisement { address: Ipv6Addr, flags: u8, mac: [u8; 6] },
 }
 
 impl Capture {
@@ -57,7 +59,7 @@ impl Capture {
 
     /// Arrival and octets, from the version on, of every advertisement from `source`.
     pub fn advert_octets_of(&self, source: &str) -> Vec<(SystemTime, Vec<u8>)> {
-        let from: Ipv4Addr = source.parse().expect("an address");
+        let from: IpAddr = source.parse().expect("an address");
         let matching = |packet: Packet| match packet.what {
             What::Advert { source, vrrp } if source == from => Some((packet.at, vrrp)),
             _ => None,
@@ -92,6 +94,18 @@ impl Capture {
         self.packets().into_iter().filter_map(matching).collect()
     }
 
+    /// Arrival, flags and hardware address of every neighbour advertisement for `address`.
+    pub fn advertisements_for(&self, address: &str) -> Vec<(SystemTime, u8, [u8; 6])> {
+        let wanted: Ipv6Addr = address.parse().expect("an address");
+        let matching = |packet: Packet| match packet.what {
+            What::NeighbourAdvertisement { address, flags, mac } if address == wanted => {
+                Some((packet.at, flags, mac))
+            }
+            _ => None,
+        };
+        self.packets().into_iter().filter_map(matching).collect()
+    }
+
     /// Waits for the first gratuitous ARP for `address` after `moment`.
     pub fn first_garp_after(&self, address: &str, moment: SystemTime) -> SystemTime {
         wait_for(&format!("{address} is announced"), Duration::from_secs(30), || {
@@ -117,7 +131,19 @@ impl What {
                 let header = usize::from(packet[0] & 15) * 4;
                 let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
                 let vrrp = packet.get(header..total).filter(|vrrp| vrrp.len() >= 8)?;
-                Some(What::Advert { source: address_at(packet, 12)?, vrrp: vrrp.to_vec() })
+                let source = IpAddr::V4(address_at(packet, 12)?);
+                Some(What::Advert { source, vrrp: vrrp.to_vec() })
+            }
+            [0x86, 0xdd] if *packet.get(6)? == super::inject::PROTOCOL_VRRP => {
+                let source = IpAddr::V6(address6_at(packet, 8)?);
+                let vrrp = packet.get(40..).filter(|vrrp| vrrp.len() >= 8)?;
+                Some(What::Advert { source, vrrp: vrrp.to_vec() })
+            }
+            // ICMPv6, neighbour advertisement, with one option.
+            [0x86, 0xdd] if *packet.get(6)? == 58 && *packet.get(40)? == 136 => {
+                let mac = packet.get(66..72)?.try_into().ok()?;
+                let flags = packet[44];
+                Some(What::NeighbourAdvertisement { address: address6_at(packet, 48)?, flags, mac })
             }
             [0x08, 0x06] if address_at(packet, 14)? == address_at(packet, 24)? => {
                 let mac = packet.get(8..14)?.try_into().ok()?;
@@ -126,6 +152,10 @@ impl What {
             _ => None,
         }
     }
+}
+
+fn address6_at(packet: &[u8], offset: usize) -> Option<Ipv6Addr> {
+    Some(Ipv6Addr::from(<[u8; 16]>::try_from(packet.get(offset..offset + 16)?).ok()?))
 }
 
 fn address_at(packet: &[u8], offset: usize) -> Option<Ipv4Addr> {

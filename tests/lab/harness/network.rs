@@ -51,6 +51,11 @@ impl Lan {
         self.switch.enter(|| Capture::start("br0"))
     }
 
+    /// From now on captures see what hosts send each other, too.
+    pub fn watch_unicast(&self) {
+        self.ip("link set br0 promisc on");
+    }
+
     /// Cuts the host's cable at the switch: its interface stays up and loses its carrier.
     pub fn pull_cable(&self, host: &Host) {
         self.ip(&format!("link set {}.eth0 down", host.name));
@@ -133,7 +138,11 @@ impl Host {
 
     pub fn holds(&self, address: &str) -> bool {
         let address: IpAddr = address.parse().expect("an address");
-        self.addresses().iter().any(|(_, held)| *held == address)
+        let all = self.enter(|| getifaddrs().expect("getifaddrs").collect::<Vec<_>>());
+        all.into_iter().filter_map(|each| each.address).any(|held| match address {
+            IpAddr::V4(address) => held.as_sockaddr_in().is_some_and(|held| held.ip() == address),
+            IpAddr::V6(address) => held.as_sockaddr_in6().is_some_and(|held| held.ip() == address),
+        })
     }
 
     pub fn ipvs(&self) -> IpvsTable {

@@ -59,11 +59,7 @@ pub fn longest_gap(moments: &[SystemTime]) -> f64 {
         .map(|pair| seconds(pair[0], pair[1]));
     let (longest, counted) =
         gaps.fold((0.0, 0), |(longest, counted), gap| (f64::max(longest, gap), counted + 1));
-    assert!(
-        counted * 2 >= moments.len(),
-        "the machine stalled in most of {} intervals",
-        moments.len()
-    );
+    assert!(counted > 0, "the machine stalled in each of {} intervals", moments.len());
     longest
 }
 

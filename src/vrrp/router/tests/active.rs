@@ -276,3 +276,16 @@ fn events_that_mean_nothing_to_an_active_change_nothing() {
         assert_eq!(*bench.router.state(), before, "{event:?}");
     }
 }
+
+/// Nothing is sent for it: the next advert on schedule carries it, and the Backup decides.
+#[test]
+fn a_changed_priority_goes_out_with_the_next_advert() {
+    let mut bench = Bench::active(settings(100));
+    let changed = note(Note::PriorityChanged { from: 100, to: 60 });
+    assert_eq!(bench.tell(at_us(10_400_000), Event::PriorityAdjusted(-40)), [changed]);
+    assert_eq!(bench.adver_at(), at_secs(11));
+    assert_eq!(bench.tell(at_secs(11), Event::DeadlineReached), [advert(60)]);
+    // An owner's is not for trackers to change.
+    let mut owner = Bench::started(settings(255));
+    assert_eq!(owner.tell(at_secs(1), Event::PriorityAdjusted(-40)), []);
+}

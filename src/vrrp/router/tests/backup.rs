@@ -207,3 +207,20 @@ fn events_that_mean_nothing_to_a_backup_change_nothing() {
     }
     assert_eq!(bench.router.source(), Some(HIGHER));
 }
+
+/// The wait moves with the skew: 120 → 100 is 20/256 s more, and a master-down timer that runs
+/// since 0 s at priority 120 ends at 3 s + 136/256 s = 3.53125 s.
+#[test]
+fn a_lower_effective_priority_waits_longer_by_the_difference_in_skew() {
+    let mut bench = Bench::started(settings(120));
+    assert_eq!(bench.deadline(), Some(at_us(3_531_250)));
+    let changed = note(Note::PriorityChanged { from: 120, to: 100 });
+    assert_eq!(bench.tell(at_secs(1), Event::PriorityAdjusted(-20)), [changed]);
+    assert_eq!(bench.deadline(), Some(at_us(3_609_375)));
+    assert_eq!(bench.tell(at_secs(2), Event::PriorityAdjusted(-20)), []);
+
+    // What it takes over with, and compares with.
+    assert_eq!(bench.hear(at_secs(2), heard(110)).len(), 1, "110 is now the better one");
+    bench.tell(at_secs(10), Event::DeadlineReached);
+    assert_eq!(bench.out[0], advert(100));
+}

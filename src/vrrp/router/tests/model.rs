@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::super::TrackedKind;
 use super::*;
 
 fn any_fault() -> impl Strategy<Value = FaultCause> {
@@ -9,6 +10,7 @@ fn any_fault() -> impl Strategy<Value = FaultCause> {
         Just(FaultCause::InterfaceMissing),
         Just(FaultCause::LinkDown),
         Just(FaultCause::NoSourceAddress),
+        Just(FaultCause::Tracked(TrackedKind::Script, 0)),
     ]
 }
 
@@ -55,6 +57,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => any_fault().prop_map(Event::Recovered),
         3 => prop_oneof![1 => Just(None), 3 => any_address().prop_map(Some)]
             .prop_map(Event::SourceChanged),
+        2 => (-300i32..300).prop_map(Event::PriorityAdjusted),
         1 => any_settings().prop_map(Event::Reconfigured),
     ]
 }

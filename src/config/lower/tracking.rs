@@ -1,0 +1,339 @@
+//! `vrrp_script`, `track_file`, and the blocks in which instances and groups track them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::diagnostic::Diagnostic;
+use super::super::plan::{InitFile, Script, ScriptUser, TrackFile, TrackScript, Tracker};
+use super::super::source::Span;
+use super::super::tree::{Statement, Word};
+use super::context::Context;
+use super::global::replace;
+use super::{script, track_file};
+use crate::vrrp::Tracked;
+
+/// Largest weight; keepalived takes 254 and reduces it.
+const MOST_WEIGHT: i16 = 253;
+
+/// keepalived.conf(5), vrrp_script: `interval`.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What kind of thing a `track_*` block tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Interface,
+    Script,
+    File,
+}
+
+/// One line of a `track_*` block, its definition not yet looked up.
+#[derive(Debug, Clone)]
+pub(super) struct TrackDraft {
+    kind: Kind,
+    name: String,
+    weight: Option<i16>,
+    reverse: Option<bool>,
+    at: Span,
+}
+
+/// Everything that can be tracked by name.
+#[derive(Debug, Default)]
+pub(super) struct Definitions {
+    scripts: Vec<Definition<TrackScript>>,
+    files: Vec<Definition<TrackFile>>,
+}
+
+/// A definition, with what its trackers have where they say nothing.
+#[derive(Debug)]
+struct Definition<T> {
+    what: T,
+    weight: i16,
+    reverse: bool,
+}
+
+/// `NAME [weight W [reverse|noreverse]]`, one a line.
+pub(super) fn read_block(
+    cx: &mut Context<'_>,
+    block: &Statement,
+    kind: Kind,
+    out: &mut Vec<TrackDraft>,
+) {
+    let tree = cx.tree;
+    for at in tree.children(block) {
+        if let Some(draft) = read_line(cx, at, kind) {
+            if out.iter().any(|other| other.kind == kind && other.name == draft.name) {
+                cx.warn("duplicate", at, at.raw, format!("{} is tracked already", draft.name));
+            } else {
+                out.push(draft);
+            }
+        }
+    }
+}
+
+fn read_line(cx: &mut Context<'_>, at: &Statement, kind: Kind) -> Option<TrackDraft> {
+    let words = cx.words(at);
+    let name = cx.text(words.first()?.span).to_owned();
+    let mut draft = TrackDraft { kind, name, weight: None, reverse: None, at: at.raw };
+    let mut rest = words[1..].iter();
+    while let Some(option) = rest.next() {
+        match cx.text(option.span) {
+            "weight" => match rest.next() {
+                Some(value) => draft.weight = weight(cx, at, *value, kind),
+                None => cx.bad("missing-value", at, option.span, "`weight` lacks its value"),
+            },
+            "reverse" => draft.reverse = Some(true),
+            "noreverse" => draft.reverse = Some(false),
+            other => {
+                cx.warn("unknown-keyword", at, option.span, format!("unknown option `{other}`"));
+            }
+        }
+    }
+    Some(draft)
+}
+
+fn weight(cx: &mut Context<'_>, at: &Statement, word: Word, kind: Kind) -> Option<i16> {
+    let text = cx.text(word.span);
+    let most = if kind == Kind::File { MOST_WEIGHT + 1 } else { MOST_WEIGHT };
+    let parsed = text.parse::<i16>().ok().filter(|weight| (-254..=254).contains(weight));
+    let Some(weight) = parsed else {
+        let message = format!("weight `{text}` is not a number from -{most} to {most}");
+        cx.bad("number-out-of-range", at, word.span, message);
+        return None;
+    };
+    if weight.abs() > most {
+        cx.warn("rounded", at, word.span, format!("weight {text} is taken as {most}, signed"));
+    }
+    Some(weight.clamp(-most, most))
+}
+
+impl Definitions {
+    /// `vrrp_script NAME { … }`.
+    pub fn read_script(&mut self, cx: &mut Context<'_>, block: &Statement) {
+        let Some(name) = cx.string(block) else { return };
+        if self.scripts.iter().any(|known| *known.what.name == *name) {
+            let message = format!("vrrp_script {name} is there already; the first one counts");
+            return cx.warn("duplicate", block, block.raw, message);
+        }
+        let draft = ScriptDraft::read(cx, block);
+        let Some(mut script) = draft.script else {
+            let finding = Diagnostic::error(
+                "missing-script",
+                block.raw,
+                format!("vrrp_script {name} has no script"),
+            );
+            return cx.push(finding.label("it is left out").help("script \"/path/to/program\""));
+        };
+        script.user = draft.user;
+        let interval = draft.interval.unwrap_or(INTERVAL);
+        let what = TrackScript {
+            name: Arc::from(name),
+            script,
+            interval,
+            timeout: draft.timeout.unwrap_or(interval),
+            rise: draft.rise.unwrap_or(1),
+            fall: draft.fall.unwrap_or(1),
+            init_fail: draft.init_fail,
+        };
+        let weight = draft.weight.unwrap_or(0);
+        self.scripts.push(Definition { what, weight, reverse: draft.reverse });
+    }
+
+    /// `track_file NAME { … }`, and under its older name; gives what a FILE_CHECK needs of it.
+    pub fn read_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        block: &Statement,
+        path: &str,
+    ) -> Option<(String, track_file::TrackFile)> {
+        let name = cx.string(block)?;
+        if self.files.iter().any(|known| *known.what.name == *name) {
+            let message = format!("track_file {name} is there already; the first one counts");
+            cx.warn("duplicate", block, block.raw, message);
+            return None;
+        }
+        let draft = FileDraft::read(cx, block, path);
+        let Some(path) = draft.file else {
+            let message = format!("track_file {name} has no file");
+            let finding = Diagnostic::error("incomplete-track-file", block.raw, message);
+            cx.push(finding.label("it is left out").help("file /path/to/file"));
+            return None;
+        };
+        let (weight, reverse) = (draft.weight.unwrap_or(1), draft.reverse);
+        let checked = track_file::TrackFile { path: path.clone(), weight: weight.into(), reverse };
+        let what = TrackFile { name: Arc::from(name.as_str()), path, init: draft.init };
+        self.files.push(Definition { what, weight, reverse });
+        Some((name, checked))
+    }
+
+    /// What the lines of an instance on `interface` come to; those of unknown names are reported
+    /// and left out.
+    pub fn resolve(
+        &self,
+        drafts: &[TrackDraft],
+        interface: &str,
+        report: &mut dyn FnMut(Diagnostic),
+    ) -> Vec<Tracker> {
+        let mut trackers: Vec<Tracker> = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            // Its own interface is tracked anyway.
+            if draft.kind == Kind::Interface && draft.name == interface {
+                continue;
+            }
+            match self.tracker(draft) {
+                Some(tracker) if trackers.iter().any(|other| other.what == tracker.what) => {}
+                Some(tracker) => trackers.push(tracker),
+                None => report(unknown(draft)),
+            }
+        }
+        trackers
+    }
+
+    fn tracker(&self, draft: &TrackDraft) -> Option<Tracker> {
+        let name = draft.name.as_str();
+        let (what, weight, reverse) = match draft.kind {
+            Kind::Interface => (Tracked::Interface(Arc::from(name)), 0, false),
+            Kind::Script => {
+                let known = self.scripts.iter().find(|known| &*known.what.name == name)?;
+                (Tracked::Script(known.what.name.clone()), known.weight, known.reverse)
+            }
+            Kind::File => {
+                let known = self.files.iter().find(|known| &*known.what.name == name)?;
+                (Tracked::File(known.what.name.clone()), known.weight, known.reverse)
+            }
+        };
+        let weight = draft.weight.unwrap_or(weight);
+        Some(Tracker { what, weight, reverse: draft.reverse.unwrap_or(reverse) })
+    }
+
+    /// Those that somebody tracks.
+    pub fn finish<'t>(
+        self,
+        trackers: impl Iterator<Item = &'t Tracker> + Clone,
+    ) -> (Vec<TrackScript>, Vec<TrackFile>) {
+        let tracked = |what: &Tracked| trackers.clone().any(|tracker| tracker.what == *what);
+        let scripts = self.scripts.into_iter().map(|known| known.what);
+        let scripts = scripts.filter(|each| tracked(&Tracked::Script(each.name.clone())));
+        let files = self.files.into_iter().map(|known| known.what);
+        let files = files.filter(|each| tracked(&Tracked::File(each.name.clone())));
+        (scripts.collect(), files.collect())
+    }
+}
+
+fn unknown(draft: &TrackDraft) -> Diagnostic {
+    let (code, keyword) = match draft.kind {
+        Kind::File => ("unknown-track-file", "track_file"),
+        Kind::Script | Kind::Interface => ("unknown-script", "vrrp_script"),
+    };
+    let message = format!("there is no {keyword} {}", draft.name);
+    Diagnostic::error(code, draft.at, message)
+        .label("it is not tracked")
+        .help(format!("{keyword} {} {{ … }}", draft.name))
+}
+
+#[derive(Debug, Default)]
+struct ScriptDraft {
+    script: Option<Script>,
+    user: Option<ScriptUser>,
+    interval: Option<Duration>,
+    timeout: Option<Duration>,
+    weight: Option<i16>,
+    reverse: bool,
+    rise: Option<u32>,
+    fall: Option<u32>,
+    init_fail: bool,
+}
+
+impl ScriptDraft {
+    fn read(cx: &mut Context<'_>, block: &Statement) -> Self {
+        let mut draft = Self::default();
+        let tree = cx.tree;
+        let Some(id) = cx.table.block("vrrp_script") else { return draft };
+        for at in tree.children(block) {
+            let Some(keyword) = cx.keyword(id, at) else { continue };
+            match keyword.name {
+                "script" => {
+                    let argv = script::read_command(cx, at);
+                    replace(&mut draft.script, argv.map(|argv| Script { argv, user: None }));
+                }
+                "user" => replace(&mut draft.user, script::read_user(cx, at)),
+                "interval" => replace(&mut draft.interval, cx.duration(at, keyword)),
+                "timeout" => replace(&mut draft.timeout, cx.duration(at, keyword)),
+                "rise" => replace(&mut draft.rise, cx.number(at, keyword)),
+                "fall" => replace(&mut draft.fall, cx.number(at, keyword)),
+                "init_fail" => draft.init_fail = true,
+                "weight" => {
+                    let (weight, reverse) = weight_line(cx, at, Kind::Script);
+                    replace(&mut draft.weight, weight);
+                    draft.reverse = reverse;
+                }
+                other => debug_assert!(false, "no arm for {other}"),
+            }
+        }
+        draft
+    }
+}
+
+#[derive(Debug, Default)]
+struct FileDraft {
+    file: Option<PathBuf>,
+    weight: Option<i16>,
+    reverse: bool,
+    init: Option<InitFile>,
+}
+
+impl FileDraft {
+    fn read(cx: &mut Context<'_>, block: &Statement, path: &str) -> Self {
+        let mut draft = Self::default();
+        let tree = cx.tree;
+        let Some(id) = cx.table.block(path) else { return draft };
+        for at in tree.children(block) {
+            let Some(keyword) = cx.keyword(id, at) else { continue };
+            match keyword.name {
+                "file" => replace(&mut draft.file, cx.string(at).map(PathBuf::from)),
+                "init_file" => draft.init = Some(init_file(cx, at)),
+                "weight" => {
+                    let (weight, reverse) = weight_line(cx, at, Kind::File);
+                    replace(&mut draft.weight, weight);
+                    draft.reverse = reverse;
+                }
+                other => debug_assert!(false, "no arm for {other}"),
+            }
+        }
+        draft
+    }
+}
+
+/// `weight W [reverse]`.
+fn weight_line(cx: &mut Context<'_>, at: &Statement, kind: Kind) -> (Option<i16>, bool) {
+    let Some(word) = cx.argument(at) else { return (None, false) };
+    cx.no_more_than(at, 2);
+    let weight = weight(cx, at, word, kind);
+    let reverse = match cx.text_at(at, 2) {
+        Some("reverse") => true,
+        Some(other) => {
+            cx.bad("bad-value", at, at.raw, format!("`{other}` is not reverse"));
+            false
+        }
+        None => false,
+    };
+    (weight, reverse)
+}
+
+/// `init_file [VALUE] [overwrite]`.
+fn init_file(cx: &mut Context<'_>, at: &Statement) -> InitFile {
+    let mut init = InitFile::default();
+    for word in cx.words(at).iter().skip(1) {
+        match cx.text(word.span) {
+            "overwrite" => init.overwrite = true,
+            number => match number.parse() {
+                Ok(value) => init.value = value,
+                Err(_) => {
+                    let message = format!("`{number}` is neither a number nor overwrite");
+                    cx.bad("bad-value", at, word.span, message);
+                }
+            },
+        }
+    }
+    init
+}

@@ -1,0 +1,86 @@
+//! What tracked things do to the instances: readings come from the work runtime, interfaces from
+//! the kernel.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::VrrpThread;
+use super::instance::Instance;
+use super::interfaces::Interfaces;
+use crate::driver::clock;
+use crate::vrrp::{Event, FaultCause, PublicState, Reading, Tracked};
+
+/// The last reading of every script and file.
+pub type Readings = HashMap<Tracked, Reading>;
+
+/// What all of an instance's trackers come to.
+#[derive(Debug, Default)]
+pub struct Sum {
+    pub priority: i32,
+    pub faults: BTreeSet<FaultCause>,
+    /// It cannot start before all of its unweighted scripts have run.
+    pub pending: bool,
+}
+
+impl Sum {
+    pub fn of(instance: &Instance, interfaces: &Interfaces, readings: &Readings) -> Self {
+        let mut sum = Self::default();
+        for (place, tracker) in (0u16..).zip(&instance.plan.trackers) {
+            let effect = tracker.effect(reading(&tracker.what, interfaces, readings));
+            sum.priority = sum.priority.saturating_add(effect.priority);
+            sum.pending |= effect.pending;
+            if effect.fault {
+                sum.faults.insert(FaultCause::Tracked(tracker.what.kind(), place));
+            }
+        }
+        sum
+    }
+}
+
+fn reading(what: &Tracked, interfaces: &Interfaces, readings: &Readings) -> Reading {
+    match what {
+        Tracked::Interface(name) if interfaces.by_name(name).is_some_and(|link| link.up) => {
+            Reading::Good
+        }
+        Tracked::Interface(_) => Reading::Bad,
+        Tracked::Script(_) | Tracked::File(_) => {
+            readings.get(what).copied().unwrap_or(Reading::Unknown)
+        }
+    }
+}
+
+impl VrrpThread {
+    /// Takes in a reading, and lets those instances follow that track the thing.
+    pub(super) fn take_reading(&mut self, what: Tracked, reading: Reading) {
+        self.readings.insert(what.clone(), reading);
+        let now = clock::now();
+        for number in 0..self.instances.len() {
+            let tracks =
+                self.instances[number].plan.trackers.iter().any(|tracker| tracker.what == what);
+            if tracks {
+                self.reassess(number, now);
+                self.start_if_ready(number, now);
+            }
+        }
+    }
+
+    /// Forgets what the plan no longer tracks: tracked again later, it begins anew.
+    pub(super) fn forget_readings(&mut self) {
+        let wanted: BTreeSet<&Tracked> = self
+            .plan
+            .vrrp_instances
+            .iter()
+            .flat_map(|each| &each.trackers)
+            .map(|t| &t.what)
+            .collect();
+        self.readings.retain(|what, _| wanted.contains(what));
+    }
+
+    /// Starts an instance that has not run yet, unless a script that decides over it has not.
+    pub(super) fn start_if_ready(&mut self, number: usize, now: std::time::Instant) {
+        let instance = &self.instances[number];
+        let pending = Sum::of(instance, &self.interfaces, &self.readings).pending;
+        if instance.state == PublicState::Init && !pending {
+            self.handle(number, now, Event::Startup);
+        }
+    }
+}

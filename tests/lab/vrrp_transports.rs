@@ -1,0 +1,254 @@
+//! The ways adverts can travel, with Mainstay and keepalived on either end: version 3 over IPv4 and
+//! IPv6, and unicast. Each pair runs through the same story: wait, heed, take over, give back.
+//!
+//! Times at 1 s: master-down 3.805 s at priority 50 (3 × 1 s + 206/256 s), skew 0.805 s.
+
+use std::time::Duration;
+
+use crate::configs::{LB1, LB2, Pair, SOON, VIP, with_globals};
+use crate::harness::{Director, Lab, Program, eventually, seconds, throughout, undisturbed};
+use crate::{for_each_pair, for_each_program};
+
+for_each_pair!(
+    unicast_peers_take_over_and_give_back,
+    version_3_routers_take_over_and_give_back,
+    version_3_routers_at_a_tenth_of_a_second_take_over_in_time,
+    ipv6_routers_take_over_and_give_back,
+    a_version_3_backup_learns_the_interval,
+);
+
+/// Seconds a takeover may be later than the protocol's wait; a guest's clock ticks at 10 ms.
+const MARGIN: f64 = 0.1;
+
+const LINK_LOCAL_1: &str = "fe80::11";
+const LINK_LOCAL_2: &str = "fe80::12";
+const VIP6: &str = "fe80::142";
+const VIP6_GLOBAL: &str = "2001:db8::142";
+
+for_each_program!(an_ipv6_master_announces_each_address_and_advertises_to_all_routers);
+
+/// What one kind of pair differs in.
+struct Way {
+    /// Further lines for r1's and for r2's instance.
+    lines: [String; 2],
+    advert_int: &'static str,
+    addresses: &'static [&'static str],
+    /// Adverts of r1 and r2 come from here.
+    sources: [&'static str; 2],
+    /// What r2 waits after the last advert, and after a priority 0.
+    down: f64,
+    skew: f64,
+}
+
+impl Way {
+    fn configuration(&self, priority: u8) -> String {
+        let (lines, list) = (&self.lines[usize::from(priority < 100)], self.addresses.join("\n"));
+        with_globals(&format!(
+            "vrrp_instance KAV_1 {{\n    state BACKUP\n    interface eth0\n    virtual_router_id 50\n    \
+             priority {priority}\n    advert_int {}\n{lines}\n    virtual_ipaddress {{\n{list}\n    }}\n}}\n",
+            self.advert_int
+        ))
+    }
+}
+
+fn unicast_peers_take_over_and_give_back(lab: &Lab, first: Program, second: Program) {
+    let lines = |own, other| {
+        format!(
+            "    unicast_src_ip {own}\n    unicast_peer {{\n        {other}\n    }}\n    check_unicast_src"
+        )
+    };
+    let way = Way {
+        lines: [lines(LB1, LB2), lines(LB2, LB1)],
+        advert_int: "1",
+        addresses: &[VIP],
+        sources: [LB1, LB2],
+        down: 3.805,
+        skew: 0.805,
+    };
+    tell_the_story(lab, first, second, &way);
+}
+
+fn version_3_routers_take_over_and_give_back(lab: &Lab, first: Program, second: Program) {
+    let way = Way {
+        lines: ["    version 3".into(), "    version 3".into()],
+        advert_int: "1",
+        addresses: &[VIP, "192.0.2.143/24"],
+        sources: [LB1, LB2],
+        down: 3.805,
+        skew: 0.805,
+    };
+    tell_the_story(lab, first, second, &way);
+}
+
+/// 0.3 s + 206/256 × 0.1 s = 0.380 s; skew 0.080 s.
+fn version_3_routers_at_a_tenth_of_a_second_take_over_in_time(
+    lab: &Lab,
+    first: Program,
+    second: Program,
+) {
+    let way = Way {
+        lines: ["    version 3".into(), "    version 3".into()],
+        advert_int: "0.1",
+        addresses: &[VIP],
+        sources: [LB1, LB2],
+        down: 0.380,
+        skew: 0.080,
+    };
+    tell_the_story(lab, first, second, &way);
+}
+
+fn ipv6_routers_take_over_and_give_back(lab: &Lab, first: Program, second: Program) {
+    tell_the_story(lab, first, second, &ipv6());
+}
+
+/// With an excluded address of the other family, which is held and not advertised.
+fn ipv6() -> Way {
+    let excluded = "    virtual_ipaddress_excluded {\n        192.0.2.142\n    }";
+    Way {
+        lines: [excluded.into(), excluded.into()],
+        advert_int: "1",
+        addresses: &[VIP6, VIP6_GLOBAL],
+        sources: [LINK_LOCAL_1, LINK_LOCAL_2],
+        down: 3.805,
+        skew: 0.805,
+    }
+}
+
+/// RFC 9568 §5.2, worked out by hand: version 3, one second, two addresses; the checksum is the
+/// kernel's on keepalived's side, so it is compared by what peers make of it.
+fn an_ipv6_master_announces_each_address_and_advertises_to_all_routers(
+    lab: &Lab,
+    program: Program,
+) {
+    let way = ipv6();
+    let pair = pair_with_link_local_addresses(lab);
+    let one = Director::start(&pair.r1, program, way.configuration(100));
+    one.wait_for_state(0, "MASTER");
+    for address in [VIP6, VIP6_GLOBAL] {
+        eventually("five neighbour advertisements", SOON, || {
+            pair.capture.advertisements_for(address).len() >= 5
+        });
+        // Override, neither solicited nor a router; the harness gave r1 this MAC.
+        for (_, flags, mac) in pair.capture.advertisements_for(address) {
+            assert_eq!((flags, mac), (0x20, [2, 0, 0, 0, 1, b'0']));
+        }
+    }
+    let (_, advert) = pair.capture.advert_octets_of(LINK_LOCAL_1).remove(0);
+    assert_eq!(advert[..6], [0x31, 50, 100, 2, 0, 100]);
+    let lists: Vec<u8> = [VIP6, VIP6_GLOBAL]
+        .iter()
+        .flat_map(|address| address.parse::<std::net::Ipv6Addr>().expect("an address").octets())
+        .collect();
+    assert_eq!(advert[8..], lists);
+}
+
+/// r1 waits and takes the addresses, r2 heeds it; r1 dies, r2 takes over in time; r1 returns and
+/// has them back; r1 stops, r2 takes over within its skew. Nobody rejects a packet.
+fn tell_the_story(lab: &Lab, first: Program, second: Program, way: &Way) {
+    let gap = undisturbed(|| {
+        let pair = pair_with_link_local_addresses(lab);
+        let (one, two) = start(&pair, first, second, way);
+        throughout("r2 heeds r1", Duration::from_secs(2), || {
+            let log = two.log();
+            if log.contains("Entering MASTER") { Err(log) } else { Ok(()) }
+        });
+        no_packet_was_rejected(&two);
+        let killed = one.kill9();
+        two.wait_for_state(0, "MASTER");
+        eventually("r2 holds the addresses", SOON, || holds(&pair.r2, way));
+        let last = pair.capture.adverts_of(way.sources[0]).last().expect("adverts from r1").0;
+        let taken = pair.capture.first_advert_after(way.sources[1], killed);
+        ((last, taken), seconds(last, taken))
+    });
+    assert!(gap <= way.down + MARGIN, "r2 took over {gap:.3} s after r1's death");
+
+    let gap = undisturbed(|| {
+        let pair = pair_with_link_local_addresses(lab);
+        let (one, two) = start(&pair, first, second, way);
+        let (asked, status) = one.stop();
+        assert!(status.success(), "r1 ended with {status}");
+        two.wait_for_state(0, "MASTER");
+        eventually("r2 holds the addresses", SOON, || holds(&pair.r2, way));
+        let taken = pair.capture.first_advert_after(way.sources[1], asked);
+        assert!(!holds(&pair.r1, way), "r1 left an address behind");
+
+        let (before, before_two) = (pair.r1.read("log").len(), two.log().len());
+        let one = Director::start_again(&pair.r1, first);
+        one.wait_for_state(before, "MASTER");
+        two.wait_for_state(before_two, "BACKUP");
+        eventually("only r1 holds the addresses", SOON, || {
+            holds(&pair.r1, way) && !holds(&pair.r2, way)
+        });
+        no_packet_was_rejected(&one);
+        ((asked, taken), seconds(asked, taken))
+    });
+    assert!(gap <= way.skew + MARGIN, "r2 took over {gap:.3} s after r1's stop");
+}
+
+fn pair_with_link_local_addresses(lab: &Lab) -> Pair {
+    let pair = Pair::new(lab);
+    pair.lan.watch_unicast();
+    pair.r1.ip(&format!("addr add {LINK_LOCAL_1}/64 dev eth0 nodad"));
+    pair.r2.ip(&format!("addr add {LINK_LOCAL_2}/64 dev eth0 nodad"));
+    pair
+}
+
+fn start<'p>(
+    pair: &'p Pair,
+    first: Program,
+    second: Program,
+    way: &Way,
+) -> (Director<'p>, Director<'p>) {
+    let one = Director::start(&pair.r1, first, way.configuration(100));
+    one.wait_for_state(0, "MASTER");
+    eventually("r1 holds the addresses", SOON, || holds(&pair.r1, way));
+    let two = Director::start(&pair.r2, second, way.configuration(50));
+    two.wait_for_state(0, "BACKUP");
+    // Long enough to have heard it.
+    std::thread::sleep(Duration::from_millis(1100));
+    (one, two)
+}
+
+fn holds(host: &crate::harness::Host, way: &Way) -> bool {
+    way.addresses.iter().all(|address| host.holds(address.split('/').next().unwrap_or(address)))
+}
+
+fn no_packet_was_rejected(director: &Director<'_>) {
+    if director.program == Program::Keepalived {
+        let log = director.log().to_lowercase();
+        for complaint in ["invalid", "bogus", "mismatch", "incorrect", "checksum"] {
+            assert!(!log.contains(complaint), "keepalived complains of {complaint}: {log}");
+        }
+        return;
+    }
+    for reason in
+        ["packet_len_err", "ip_ttl_err", "addr_list_err", "vers_err", "chk_err", "unicast_src_err"]
+    {
+        assert_eq!(director.counter(reason), 0, "{reason}");
+    }
+}
+
+/// RFC 9568 §6.1: r1 advertises each 3 s, so r2, itself at 1 s, waits 9 s + 206/256 × 3 s = 11.414 s.
+fn a_version_3_backup_learns_the_interval(lab: &Lab, first: Program, second: Program) {
+    let way = |advert_int| Way {
+        lines: ["    version 3".into(), "    version 3".into()],
+        advert_int,
+        addresses: &[VIP],
+        sources: [LB1, LB2],
+        down: 0.0,
+        skew: 0.0,
+    };
+    let gap = undisturbed(|| {
+        let pair = Pair::new(lab);
+        let one = Director::start(&pair.r1, first, way("3").configuration(100));
+        one.wait_for_state(0, "MASTER");
+        let two = Director::start(&pair.r2, second, way("1").configuration(50));
+        let began = two.wait_for_state(0, "BACKUP");
+        pair.capture.first_advert_after(LB1, began);
+        one.kill9();
+        let taken = two.wait_for_state(0, "MASTER");
+        let last = pair.capture.adverts_of(LB1).last().expect("advertisements from r1").0;
+        ((last, taken), seconds(last, taken))
+    });
+    assert!((11.3..=11.6).contains(&gap), "r2 took over {gap:.3} s after the last advert");
+}
