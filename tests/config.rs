@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mainstay::config::diagnostic::Severity;
 use mainstay::config::keywords::table;
 use mainstay::config::plan::Authentication;
-use mainstay::config::{self, Verdict};
+use mainstay::config::{self, Verdict, convert, format};
 use mainstay::probe::Probe;
 use proptest::prelude::*;
 
@@ -70,26 +70,6 @@ fn the_samples_in_etc_are_clean() {
     }
 }
 
-/// With MAINSTAY_REAL_CONFIGS naming a folder of published configurations and their INDEX.tsv.
-#[test]
-fn published_configurations_are_unusable_exactly_where_keepalived_refuses_them() {
-    let Ok(folder) = std::env::var("MAINSTAY_REAL_CONFIGS") else {
-        eprintln!("skipped: MAINSTAY_REAL_CONFIGS names no folder");
-        return;
-    };
-    let index = std::fs::read_to_string(Path::new(&folder).join("INDEX.tsv")).expect("an index");
-    for row in index.lines().skip(1) {
-        let fields: Vec<_> = row.split('\t').collect();
-        let (name, status) = (fields[0], fields[7]);
-        let loaded = config::load(&Path::new(&folder).join(name), &config::Options::default());
-        let text = loaded.diagnostics.to_text(false);
-        assert_eq!(loaded.test_status() == 2, status == "2", "{name}:\n{text}");
-        if status == "5" {
-            assert_ne!(loaded.test_status(), 0, "{name}: keepalived complains");
-        }
-    }
-}
-
 /// With MAINSTAY_KEYWORDS naming the reference table of keepalived's keywords.
 #[test]
 fn the_keyword_table_knows_every_keyword_of_the_reference() {
@@ -119,6 +99,10 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
+fn statements(text: &str) -> convert::Document {
+    convert::document("t", text.into(), None, &config::Options::default()).0
+}
+
 fn line() -> impl Strategy<Value = String> {
     let end = prop::sample::select(vec!["", " {", " {", " }", "\n}", "\n{", "{ 1 }"]);
     (prop::collection::vec(word(), 0..4), end).prop_map(|(words, end)| words.join(" ") + end)
@@ -137,6 +121,15 @@ proptest! {
     fn any_octets_give_a_plan_and_a_verdict(octets in prop::collection::vec(any::<u8>(), 0..400)) {
         let loaded = config::parse_text("t", octets);
         let _ = loaded.diagnostics.to_text(true);
+    }
+
+    /// Layout is a matter of blanks: all statements stay, and a second time changes nothing.
+    #[test]
+    fn layout_keeps_all_statements_and_is_stable(lines in prop::collection::vec(line(), 0..20)) {
+        let text = lines.join("\n");
+        let laid_out = format::layout(&text);
+        prop_assert_eq!(format::layout(&laid_out), laid_out.as_str());
+        prop_assert_eq!(statements(&text), statements(&laid_out), "{}", laid_out);
     }
 
     /// Cuts and doubles stretches of a good file: what real mistakes look like.

@@ -10,6 +10,8 @@ pub enum Outcome {
     Success,
     /// MISC_CHECK with `misc_dynamic`, exit status 2–255: healthy, and the server is to have this weight.
     SuccessWithWeight(u32),
+    /// FILE_CHECK: healthy, and this is added to the configured weight.
+    SuccessWithDelta(i64),
     /// The server did not pass.
     Failure(String),
     /// We could not try, for a reason of our own (`bind` refused, no sockets left): says nothing about
@@ -26,6 +28,9 @@ pub enum Event {
     DeadlineReached,
     /// An attempt ended. An unknown number (from before a reload that changed the checker) is ignored.
     Result { attempt: AttemptId, outcome: Outcome },
+    /// Something that is watched rather than tried ([`super::Kind::Told`]) says how the server is, now.
+    /// Telling the same again does no harm.
+    Told { server: usize, checker: usize, outcome: Outcome },
     /// The virtual server goes: no further attempts, no destinations.
     Shutdown,
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{AttemptId, CheckerSettings, Kind, Verdict};
+use super::{AttemptId, CheckerSettings, Kind, Outcome, Verdict};
 
 /// First attempts come this long after a start or after the checker appeared, plus the spread
 /// over `warmup` (as keepalived does).
@@ -23,11 +23,20 @@ pub(super) struct Checker {
     /// start one failure is enough.
     pub failures: u32,
     pub progress: Progress,
-    /// What the last success asked the server's weight to be (`misc_dynamic`).
-    pub weight: Option<u32>,
+    /// What the last success asked of the server's weight.
+    pub wish: Option<Wish>,
     /// Why the last failed attempt failed; kept after recovery, for dumps.
     pub last_failure: Option<String>,
     pub phase: Phase,
+}
+
+/// What a success asks of a server's weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// To be this (`misc_dynamic`).
+    Weight(u32),
+    /// To be the configured one and this (FILE_CHECK).
+    Delta(i64),
 }
 
 /// Which target comes next.
@@ -65,12 +74,13 @@ impl Checker {
     /// A checker at daemon start: up unless `alpha`, and one failure is enough.
     pub fn new(settings: CheckerSettings) -> Self {
         let up = !settings.timing.alpha;
+        let failures = if settings.kind == Kind::Mail { 0 } else { settings.timing.retry };
         Self {
             up,
             judged: false,
-            failures: settings.timing.retry,
+            failures,
             progress: first_progress(up),
-            weight: None,
+            wish: None,
             last_failure: None,
             phase: Phase::Idle,
             settings,
@@ -78,7 +88,11 @@ impl Checker {
     }
 
     /// A checker that a reload added to a server: up whatever `alpha` says, with all of `retry`.
+    /// One that is told how things are knows already.
     pub fn start_up(&mut self) {
+        if self.settings.kind == Kind::Told {
+            return;
+        }
         self.up = true;
         self.failures = 0;
         self.progress = first_progress(true);
@@ -86,11 +100,33 @@ impl Checker {
 
     /// An alpha checker that a reload added to a server that is down: down, one failure is enough.
     pub fn set_down_if_alpha(&mut self) {
-        if self.settings.timing.alpha {
+        if self.settings.timing.alpha && self.tries() {
             self.up = false;
             self.failures = self.settings.timing.retry;
             self.progress = first_progress(false);
         }
+    }
+
+    /// Whether it makes attempts of its own.
+    pub fn tries(&self) -> bool {
+        self.settings.kind != Kind::Told
+    }
+
+    /// Takes what is known without an attempt; gives whether that brings it up or down.
+    pub fn told(&mut self, outcome: &Outcome) -> bool {
+        let before = self.up;
+        (self.up, self.wish) = match outcome {
+            Outcome::Success => (true, None),
+            Outcome::SuccessWithWeight(weight) => (true, Some(Wish::Weight(*weight))),
+            Outcome::SuccessWithDelta(delta) => (true, Some(Wish::Delta(*delta))),
+            Outcome::Failure(reason) => {
+                self.last_failure = Some(reason.clone());
+                (false, None)
+            }
+            Outcome::NotTried(_) => return false,
+        };
+        self.judged = true;
+        self.up != before
     }
 
     /// Continues `old`, the same checker before a reload; the new settings hold.
@@ -128,15 +164,15 @@ impl Checker {
     fn targets(&self) -> usize {
         match self.settings.kind {
             Kind::Pages { urls, .. } => urls.max(1),
-            Kind::Connect | Kind::Script => 1,
+            Kind::Connect | Kind::Mail | Kind::Script | Kind::Told => 1,
         }
     }
 
     /// Takes a success of the attempt begun at `started`; leaves the checker waiting.
-    pub fn passed(&mut self, now: Instant, started: Instant, weight: Option<u32>) -> Passed {
+    pub fn passed(&mut self, now: Instant, started: Instant, wish: Option<Wish>) -> Passed {
         let pause = self.advance();
         self.failures = 0;
-        self.weight = weight;
+        self.wish = wish;
         self.wait(now, started, pause);
         match self.progress {
             Progress::InTurn { .. } if !self.up => {
@@ -157,7 +193,9 @@ impl Checker {
         let targets = self.targets();
         self.progress = match (self.settings.kind, self.progress) {
             // Without a list of pages one success is enough.
-            (Kind::Connect | Kind::Script, _) => Progress::InTurn { next: 0 },
+            (Kind::Connect | Kind::Mail | Kind::Script | Kind::Told, _) => {
+                Progress::InTurn { next: 0 }
+            }
             (_, Progress::InTurn { next }) => Progress::InTurn { next: (next + 1) % targets },
             (_, Progress::Stuck { .. }) => Progress::ComingUp { next: 0 },
             (_, Progress::ComingUp { next }) if next + 1 < targets => {
@@ -183,7 +221,7 @@ impl Checker {
         }
         let news = self.up || !self.judged;
         (self.up, self.judged) = (false, true);
-        self.weight = None;
+        self.wish = None;
         self.progress = Progress::Stuck { failed: self.target() };
         self.wait(now, started, self.down_pause());
         if news { Verdict::Down } else { Verdict::StillDown }
@@ -199,7 +237,7 @@ impl Checker {
         let timing = &self.settings.timing;
         match self.settings.kind {
             Kind::Pages { .. } => timing.delay_before_retry.max(timing.delay_loop),
-            Kind::Connect | Kind::Script => timing.delay_loop,
+            Kind::Connect | Kind::Mail | Kind::Script | Kind::Told => timing.delay_loop,
         }
     }
 
@@ -208,7 +246,7 @@ impl Checker {
     fn wait(&mut self, now: Instant, started: Instant, pause: Duration) {
         let until = match self.settings.kind {
             Kind::Script => after(started, pause).max(now),
-            Kind::Connect | Kind::Pages { .. } => after(now, pause),
+            Kind::Connect | Kind::Mail | Kind::Pages { .. } | Kind::Told => after(now, pause),
         };
         self.phase = Phase::Waiting { until };
     }

@@ -85,8 +85,12 @@ pub enum Kind {
     /// HTTP_GET: one of `urls` (at least 1) at a time, in turn; recovery takes the url that failed and then the
     /// whole list. `fast_recovery`: no pause while coming up.
     Pages { urls: usize, fast_recovery: bool },
+    /// SMTP_CHECK: as `Connect`, but failures right after a start are forgiven as well.
+    Mail,
     /// MISC_CHECK: pauses run from start to start.
     Script,
+    /// FILE_CHECK: no attempts; [`Event::Told`] says at once how things are, from [`Pool::preset`] on.
+    Told,
 }
 
 /// The sorry server; its weight is always 1.

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
 use super::action::{Action, AttemptId, Cause, Event, Outcome};
-use super::checker::{Checker, Passed, Phase};
+use super::checker::{Checker, Passed, Phase, Wish};
 use super::quorum::Thresholds;
 use super::{MAX_WEIGHT, PoolSettings, ServerSettings, Sorry, Verdict};
 
@@ -81,12 +81,16 @@ impl Server {
     /// Configured weight plus what the checkers add or take, within 0–2147483647.
     ///
     /// A checker that asks for weight w adds w − configured, so that one checker sets the weight
-    /// and the wishes of several add up as they do in keepalived.
+    /// and the wishes of several add up as they do in keepalived; FILE_CHECK adds what it says.
     pub fn effective_weight(&self) -> u32 {
         let configured = i64::from(self.weight);
-        let wished = self.checkers.iter().filter_map(|checker| checker.weight);
-        let deltas: i64 = wished.map(|weight| i64::from(weight) - configured).sum();
-        let effective = configured.saturating_add(deltas).clamp(0, i64::from(MAX_WEIGHT));
+        let wishes = self.checkers.iter().filter_map(|checker| checker.wish);
+        let deltas = wishes.map(|wish| match wish {
+            Wish::Weight(weight) => i64::from(weight) - configured,
+            Wish::Delta(delta) => delta,
+        });
+        let effective =
+            deltas.fold(configured, i64::saturating_add).clamp(0, i64::from(MAX_WEIGHT));
         u32::try_from(effective).unwrap_or(MAX_WEIGHT)
     }
 
@@ -143,16 +147,20 @@ impl Pool {
             (Stage::Running, Event::Result { attempt, outcome }) => {
                 self.take_result(now, attempt, outcome, out);
             }
+            (Stage::Running, Event::Told { server, checker, outcome }) => {
+                self.take_word(server, checker, outcome, out);
+            }
             (Stage::New, Event::Shutdown) => self.stage = Stage::Stopped,
             (Stage::Running, Event::Shutdown) => self.stop(out),
             // Late or repeated.
             (Stage::Running, Event::Startup { .. })
-            | (Stage::New, Event::DeadlineReached | Event::Result { .. })
+            | (Stage::New, Event::DeadlineReached | Event::Result { .. } | Event::Told { .. })
             | (
                 Stage::Stopped,
                 Event::Startup { .. }
                 | Event::DeadlineReached
                 | Event::Result { .. }
+                | Event::Told { .. }
                 | Event::Shutdown,
             ) => {}
         }
@@ -190,7 +198,7 @@ impl Pool {
         for (server, state) in self.servers.iter_mut().enumerate() {
             for (checker, state) in state.checkers.iter_mut().enumerate() {
                 let fraction = random.fraction();
-                if state.phase == Phase::Idle {
+                if state.phase == Phase::Idle && state.tries() {
                     let until = state.first_attempt(now, fraction);
                     state.phase = Phase::Waiting { until };
                     self.due.push(Reverse((until, server, checker)));
@@ -234,7 +242,12 @@ impl Pool {
         let cause = match outcome {
             Outcome::Success => passed(state.passed(now, started, None), server, checker, out),
             Outcome::SuccessWithWeight(weight) => {
-                passed(state.passed(now, started, Some(weight)), server, checker, out)
+                let wish = Some(Wish::Weight(weight));
+                passed(state.passed(now, started, wish), server, checker, out)
+            }
+            Outcome::SuccessWithDelta(delta) => {
+                let wish = Some(Wish::Delta(delta));
+                passed(state.passed(now, started, wish), server, checker, out)
             }
             Outcome::Failure(reason) => {
                 let target = state.target();
@@ -250,6 +263,46 @@ impl Pool {
             }
         };
         self.enlist(server, checker);
+        self.settle(server, &before, cause, out);
+    }
+
+    /// Takes what a checker that is told rather than tried has to say before the start, so that the
+    /// server begins as it is to be. Without effect after it, and for other checkers.
+    pub fn preset(&mut self, server: usize, checker: usize, outcome: &Outcome) {
+        let Some(state) = self.servers.get_mut(server).filter(|_| self.stage == Stage::New) else {
+            return;
+        };
+        let Some(told) = state.checkers.get_mut(checker).filter(|each| !each.tries()) else {
+            return;
+        };
+        told.told(outcome);
+        state.alive = state.checkers.iter().all(|checker| checker.up);
+        state.announced = state.alive;
+    }
+
+    fn take_word(
+        &mut self,
+        server: usize,
+        checker: usize,
+        outcome: Outcome,
+        out: &mut Vec<Action>,
+    ) {
+        let known = self.servers.get(server).and_then(|server| server.checkers.get(checker));
+        if self.stage != Stage::Running || known.is_none_or(Checker::tries) {
+            return;
+        }
+        let before = self.shown(server);
+        let state = &mut self.servers[server].checkers[checker];
+        let cause = match (state.told(&outcome), outcome) {
+            (false, _) => None,
+            (true, Outcome::Failure(reason)) => {
+                let verdict = Verdict::Down;
+                let cause = Cause::Failed { checker, reason: reason.clone() };
+                out.push(Action::AttemptFailed { server, checker, target: 0, reason, verdict });
+                Some(cause)
+            }
+            (true, _) => passed(Passed::Recovered, server, checker, out),
+        };
         self.settle(server, &before, cause, out);
     }
 

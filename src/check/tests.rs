@@ -3,6 +3,7 @@ mod pages;
 mod random;
 mod reload;
 mod start;
+mod told;
 mod weights;
 
 use helpers::*;

@@ -15,8 +15,10 @@ use crate::config::{self, Loaded, Verdict};
 use crate::driver::{self, LogOptions, Options, PidFiles};
 use crate::kernel::node_name;
 
-/// keepalived(8)'s options. Those without a field of use here are accepted and said to have no
-/// effect, so that a service unit written for keepalived starts.
+/// Run Mainstay with the options of keepalived(8)
+///
+/// Options that have no effect here are accepted and said to have none, so that a service unit
+/// written for keepalived starts.
 #[derive(Debug, Parser)]
 #[command(name = "keepalived", infer_long_args = true, disable_version_flag = true)]
 struct KeepalivedArgs {

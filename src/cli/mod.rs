@@ -1,8 +1,12 @@
 //! The command line: one file a subcommand, and the names `keepalived` and `genhash`.
 
 pub mod check;
+pub mod convert;
+pub mod explain;
+pub mod fmt;
 pub mod genhash;
 pub mod keepalived;
+pub mod live;
 pub mod run;
 
 use std::ffi::{OsStr, OsString};
@@ -24,6 +28,12 @@ enum Command {
     Run(run::RunArgs),
     /// Check configurations, without root and without touching anything
     Check(check::CheckArgs),
+    /// Explain a keyword: meaning, range, default, status, an example
+    Explain(explain::ExplainArgs),
+    /// Lay configurations out evenly, comments kept
+    Fmt(fmt::FmtArgs),
+    /// Turn a configuration into JSON, or JSON into a configuration
+    Convert(convert::ConvertArgs),
     /// Fetch a page and print its digest, for HTTP_GET; takes genhash(1)'s options
     #[command(disable_help_flag = true)]
     Genhash {
@@ -46,6 +56,9 @@ fn mainstay(argv: Vec<OsString>) -> i32 {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::main(&args),
             Command::Check(args) => check::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Fmt(args) => fmt::run(&args),
+            Command::Convert(args) => convert::run(&args),
             Command::Genhash { arguments } => genhash::run(arguments.into_iter()),
         },
         Err(error) => {

@@ -181,6 +181,12 @@ impl Diagnostics {
         self.effect
     }
 
+    /// Adds findings about a configuration that has been read.
+    pub(crate) fn add(&mut self, findings: Vec<Diagnostic>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+        self.sort(Arc::clone(&self.sources));
+    }
+
     /// Turns every warning into an error (`--strict`).
     pub fn harden(&mut self) {
         for diagnostic in self.list.iter_mut().filter(|d| d.severity == Severity::Warning) {

@@ -9,9 +9,14 @@
 //! of the plan. It needs no rights, no network and no interfaces: whatever those decide is decided
 //! when the plan is put into effect.
 
+mod advice;
+pub mod convert;
 pub mod diagnostic;
+pub mod explain;
+pub mod format;
 pub mod keywords;
 mod lexer;
+pub mod lint;
 mod lower;
 pub mod plan;
 mod preprocess;
@@ -29,6 +34,7 @@ use lower::Lowering;
 use plan::Plan;
 use preprocess::Reader;
 
+pub(crate) use lexer::comment_start;
 pub use preprocess::{LARGEST_FILE, read_file};
 
 /// What a configuration came to.
@@ -95,19 +101,58 @@ impl Loaded {
 pub fn load(path: &Path, options: &Options) -> Loaded {
     let name = path.to_string_lossy();
     match read_file(path) {
-        Ok(octets) => run(&name, octets, Some(path), options),
+        Ok(octets) => run(&name, octets, Some(path), options, None),
         Err(error) => unreadable(&name, &error),
     }
 }
 
+/// What a configuration comes to, with lints, and what they remember of it.
+#[derive(Debug)]
+pub struct Linted {
+    pub loaded: Loaded,
+    pub facts: lint::Facts,
+}
+
+/// As [`load`], with all lints but those called in `allowed`.
+pub fn load_linted(path: &Path, options: &Options, allowed: &[String]) -> Linted {
+    let name = path.to_string_lossy();
+    match read_file(path) {
+        Ok(octets) => run_linted(&name, octets, Some(path), options, allowed),
+        Err(error) => Linted { loaded: unreadable(&name, &error), facts: lint::Facts::default() },
+    }
+}
+
+/// As [`parse_with`], with all lints but those called in `allowed`.
+pub fn parse_linted(
+    name: &str,
+    text: impl Into<Vec<u8>>,
+    options: &Options,
+    allowed: &[String],
+) -> Linted {
+    run_linted(name, text.into(), None, options, allowed)
+}
+
+fn run_linted(
+    name: &str,
+    octets: Vec<u8>,
+    path: Option<&Path>,
+    options: &Options,
+    allowed: &[String],
+) -> Linted {
+    let mut facts = lint::Facts::default();
+    let linter = (lint::Linter::new(allowed), &mut facts);
+    let loaded = run(name, octets, path, options, Some(linter));
+    Linted { loaded, facts }
+}
+
 /// Loads `text`, which messages call `name`. Relative includes start in the working directory.
 pub fn parse_text(name: &str, text: impl Into<Vec<u8>>) -> Loaded {
-    run(name, text.into(), None, &Options::default())
+    run(name, text.into(), None, &Options::default(), None)
 }
 
 /// As [`parse_text`], for the given `options`.
 pub fn parse_with(name: &str, text: impl Into<Vec<u8>>, options: &Options) -> Loaded {
-    run(name, text.into(), None, options)
+    run(name, text.into(), None, options, None)
 }
 
 /// What a configuration comes to that cannot be read because of `error`.
@@ -118,7 +163,13 @@ pub fn unreadable(name: &str, error: &std::io::Error) -> Loaded {
     conclude(Plan::default(), diagnostics)
 }
 
-fn run(name: &str, octets: Vec<u8>, path: Option<&Path>, options: &Options) -> Loaded {
+fn run(
+    name: &str,
+    octets: Vec<u8>,
+    path: Option<&Path>,
+    options: &Options,
+    mut linter: Option<(lint::Linter, &mut lint::Facts)>,
+) -> Loaded {
     if octets.len() as u64 > LARGEST_FILE {
         return unreadable(name, &preprocess::too_large());
     }
@@ -126,15 +177,20 @@ fn run(name: &str, octets: Vec<u8>, path: Option<&Path>, options: &Options) -> L
     let mut reader = Reader::new(options);
     let (mut builder, mut lowering) = (tree::Builder::default(), Lowering::default());
     reader.start(name, octets, path, &mut diagnostics);
-    while let Some(line) = reader.next_line(&mut diagnostics) {
-        builder.line(line, &reader.sources, &mut diagnostics, &mut |tree, sources, d| {
-            lowering.statement(tree, sources, d);
-        });
-    }
-    builder.finish(&reader.sources, &mut diagnostics, &mut |tree, sources, d| {
+    let mut take = |tree: &tree::Tree, sources: &source::SourceMap, d: &mut Diagnostics| {
         lowering.statement(tree, sources, d);
-    });
+        if let Some((linter, _)) = &mut linter {
+            linter.statement(tree, sources, d);
+        }
+    };
+    while let Some(line) = reader.next_line(&mut diagnostics) {
+        builder.line(line, &reader.sources, &mut diagnostics, &mut take);
+    }
+    builder.finish(&reader.sources, &mut diagnostics, &mut take);
     let plan = lowering.finish(&reader.sources, &mut diagnostics);
+    if let Some((linter, facts)) = linter {
+        *facts = linter.finish(&mut diagnostics);
+    }
     diagnostics.sort(Arc::new(reader.sources));
     conclude(plan, diagnostics)
 }

@@ -72,6 +72,9 @@ pub struct JsonFinding<'a> {
     pub related: Vec<JsonRelated<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<&'a str>,
+    /// Where the definition stands that the text was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub defined_at: Option<JsonPlace>,
     /// Places of the `include` lines that led there, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub included_from: Vec<String>,
@@ -108,6 +111,10 @@ fn json<'a>(finding: &'a Diagnostic, sources: &SourceMap) -> JsonFinding<'a> {
             .map(|label| JsonRelated { at: place(label.span, sources), label: &label.text })
             .collect(),
         help: finding.help.as_deref(),
+        defined_at: finding
+            .span
+            .and_then(|span| sources.definition_of(span))
+            .map(|definition| place(definition, sources)),
         included_from: chain.iter().map(ToString::to_string).collect(),
     }
 }
@@ -148,6 +155,12 @@ fn text(finding: &Diagnostic, sources: &SourceMap, colour: bool) -> String {
     let mut group = Group::with_title(title);
     if let Some(span) = finding.span {
         group = group.element(snippet(span, &finding.label, AnnotationKind::Primary, sources));
+        if let Some(definition) = sources.definition_of(span) {
+            let definition = sources.in_file(definition);
+            let value = printable(sources.text(definition));
+            let place = sources.position(definition);
+            group = group.element(Level::NOTE.message(format!("defined in {place}: {value}")));
+        }
         for place in sources.include_chain(span) {
             group = group.element(Level::NOTE.message(format!("included from {place}")));
         }

@@ -68,6 +68,8 @@ pub struct Piece {
     pub from: Span,
     /// Octet for octet the same as `from`; otherwise `from` is the reference that was replaced.
     pub verbatim: bool,
+    /// Of a reference, where its value was given.
+    pub defined: Option<Span>,
 }
 
 /// One text.
@@ -130,6 +132,20 @@ impl SourceMap {
         span
     }
 
+    /// The first place in a file where `in_line`, given each line, finds something.
+    pub fn find(&self, in_line: impl Fn(&str) -> Option<Range<usize>>) -> Option<Span> {
+        let files = (0..).zip(&self.sources);
+        let mut files = files.filter(|(_, file)| !matches!(file.origin, Origin::Expanded(_)));
+        files.find_map(|(id, file)| {
+            let mut start = 0;
+            file.text.split_inclusive('\n').find_map(|line| {
+                let found = in_line(line).map(|at| Span::new(id, start + at.start..start + at.end));
+                start += line.len();
+                found
+            })
+        })
+    }
+
     /// Where `span` begins, as operators count: from 1, columns in characters.
     pub fn position(&self, span: Span) -> Position {
         let span = self.in_file(span);
@@ -137,6 +153,14 @@ impl SourceMap {
         let (line, octets) = source.line_at(span.start as usize);
         let before = &source.text[octets.start..(span.start as usize).max(octets.start)];
         Position { file: Arc::clone(&source.name), line, column: before.chars().count() as u32 + 1 }
+    }
+
+    /// Where the definition stands that the text at the start of `span` was made from.
+    pub fn definition_of(&self, span: Span) -> Option<Span> {
+        let Origin::Expanded(pieces) = &self.get(span.source).origin else { return None };
+        let index = pieces.partition_point(|piece| piece.start <= span.start).checked_sub(1)?;
+        let piece = pieces.get(index)?;
+        piece.defined.or_else(|| self.definition_of(piece.from))
     }
 
     /// The `include` lines that led to the text of `span`, innermost first.

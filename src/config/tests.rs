@@ -471,7 +471,7 @@ fn the_first_address_decides_the_family_and_others_are_told_where_to_go() {
     let (refused, codes) = block("fe80::50", "version 2");
     assert_eq!((refused, codes), (None, vec!["version-2-ipv6"]));
     let (_, codes) = block("192.0.2.10", "native_ipv6");
-    assert_eq!(codes, ["address-family-mismatch"]);
+    assert_eq!(codes, ["no-virtual-address", "address-family-mismatch"]);
     let (instance, _) = block("192.0.2.10", "virtual_ipaddress_excluded {\n fe80::1 -nodad\n}");
     assert!(instance.unwrap().excluded_addresses[0].detect_duplicates);
 }

@@ -81,6 +81,8 @@ struct OpenBlock {
     brace: Span,
     /// What the keyword table knows of it.
     block: Option<BlockId>,
+    /// It was closed too early and opened again, which has been reported.
+    reopened: bool,
 }
 
 /// Takes each top-level statement as soon as it is complete.
@@ -93,6 +95,11 @@ pub struct Builder {
     open: Vec<OpenBlock>,
     /// The last statement, while a `{` may still follow it.
     pending: Option<u32>,
+    /// The block that the last `}` closed, while something may still show that it did so too
+    /// early; if it is a top-level one, its tree has not been handed out yet.
+    closed: Option<(OpenBlock, Span)>,
+    /// The last thing was a `{`.
+    after_open: bool,
     /// Blocks that were closed for the author: as many `}` may turn up later, in the wrong place,
     /// and have been reported already.
     closed_for_author: usize,
@@ -128,11 +135,13 @@ impl Builder {
 
     /// Ends the text: what is still open is missing its `}`.
     pub fn finish(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
-        if let Some(innermost) = self.open.last() {
+        if let Some(innermost) = self.open.last().filter(|block| !block.reopened) {
             d.push(unclosed(innermost.brace, &self.header(innermost.statement, sources)));
         }
         self.settle(None, sources, d, take);
-        self.close_down_to(0, sources, d, take);
+        self.close_down_to(0);
+        self.closed = None;
+        self.emit(sources, d, take);
     }
 
     fn statement(
@@ -148,6 +157,11 @@ impl Builder {
         }
         let start = line.part(tokens[0].raw_start() as usize..tokens[0].raw_end() as usize);
         self.settle(Some(start), sources, d, take);
+        self.after_open = false;
+        if tokens[0].kind == Kind::Word {
+            self.recover(start, sources, d);
+        }
+        self.hand_out_closed(sources, d, take);
         let first_word = self.tree.words.len() as u32;
         for token in tokens {
             let span = line.part(token.start as usize..token.end as usize);
@@ -218,6 +232,15 @@ impl Builder {
             self.pending = None;
             return;
         }
+        if self.pending.is_none() && std::mem::replace(&mut self.after_open, false) {
+            d.push(
+                Diagnostic::error("unexpected-brace", brace, "this `{` is one too many")
+                    .label("the block is open already"),
+            );
+            self.closed_for_author += 1;
+            return;
+        }
+        self.hand_out_closed(sources, d, take);
         let statement = self.pending.take().unwrap_or_else(|| {
             d.push(
                 Diagnostic::error("unexpected-brace", brace, "`{` belongs to no keyword")
@@ -228,12 +251,13 @@ impl Builder {
         });
         let statement = self.leave_unclosed(statement, sources, d, take);
         self.enter(statement, brace, sources);
+        self.after_open = true;
     }
 
     fn enter(&mut self, statement: u32, brace: Span, sources: &SourceMap) {
         self.tree.statements[statement as usize].brace = Some(brace);
         let block = self.block_of(statement, self.open.last(), sources);
-        self.open.push(OpenBlock { statement, brace, block });
+        self.open.push(OpenBlock { statement, brace, block, reopened: false });
     }
 
     /// The block that the statement's keyword opens inside `outer`, if the table knows it.
@@ -269,13 +293,10 @@ impl Builder {
         };
         let Some(statement) = self.tree.statements.pop() else { return index };
         let words = self.tree.words.split_off(statement.first_word as usize);
-        let innermost = &self.open[self.open.len() - 1];
-        let header = self.header(innermost.statement, sources);
-        d.push(
-            unclosed(innermost.brace, &header).also(statement.raw, "a `}` is missing before this"),
-        );
-        self.closed_for_author += self.open.len() - depth;
-        self.close_down_to(depth, sources, d, take);
+        self.close_for_author(depth, statement.raw, sources, d);
+        if depth == 0 {
+            self.emit(sources, d, take);
+        }
         let first_word = self.tree.words.len() as u32;
         self.tree.words.extend(words);
         self.push(first_word, statement.raw);
@@ -294,6 +315,8 @@ impl Builder {
             return;
         }
         self.settle(None, sources, d, take);
+        self.after_open = false;
+        self.hand_out_closed(sources, d, take);
         if self.open.is_empty() && self.closed_for_author > 0 {
             self.closed_for_author -= 1;
             return;
@@ -305,23 +328,79 @@ impl Builder {
             );
             return;
         }
-        self.close_down_to(self.open.len() - 1, sources, d, take);
+        self.closed = self.close_down_to(self.open.len() - 1).map(|block| (block, brace));
     }
 
-    fn close_down_to(
-        &mut self,
-        depth: usize,
-        sources: &SourceMap,
-        d: &mut Diagnostics,
-        take: &mut Take,
-    ) {
+    /// Closes all blocks but the outermost `depth`; gives the outermost of those closed.
+    fn close_down_to(&mut self, depth: usize) -> Option<OpenBlock> {
         let end = self.tree.statements.len() as u32;
-        for block in self.open.drain(depth..) {
+        for block in &self.open[depth..] {
             self.tree.statements[block.statement as usize].end = end;
         }
-        if self.open.is_empty() {
+        self.open.drain(depth..).next()
+    }
+
+    /// Closes what the author left open before `next`, and says so once.
+    fn close_for_author(
+        &mut self,
+        depth: usize,
+        next: Span,
+        sources: &SourceMap,
+        d: &mut Diagnostics,
+    ) {
+        let innermost = &self.open[self.open.len() - 1];
+        if !innermost.reopened {
+            let header = self.header(innermost.statement, sources);
+            d.push(unclosed(innermost.brace, &header).also(next, "a `}` is missing before this"));
+        }
+        self.closed_for_author += self.open.len() - depth;
+        self.close_down_to(depth);
+    }
+
+    /// Nothing showed that the last `}` came too early: the block is complete.
+    fn hand_out_closed(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
+        if self.closed.take().is_some() && self.open.is_empty() {
             self.emit(sources, d, take);
         }
+    }
+
+    /// A keyword that is none here but was one a brace ago: a `}` is one too many, or missing.
+    fn recover(&mut self, at: Span, sources: &SourceMap, d: &mut Diagnostics) {
+        let word = sources.text(at);
+        let knows =
+            |block: Option<BlockId>| block.is_some_and(|id| table().get(id, word).is_some());
+        let here = self.open.last().map_or(Some(TOP), |open| open.block);
+        if here.is_none() || knows(here) {
+            return;
+        }
+        if self.closed.as_ref().is_some_and(|(block, _)| knows(block.block)) {
+            self.reopen(at, sources, d);
+            return;
+        }
+        // Where the block does not end in a list of names, only a line that starts no further in
+        // than the block itself says that it is outside.
+        let Some(innermost) = self.open.last() else { return };
+        let outer = match self.open.len() {
+            1 => Some(TOP),
+            length => self.open[length - 2].block,
+        };
+        let header = self.tree.statements[innermost.statement as usize].raw;
+        if knows(outer) && outer != Some(TOP) && column(at, sources) <= column(header, sources) {
+            self.close_for_author(self.open.len() - 1, at, sources, d);
+        }
+    }
+
+    fn reopen(&mut self, at: Span, sources: &SourceMap, d: &mut Diagnostics) {
+        let Some((mut block, brace)) = self.closed.take() else { return };
+        let header = self.header(block.statement, sources);
+        let message = format!("`{}` stands behind the end of `{header}`", sources.text(at));
+        d.push(
+            Diagnostic::error("unexpected-brace", at, message)
+                .label("taken as a part of it")
+                .also(brace, "this `}` is one too many"),
+        );
+        block.reopened = true;
+        self.open.push(block);
     }
 
     fn emit(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
@@ -334,6 +413,14 @@ impl Builder {
     fn header(&self, statement: u32, sources: &SourceMap) -> String {
         sources.text(self.tree.statements[statement as usize].raw).to_owned()
     }
+}
+
+/// How far in the line of `span` it starts, blanks only being before it; else beyond all.
+fn column(span: Span, sources: &SourceMap) -> usize {
+    let source = sources.get(span.source);
+    let before = &source.text[..span.start as usize];
+    let line = &before[before.rfind('\n').map_or(0, |at| at + 1)..];
+    if line.trim().is_empty() { line.len() } else { usize::MAX }
 }
 
 fn unclosed(brace: Span, header: &str) -> Diagnostic {

@@ -87,6 +87,23 @@ pub fn md5(text: &str) -> Option<[u8; 16]> {
     Some(digest)
 }
 
+/// Octets as pairs of hexadecimal digits, each with a mask of the bits that were given: `x` stands for any
+/// digit.
+pub fn octet_pattern(text: &str) -> Option<Vec<(u8, u8)>> {
+    let nibble = |letter: u8| match letter {
+        b'x' | b'X' => Some((0, 0)),
+        digit => Some((char::from(digit).to_digit(16)? as u8, 0x0f)),
+    };
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let octet = |pair: &[u8]| {
+        let ((high, high_mask), (low, low_mask)) = (nibble(pair[0])?, nibble(pair[1])?);
+        Some((high << 4 | low, high_mask << 4 | low_mask))
+    };
+    text.as_bytes().chunks_exact(2).map(octet).collect()
+}
+
 /// Whether `text` reads like the name of a host rather than a mistyped address.
 pub fn looks_like_host_name(text: &str) -> bool {
     let letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');

@@ -5,6 +5,7 @@
 //! the work runtime, which report back over a bounded channel: a hanging attempt holds up nobody,
 //! and one whose report finds no room waits with it. When it ends, attempts are abandoned.
 
+mod files;
 mod managed;
 mod table;
 
@@ -16,6 +17,7 @@ use std::time::Instant;
 use tokio::runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use self::files::{Changed, Files, User};
 use self::managed::Managed;
 use self::table::KernelTable;
 pub use self::table::Open;
@@ -88,6 +90,8 @@ pub struct Director {
     schedule: Schedule,
     table: KernelTable,
     scripts: Scripts,
+    files: Files,
+    changed_files: mpsc::Receiver<Changed>,
     /// How MISC_CHECK scripts run.
     rules: Arc<ScriptRules>,
     /// Where attempts run.
@@ -109,6 +113,7 @@ pub struct Director {
 impl Director {
     pub fn new(open: Open, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
         let (results, finished) = mpsc::channel(RESULTS);
+        let (files, changed_files) = Files::new();
         Self {
             plan: Arc::default(),
             managed: Vec::new(),
@@ -116,6 +121,8 @@ impl Director {
             schedule: Schedule::default(),
             table: KernelTable::new(open),
             scripts,
+            files,
+            changed_files,
             rules: Arc::default(),
             work: runtime::Handle::current(),
             attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
@@ -143,6 +150,7 @@ impl Director {
                     Some(Command::Stop) | None => return self.stop(),
                 },
                 Some(finished) = self.finished.recv() => self.take_in(finished),
+                Some(change) = self.changed_files.recv() => self.file_changed(&change),
                 () = sleep_until(deadline) => self.fire_due(),
             }
         }
@@ -155,6 +163,7 @@ impl Director {
             self.table.flush();
         }
         self.started = true;
+        self.files.follow(&plan, &self.work);
         let now = clock::now();
         let mut old: HashMap<ServiceKey, Managed> =
             self.managed.drain(..).map(|each| (each.key(), each)).collect();
@@ -162,6 +171,7 @@ impl Director {
         self.by_key.clear();
         for server in &plan.virtual_servers {
             let mut managed = Managed::new(Arc::new(server.clone()));
+            managed.preset(&self.files);
             let number = self.managed.len();
             self.seed = self.seed.wrapping_add(1);
             match old.remove(&managed.key()) {
@@ -177,6 +187,9 @@ impl Director {
             self.act(number);
         }
         self.remove(old.into_values(), now);
+        for user in self.files.all_users() {
+            self.tell(user);
+        }
         self.plan = plan;
         self.rules = Arc::new(scripts::rules(&self.plan.global));
         self.table.set_ours(ours);
@@ -198,6 +211,23 @@ impl Director {
         if let Some(&number) = self.by_key.get(&service) {
             self.handle(number, Event::Result { attempt, outcome });
             self.table.write_dirty(&self.managed);
+        }
+    }
+
+    /// A track_file has another number: its checkers know at once.
+    fn file_changed(&mut self, change: &Changed) {
+        for user in self.files.take_in(change) {
+            self.tell(user);
+        }
+        self.table.write_dirty(&self.managed);
+    }
+
+    /// Tells a FILE_CHECK what its file says.
+    fn tell(&mut self, user: User) {
+        let User { service, server, checker } = user;
+        let Some(&number) = self.by_key.get(&service) else { return };
+        if let Some(outcome) = self.managed[number].told(&self.files, server, checker) {
+            self.handle(number, Event::Told { server, checker, outcome });
         }
     }
 

@@ -9,7 +9,8 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, sleep};
+use std::time::Duration;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -20,6 +21,13 @@ use tracing_subscriber::registry::LookupSpan;
 /// Lines waiting for a slow sink. At the transitions of 4,000 instances with two lines each,
 /// this holds them all; beyond it lines are dropped and counted.
 const QUEUE: usize = 16_384;
+
+/// How long the end of the program waits for the last lines to be written: a sink that stalls
+/// must not keep a stopped director from ending.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether they are.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Where log lines go, and how many.
 #[derive(Debug, Clone)]
@@ -40,18 +48,22 @@ enum Line {
     End,
 }
 
-/// Ends the writer: on drop, what is queued is written out (unless the sink stalls).
+/// Ends the writer: on drop, what is queued is written out, as far as the sink takes it within
+/// [`LAST_LINES`].
 pub struct LogGuard {
     queue: SyncSender<Line>,
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<()>,
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        // A full queue means a stalled sink: waiting for that one could take forever.
-        let ended = self.queue.try_send(Line::End).is_ok();
-        if let (true, Some(writer)) = (ended, self.writer.take()) {
-            let _ = writer.join();
+        let mut told = false;
+        for _ in 0..LAST_LINES.as_millis() / LOOK.as_millis() {
+            told = told || self.queue.try_send(Line::End).is_ok();
+            if self.writer.is_finished() {
+                return;
+            }
+            sleep(LOOK);
         }
     }
 }
@@ -72,7 +84,7 @@ pub fn start(options: &LogOptions) -> io::Result<LogGuard> {
     let writer = std::thread::Builder::new()
         .name("log".into())
         .spawn(move || Writer { dropped, syslog: None }.write_all(lines))?;
-    Ok(LogGuard { queue, writer: Some(writer) })
+    Ok(LogGuard { queue, writer })
 }
 
 fn console_layer<S>(sink: Sink) -> impl Layer<S>

@@ -6,7 +6,7 @@
 //! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
 //! | work runtime: `director` | IPVS table, health checks | told to stop |
 //! | work runtime: `announcer` | notify scripts of VRRP transitions | the vrrp thread has ended |
-//! | work runtime: [`tracking`] | tracked scripts, tracked files | the plan no longer wants it, or a stop |
+//! | work runtime: `tracking` | tracked scripts, tracked files | the plan no longer wants it, or a stop |
 //! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.
@@ -23,10 +23,12 @@ mod supervisor;
 mod tracking;
 mod vrrp_thread;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
 use crate::config::diagnostic::{Diagnostics, Severity};
@@ -127,7 +129,7 @@ mod exit {
 pub fn main(options: Options) -> i32 {
     let ident = options.log.ident.clone();
     match start(options) {
-        Ok(()) => 0,
+        Ok(status) => status,
         Err(failure) => {
             eprintln!("{ident}: {}", failure.message);
             failure.status
@@ -147,7 +149,10 @@ impl Failure {
     }
 }
 
-fn start(options: Options) -> Result<(), Failure> {
+/// Gives the exit status, or the failure when nobody has been told of it.
+fn start(options: Options) -> Result<i32, Failure> {
+    // A reload asked for before there is anybody to hear it does nothing, as in keepalived.
+    kernel::process::ignore_until_handled(&[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2]);
     let loaded = load(&options)?;
     if !options.foreground {
         nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
@@ -156,8 +161,16 @@ fn start(options: Options) -> Result<(), Failure> {
         umask(Mode::from_bits_truncate(mask));
     }
     raise_descriptor_limit();
-    let _pid_files = take_pid_files(&options, &loaded)?;
     let _log = logging::start(&options.log).map_err(|e| Failure::fatal("cannot log", e))?;
+    let console = options.log.console;
+    let Err(failure) = serve(options, loaded) else { return Ok(0) };
+    // After the fork standard error leads nowhere: syslog has to be told, too.
+    tracing::error!("{}", failure.message);
+    if console { Ok(failure.status) } else { Err(failure) }
+}
+
+fn serve(options: Options, loaded: Loaded) -> Result<(), Failure> {
+    let _pid_files = take_pid_files(&options, &loaded)?;
     announce_start(&options, &loaded);
     supervisor::run(options, loaded.plan)
 }
@@ -233,13 +246,10 @@ fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Fa
     let files = &options.pid_files;
     let vrrp = files.vrrp.as_ref().filter(|_| !loaded.plan.vrrp_instances.is_empty());
     let checkers = files.checkers.as_ref().filter(|_| !loaded.plan.virtual_servers.is_empty());
-    let mut taken: Vec<PidFile> = Vec::new();
-    let mut paths: Vec<&PathBuf> = files.parent.iter().chain(vrrp).chain(checkers).collect();
-    paths.dedup();
-    for path in paths {
-        taken.push(PidFile::create(path).map_err(|e| Failure::fatal("not starting", e))?);
-    }
-    Ok(taken)
+    // One file may serve for several: it is taken once.
+    let paths: BTreeSet<&PathBuf> = files.parent.iter().chain(vrrp).chain(checkers).collect();
+    let taken = paths.into_iter().map(|path| PidFile::create(path));
+    taken.collect::<Result<_, _>>().map_err(|error| Failure::fatal("not starting", error))
 }
 
 fn announce_start(options: &Options, loaded: &Loaded) {

@@ -78,7 +78,7 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
     let checkers = real_servers.flat_map(|server| &server.checkers);
     let checks = checkers.filter_map(|checker| match &checker.probe {
         Probe::Misc(misc) => Some(&misc.script),
-        Probe::Tcp(_) | Probe::Http(_) => None,
+        _ => None,
     });
     let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
     vrrp.chain(quorum).chain(health).flatten().chain(checks).chain(tracked)
@@ -89,8 +89,9 @@ async fn log(mut reports: mpsc::Receiver<Report>) {
     while let Some(report) = reports.recv().await {
         match report {
             Report::Ended { key, job, exit } => log_exit(&key, &words(&job), &exit),
-            Report::Dropped { key, job } => {
-                tracing::warn!("({key}) script not run, too many were waiting: {}", words(&job));
+            Report::Dropped { key, job, stopping } => {
+                let why = if stopping { "stopping" } else { "too many were waiting" };
+                tracing::warn!("({key}) script not run, {why}: {}", words(&job));
             }
         }
     }

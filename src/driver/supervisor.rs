@@ -1,6 +1,7 @@
 //! Starts the parts, hears signals, reloads as a transaction, stops in order.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,8 +19,8 @@ use super::tracking::Trackers;
 use super::{
     Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
 };
-use crate::config;
 use crate::config::plan::Plan;
+use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
 use crate::status::{Status, counted, dump as render};
@@ -113,7 +114,7 @@ impl Supervisor {
             tokio::select! {
                 request = self.signals.next() => match request {
                     Request::Stop => break,
-                    Request::Reload => self.reload().await,
+                    Request::Reload => if self.reload().await.is_break() { break },
                     Request::Dump => self.dump().await,
                 },
                 // Half a director must not look like a whole one: let the peer take over.
@@ -151,17 +152,28 @@ impl Supervisor {
         self.ours = record.services();
     }
 
-    /// The new file is understood completely, or nothing changes.
-    async fn reload(&mut self) {
+    /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
+    /// come (a dead disk, a FIFO nobody writes to) must not hold up.
+    async fn reload(&mut self) -> ControlFlow<()> {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
         let options = self.options.configuration_options.clone();
         let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
-        let Ok(mut loaded) = loading.await else {
-            return tracing::error!(
-                "reload failed: the configuration could not be read; nothing has changed"
-            );
+        let loaded = tokio::select! {
+            loaded = loading => loaded,
+            () = self.signals.stop() => return ControlFlow::Break(()),
         };
+        match loaded {
+            Ok(loaded) => self.take_over(loaded).await,
+            Err(_) => tracing::error!(
+                "reload failed: the configuration could not be read; nothing has changed"
+            ),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The new file is understood completely, or nothing changes.
+    async fn take_over(&mut self, mut loaded: Loaded) {
         log_findings(&loaded.diagnostics);
         if !loaded.can_replace_running() {
             let file = self.options.configuration.display();
@@ -289,6 +301,16 @@ impl Signals {
                 signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
             ],
         })
+    }
+
+    /// Waits for a stop signal; the others wait for [`next`](Self::next).
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => if !self.ignore_interrupt { return },
+            }
+        }
     }
 
     async fn next(&mut self) -> Request {

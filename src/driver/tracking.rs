@@ -155,25 +155,26 @@ async fn track_file(file: TrackFile, mut to: Readings) {
     {
         tracing::error!("track_file {name}: cannot write {}: {error}", path.display());
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = directory.unwrap_or(std::path::Path::new("."));
     loop {
-        let watch = FileWatch::open(directory);
+        // Watched before it is read: a change in between is then seen twice, not missed.
+        let watch = FileWatch::new([path.as_path()]);
         read_file(&file, &mut to).await;
         match watch {
-            Ok(watch) => {
-                while directory.exists() && watch.changed().await.is_ok() {
-                    read_file(&file, &mut to).await;
-                }
-            }
-            Err(error) => {
-                let (directory, again) = (directory.display(), crate::status::human(WATCH_AGAIN));
-                tracing::warn!(
-                    "track_file {name}: cannot watch {directory}: {error}; again in {again}"
-                );
-            }
+            Ok(watch) => follow(&file, watch, &mut to).await,
+            Err(error) => tracing::warn!("track_file {name}: cannot watch it: {error}"),
         }
         tokio::time::sleep_until(Instant::now() + WATCH_AGAIN).await;
+    }
+}
+
+/// Reads the file on each change, until its directory goes or cannot be watched.
+async fn follow(file: &TrackFile, mut watch: FileWatch, to: &mut Readings) {
+    while !watch.watch_missing() && watch.changed().await.is_ok() {
+        read_file(file, to).await;
+        let directory = file.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if directory.is_some_and(|directory| !directory.exists()) {
+            return;
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const INFINITY_LIFE_TIME: u32 = u32::MAX;
 pub const IFAPROT_KEEPALIVED: u8 = 18;
 
 /// An address that an interface is to have, or to lose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Assignment {
     pub ifindex: u32,
     pub address: IpNet,

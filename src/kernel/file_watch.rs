@@ -1,60 +1,78 @@
-//! Noticing that something happens to the files of a directory (inotify(7)).
+//! Being told when files change: inotify(7) on their directories, so that files which are replaced,
+//! deleted or not there yet are seen as well.
 
-use std::ffi::CString;
+use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::async_fd::WatchedFd;
 
-/// A file was written and closed, came, or went.
-const CHANGES: u32 = libc::IN_CLOSE_WRITE
-    | libc::IN_MOVED_TO
-    | libc::IN_MOVED_FROM
-    | libc::IN_DELETE
-    | libc::IN_DELETE_SELF
-    | libc::IN_MOVE_SELF
-    | libc::IN_ONLYDIR;
-
-/// Watches one directory.
+/// Watches the directories of some files.
 #[derive(Debug)]
-pub struct FileWatch(WatchedFd);
+pub struct FileWatch {
+    inotify: Inotify,
+    ready: WatchedFd,
+    /// Directories that could not be watched yet.
+    missing: BTreeSet<PathBuf>,
+}
 
 impl FileWatch {
+    /// Begins to watch the directories of `files`.
+    ///
     /// # Errors
-    /// ENOENT, ENOTDIR: there is no such directory; EMFILE, ENOSPC: too many are watched.
+    /// When the kernel has no inotify instance left (`fs.inotify.max_user_instances`).
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open(directory: &Path) -> io::Result<Self> {
-        let path = CString::new(directory.as_os_str().as_bytes())?;
-        // SAFETY: no pointers; the result is checked before it is taken for a descriptor.
-        let raw = unsafe { libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC) };
-        if raw < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: `raw` was just opened, and nobody else has it.
-        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-        // SAFETY: `path` is a C string that outlives the call.
-        let added = unsafe { libc::inotify_add_watch(fd.as_raw_fd(), path.as_ptr(), CHANGES) };
-        if added < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Self(WatchedFd::new(fd)?))
+    pub fn new<'f>(files: impl IntoIterator<Item = &'f Path>) -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let ready: OwnedFd = inotify.as_fd().try_clone_to_owned()?;
+        let missing = files.into_iter().map(directory).collect();
+        let mut watch = Self { inotify, ready: WatchedFd::new(ready)?, missing };
+        watch.watch_missing();
+        Ok(watch)
     }
 
-    /// Returns when something has changed since the last call; what, is for the caller to see.
-    /// Cancel-safe.
+    /// Tries again those directories that were not there; whether there are still some.
+    pub fn watch_missing(&mut self) -> bool {
+        // IN_CLOSE_WRITE and not IN_MODIFY: a file that is being written has no number yet.
+        let of_interest = AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_MOVE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF
+            | AddWatchFlags::IN_ONLYDIR;
+        let inotify = &self.inotify;
+        self.missing
+            .retain(|directory| inotify.add_watch(directory.as_path(), of_interest).is_err());
+        !self.missing.is_empty()
+    }
+
+    /// Returns when something happened in one of the directories; what, is to be seen by reading the
+    /// files. Cancel-safe.
     ///
     /// # Errors
     /// When the runtime is being shut down.
-    pub async fn changed(&self) -> io::Result<()> {
-        self.0.readable().await?;
-        let mut events = [0; 4096];
-        while let Ok(Some(1..)) =
-            self.0.try_read(|fd| Ok(nix::unistd::read(fd.as_fd(), &mut events)?))
-        {}
-        Ok(())
+    pub async fn changed(&mut self) -> io::Result<()> {
+        loop {
+            self.ready.readable().await?;
+            let events = self.ready.try_read(|_| Ok(self.inotify.read_events()?))?;
+            if events.is_some_and(|events| !events.is_empty()) {
+                return Ok(());
+            }
+        }
     }
 }
+
+fn directory(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 use std::io;
 use std::process::Command;
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Gid, Uid};
 
 /// Mode bits that files made by a script lack, unless it sets its own umask.
@@ -34,6 +35,17 @@ impl Credentials {
     fn are_ours(&self) -> bool {
         let ours = nix::unistd::geteuid();
         !ours.is_root() && ours == self.uid && nix::unistd::getegid() == self.gid
+    }
+}
+
+/// Makes the kernel throw `signals` away until a handler is set for them.
+///
+/// # Panics
+/// For SIGKILL and SIGSTOP, which nobody can ignore.
+pub fn ignore_until_handled(signals: &[Signal]) {
+    for &each in signals {
+        // SAFETY: no handler of ours runs.
+        unsafe { signal(each, SigHandler::SigIgn) }.expect("a signal that can be ignored");
     }
 }
 

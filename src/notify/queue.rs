@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::script::{Exit, run_script};
 use super::security::ScriptRules;
@@ -52,10 +52,12 @@ pub enum Report {
         job: Job,
         exit: Exit,
     },
-    /// Never started: the line was full, or the program stops.
+    /// Never started.
     Dropped {
         key: Arc<str>,
         job: Job,
+        /// The program stops; otherwise the line was full.
+        stopping: bool,
     },
 }
 
@@ -77,8 +79,8 @@ struct Shared {
     runtime: Handle,
     state: Mutex<State>,
     running: Semaphore,
-    /// Set when the program stops: from then on a script with others behind it is killed.
-    hurry: watch::Sender<Option<Instant>>,
+    /// When the last script has to have ended; set when the program stops.
+    end: watch::Sender<Option<Instant>>,
     reports: mpsc::Sender<Report>,
     dropped: AtomicU64,
 }
@@ -118,7 +120,7 @@ impl NotifyQueue {
                 closed: false,
             }),
             running: Semaphore::new(limits.running.max(1)),
-            hurry: watch::channel(None).0,
+            end: watch::channel(None).0,
             reports,
             dropped: AtomicU64::new(0),
         };
@@ -134,7 +136,7 @@ impl NotifyQueue {
         let batch = state.batches;
         for job in jobs {
             if state.closed {
-                self.shared.drop_job(&key, job);
+                self.shared.drop_job(&key, job, true);
                 continue;
             }
             let idle = !state.lines.contains_key(&key);
@@ -142,7 +144,7 @@ impl NotifyQueue {
             if line.len() >= self.shared.limits.waiting_per_key.max(1)
                 && let Some(oldest) = line.pop_front()
             {
-                self.shared.drop_job(&key, oldest.job);
+                self.shared.drop_job(&key, oldest.job, false);
             }
             line.push_back(Waiting { batch, job });
             if idle {
@@ -167,7 +169,8 @@ impl NotifyQueue {
     /// Lets the last scripts run, for at most `grace`, then kills what is left; usually [`STOP_GRACE`].
     ///
     /// Of each line only what was submitted last is kept (the `notify_stop` of an instance). A script
-    /// that still runs in front of it has half of `grace` to end. Gives whether all ran to their end.
+    /// with others behind it may take its equal share of what is left of `grace`, so that each gets
+    /// its turn. Gives whether all ran to their end.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         let now = Instant::now();
         let mut tasks = {
@@ -178,14 +181,14 @@ impl NotifyQueue {
             }
             std::mem::take(&mut state.tasks)
         };
-        self.shared.hurry.send_replace(Some(now + grace / 2));
+        self.shared.end.send_replace(Some(now + grace));
         let all = async { while tasks.join_next().await.is_some() {} };
         let done = timeout_at(now + grace, all).await.is_ok();
         // Aborted tasks drop their scripts' futures, which kills the groups.
         tasks.shutdown().await;
         let left: Vec<_> = self.shared.state().lines.drain().collect();
         for (key, line) in left {
-            line.into_iter().for_each(|waiting| self.shared.drop_job(&key, waiting.job));
+            line.into_iter().for_each(|waiting| self.shared.drop_job(&key, waiting.job, true));
         }
         done
     }
@@ -224,19 +227,20 @@ impl Shared {
         }
     }
 
-    /// Returns when the program stops, the time for it has come, and something waits in the line.
+    /// Returns when the program stops and the running script of the line has used up its share of
+    /// the time that is left; the last of a line may use all of it.
     async fn overdue(&self, key: &Arc<str>) {
-        let mut hurry = self.hurry.subscribe();
-        let at = match hurry.wait_for(Option::is_some).await {
-            Ok(at) => *at,
+        let mut end = self.end.subscribe();
+        let end = match end.wait_for(Option::is_some).await {
+            Ok(end) => *end,
             Err(_) => None,
         };
-        if let Some(at) = at {
-            sleep_until(at).await;
-            // Nothing is added any more, so one look is enough.
-            if self.state().lines.get(key).is_some_and(|line| !line.is_empty()) {
-                return;
-            }
+        // Nothing is added to a line any more, so one look is enough.
+        let waiting = self.state().lines.get(key).map_or(0, VecDeque::len);
+        if let (Some(end), 1..) = (end, waiting) {
+            let left = end.saturating_duration_since(Instant::now());
+            let sharers = u32::try_from(waiting + 1).unwrap_or(u32::MAX);
+            return sleep(left / sharers).await;
         }
         std::future::pending().await
     }
@@ -245,14 +249,14 @@ impl Shared {
         let last = line.back().map(|waiting| waiting.batch);
         while line.front().is_some_and(|waiting| Some(waiting.batch) != last) {
             if let Some(waiting) = line.pop_front() {
-                self.drop_job(key, waiting.job);
+                self.drop_job(key, waiting.job, true);
             }
         }
     }
 
-    fn drop_job(&self, key: &Arc<str>, job: Job) {
+    fn drop_job(&self, key: &Arc<str>, job: Job, stopping: bool) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
-        let _ = self.reports.try_send(Report::Dropped { key: Arc::clone(key), job });
+        let _ = self.reports.try_send(Report::Dropped { key: Arc::clone(key), job, stopping });
     }
 }
 

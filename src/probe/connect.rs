@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::Connect;
@@ -52,9 +52,39 @@ pub async fn open(connect: &Connect) -> Result<TcpStream, ConnectError> {
     }
 }
 
+/// A UDP socket that talks with the target alone, made as `connect` says. That a datagram cannot be
+/// delivered is told by the next call on it.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub(super) fn open_udp(connect: &Connect) -> Result<UdpSocket, ConnectError> {
+    let socket = new_socket(connect, Type::DGRAM, Protocol::UDP)?;
+    talk_to(socket, connect.target)
+}
+
+/// Joins a socket for datagrams to its target.
+pub(super) fn talk_to(socket: Socket, target: SocketAddr) -> Result<UdpSocket, ConnectError> {
+    match socket.connect(&target.into()) {
+        Ok(()) => {}
+        Err(source) if is_ours(&source) => return Err(local(format!("reach {target}"))(source)),
+        Err(source) => return Err(ConnectError::Refused(source)),
+    }
+    UdpSocket::from_std(socket.into()).map_err(local("watch a socket".to_owned()))
+}
+
 fn prepare(connect: &Connect) -> Result<TcpSocket, ConnectError> {
+    let socket = new_socket(connect, Type::STREAM, Protocol::TCP)?;
+    Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// A non-blocking socket with mark, device, own address and port set.
+pub(super) fn new_socket(
+    connect: &Connect,
+    kind: Type,
+    protocol: Protocol,
+) -> Result<Socket, ConnectError> {
     let domain = Domain::for_address(connect.target);
-    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+    let socket = Socket::new(domain, kind.nonblocking(), Some(protocol))
         .map_err(local("open a socket".to_owned()))?;
     if connect.fwmark != 0 {
         let what = format!("set fwmark {}", connect.fwmark);
@@ -70,7 +100,7 @@ fn prepare(connect: &Connect) -> Result<TcpSocket, ConnectError> {
         let bound = reuse.and_then(|()| socket.bind(&address.into()));
         bound.map_err(local(format!("bind to {address}")))?;
     }
-    Ok(TcpSocket::from_std_stream(socket.into()))
+    Ok(socket)
 }
 
 fn own_address(connect: &Connect) -> Option<SocketAddr> {

@@ -4,12 +4,20 @@
 //! and memory whatever the other side does.
 
 mod connect;
+pub mod dns;
 pub mod fetch;
+pub mod file;
+#[cfg(test)]
+mod fixtures;
 pub mod http;
 mod misc;
+pub mod ping;
 pub mod response;
+pub mod smtp;
+pub mod udp;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connect::{ConnectError, open};
@@ -24,6 +32,12 @@ pub enum Probe {
     Tcp(Connect),
     Http(HttpProbe),
     Misc(MiscProbe),
+    Smtp(SmtpProbe),
+    Dns(DnsProbe),
+    Udp(UdpProbe),
+    Ping(Connect),
+    /// Watched, never tried.
+    File(FileProbe),
 }
 
 /// How a checker reaches its target (keepalived.conf(5), connection options).
@@ -86,20 +100,72 @@ pub struct MiscProbe {
     pub dynamic: bool,
 }
 
+/// `SMTP_CHECK`: greeting, HELO, QUIT.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SmtpProbe {
+    pub connect: Connect,
+    /// `helo_name`.
+    pub helo: String,
+}
+
+/// `DNS_CHECK`: one question by UDP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DnsProbe {
+    pub connect: Connect,
+    /// `name`, the root by default.
+    pub name: dns::Name,
+    /// `type`, SOA by default.
+    pub record: dns::Record,
+}
+
+/// `UDP_CHECK`: one datagram, and what comes back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UdpProbe {
+    pub connect: Connect,
+    pub payload: Vec<u8>,
+    /// `require_reply`; `None`: silence is fine.
+    pub expect: Option<udp::Expectation>,
+}
+
+/// `FILE_CHECK`: a number in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileProbe {
+    pub path: PathBuf,
+    /// What the number is multiplied by, to be added to the server's weight; 0: any number but 0
+    /// takes the server out.
+    pub weight: i32,
+    /// `reverse`: the sign is turned round; with weight 0, the number 0 takes the server out.
+    pub reverse: bool,
+}
+
 impl Probe {
+    /// The checker's name in the configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "TCP_CHECK",
+            Self::Http(_) => "HTTP_GET",
+            Self::Misc(_) => "MISC_CHECK",
+            Self::Smtp(_) => "SMTP_CHECK",
+            Self::Dns(_) => "DNS_CHECK",
+            Self::Udp(_) => "UDP_CHECK",
+            Self::Ping(_) => "PING_CHECK",
+            Self::File(_) => "FILE_CHECK",
+        }
+    }
+
     /// How many targets attempts go through in turn: the urls of HTTP_GET, else 1.
     pub fn targets(&self) -> usize {
         match self {
             Self::Http(http) => http.urls.len(),
-            Self::Tcp(_) | Self::Misc(_) => 1,
+            _ => 1,
         }
     }
 }
 
 /// Makes one attempt at `target` (index of the url; ignored by other probes). `rules` are for MISC_CHECK.
 ///
-/// Ends within `connect_timeout` (TCP_CHECK), [`http::ATTEMPT_SPAN`] times it (HTTP_GET), or the script's
-/// timeout and 2 s (MISC_CHECK).
+/// Ends within `connect_timeout` (TCP_CHECK, DNS_CHECK, UDP_CHECK, PING_CHECK), [`http::ATTEMPT_SPAN`] times it
+/// (HTTP_GET, SMTP_CHECK), or the script's timeout and 2 s (MISC_CHECK).
 pub async fn run(probe: &Probe, target: usize, rules: &ScriptRules) -> Outcome {
     match probe {
         Probe::Tcp(connect) => match open(connect).await {
@@ -108,5 +174,10 @@ pub async fn run(probe: &Probe, target: usize, rules: &ScriptRules) -> Outcome {
         },
         Probe::Http(http) => http::attempt(http, target).await,
         Probe::Misc(misc) => misc::attempt(misc, rules).await,
+        Probe::Smtp(smtp) => smtp::attempt(smtp).await,
+        Probe::Dns(dns) => dns::attempt(dns).await,
+        Probe::Udp(udp) => udp::attempt(udp).await,
+        Probe::Ping(connect) => ping::attempt(connect).await,
+        Probe::File(_) => Outcome::NotTried("a file is watched, not tried".to_owned()),
     }
 }

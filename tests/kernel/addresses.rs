@@ -70,7 +70,7 @@ fn addresses_are_added_with_all_their_attributes_and_removed() {
         let shown = output("ip", "-o -d address show dev v0");
         for (address, words) in [
             ("203.0.113.10/24", &["brd 203.0.113.255", "scope site", "v0:vip"][..]),
-            ("192.0.2.11/24", &["scope global v0"]),
+            ("192.0.2.11/24", &["scope global", " v0\\"]),
             ("192.0.2.12/24", &["scope global", "secondary"]),
             ("2001:db8::10/128", &["nodad", "deprecated", "preferred_lft 0sec"]),
             ("2001:db8::11/64", &["nodad", "valid_lft forever preferred_lft forever"]),

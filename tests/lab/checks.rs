@@ -21,15 +21,15 @@ for_each_program!(
     checks_ask_what_they_are_told_to_ask,
 );
 
-const HTTP: &str = "TCP 192.0.2.142:80";
-const BOTH: &str = "192.0.2.101:80/1 192.0.2.102:80/1";
-const ONLY_2: &str = "192.0.2.102:80/1";
+pub const HTTP: &str = "TCP 192.0.2.142:80";
+pub const BOTH: &str = "192.0.2.101:80/1 192.0.2.102:80/1";
+pub const ONLY_2: &str = "192.0.2.102:80/1";
 
 /// MD5 of the tutorial's two pages, as `genhash` prints them.
 const DIGESTS: [&str; 2] = ["5f2b4547f41470dc3e293e7267461575", "fe020663a9ac3e61b71f6921d423251d"];
 
 /// A service on the VIP: `checks` are the two servers' blocks, `extra` goes into the service's own.
-fn service(extra: &str, checks: [String; 2]) -> String {
+pub fn service(extra: &str, checks: [String; 2]) -> String {
     let [first, second] = checks;
     let real = |address, check| {
         format!("    real_server {address} 80 {{\n        weight 1\n{check}\n    }}\n")
@@ -48,7 +48,7 @@ fn http_get(expectation: &str) -> String {
     )
 }
 
-fn tcp_check() -> String {
+pub fn tcp_check() -> String {
     "        TCP_CHECK {\n            connect_timeout 2\n            retry 1\n            delay_before_retry 1\n        }".into()
 }
 
@@ -58,7 +58,7 @@ fn misc_check(path: &str, extra: &str) -> String {
     )
 }
 
-fn table_becomes(farm: &Farm, what: &str, expected: &str) {
+pub fn table_becomes(farm: &Farm, what: &str, expected: &str) {
     eventually_eq(what, SOON, expected, || farm.lb1.ipvs().servers(HTTP));
 }
 

@@ -93,6 +93,28 @@ fn a_reload_adds_and_removes_a_vip_without_flapping(lab: &Lab, program: Program)
     assert!(!two.log().contains("Entering MASTER"), "r2 took over");
 }
 
+/// Removed by one and added by the other, in whatever order, they would be missed and repaired.
+#[test]
+fn two_instances_exchange_their_addresses_in_a_reload() {
+    run("lifecycle::exchange", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let second = |vip: &str| {
+            let other = instance(100, "").replace("KAV_1", "KAV_2").replace(VIP, vip);
+            other.replace("virtual_router_id 50", "virtual_router_id 51")
+        };
+        let other = "192.0.2.143";
+        let director = Director::start(&pair.r1, Mainstay, instance(100, "") + &second(other));
+        let both = || pair.r1.holds(VIP) && pair.r1.holds(other);
+        eventually("it holds both", SOON, both);
+        let before = director.log().len();
+        director.reload(instance(100, "").replace(VIP, other) + &second(VIP));
+        director.wait_for_log(before, "reloaded", SOON);
+        eventually("it answers after the reload", SOON, || director.dump().contains(other));
+        assert!(both(), "{:?}", pair.r1.addresses());
+        assert!(!director.log().contains("removed by someone else"), "{}", director.log());
+    });
+}
+
 fn a_reload_adds_and_removes_a_server_without_touching_the_other(lab: &Lab, program: Program) {
     let farm = Farm::new(lab);
     let config = |servers: &[&str]| {

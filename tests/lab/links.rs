@@ -1,7 +1,10 @@
 //! Cables, interfaces and addresses that go and come back (`vrrp-behaviour`: FAULT and recovery).
 
-use crate::configs::{LB1, Pair, SOON, VIP};
-use crate::harness::{Director, Host, Lab, Program, eventually};
+use nix::sys::signal::Signal;
+
+use crate::configs::{LB1, Pair, SOON, VIP, instance};
+use crate::harness::Program::Mainstay;
+use crate::harness::{Director, Host, Lab, Program, eventually, run};
 use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(a_pulled_cable_is_fault_and_the_other_takes_over);
@@ -51,8 +54,42 @@ fn a_vip_removed_by_somebody_comes_back(lab: &Lab, program: Program) {
     eventually("the VIP is back", SOON, || pair.r1.holds(VIP));
 }
 
+/// keepalived 2.2.7 is not asked: what it does with a new name depends on when it hears of it.
+#[test]
+fn a_renamed_interface_keeps_no_vip() {
+    run("links::renamed", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let director = alone(&pair.r1, Mainstay);
+        // It hears of all three at once, when the old name is gone already.
+        director.signal(Signal::SIGSTOP);
+        for change in ["eth0 down", "eth0 name lan0", "lan0 up"] {
+            pair.r1.ip(&format!("link set {change}"));
+        }
+        director.signal(Signal::SIGCONT);
+        director.wait_for_state(0, "FAULT");
+        eventually("the VIP is gone", SOON, || !pair.r1.holds(VIP));
+    });
+}
+
+#[test]
+fn an_address_on_another_interface_returns_with_it() {
+    run("links::side", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let (side, there) = ("192.0.2.143", || pair.r1.holds("192.0.2.143"));
+        pair.r1.ip("link add side0 type dummy");
+        let config =
+            instance(100, "").replace(&format!("{VIP}\n"), &format!("{VIP}\n{side} dev side0\n"));
+        let _director = Director::start(&pair.r1, Mainstay, config);
+        eventually("it holds the address", SOON, there);
+        pair.r1.ip("link delete side0");
+        eventually("it is gone", SOON, || !there());
+        pair.r1.ip("link add side0 type dummy");
+        eventually("it is back", SOON, there);
+    });
+}
+
 fn alone(host: &Host, program: Program) -> Director<'_> {
-    let director = Director::start(host, program, crate::configs::instance(100, ""));
+    let director = Director::start(host, program, instance(100, ""));
     director.wait_for_state(0, "MASTER");
     eventually("it holds the VIP", SOON, || host.holds(VIP));
     director

@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "the lab measures time; no core is here")]
 
 mod bad_config;
+mod checkers;
 mod checks;
 mod configs;
 mod genhash;

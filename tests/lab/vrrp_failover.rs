@@ -84,6 +84,7 @@ fn priority_100_takes_the_vip_after_3_6_s_and_priority_50_never(
         assert_eq!(pair.capture.adverts_of(LB2), [], "r2 advertised");
         ((began, master), seconds(began, master))
     });
+    println!("{first:?} beside {second:?}: MASTER after {waited:.3} s");
     assert!((3.4..=3.8).contains(&waited), "r1 waited {waited:.3} s, not 3.6 ± 0.2 s");
 }
 
@@ -107,6 +108,7 @@ fn after_kill_9_the_other_takes_over_within_three_intervals_and_skew(
         let taken = pair.capture.first_garp_after(VIP, killed);
         ((last, taken), seconds(last, taken))
     });
+    println!("{second:?} after kill -9 of {first:?}: VIP {gap:.3} s after the last advertisement");
     assert!(
         gap <= DOWN_INTERVAL_50 + MARGIN,
         "the VIP came back {gap:.3} s after the last advertisement"
@@ -127,12 +129,15 @@ fn after_a_clean_stop_the_other_takes_over_within_skew(lab: &Lab, first: Program
 
         assert!(status.success(), "r1 ended with {status}");
         assert!(!pair.r1.holds(VIP), "r1 left the VIP behind");
-        let (_, priority) = *pair.capture.adverts_of(LB1).last().expect("advertisements from r1");
+        let (resigned, priority) =
+            *pair.capture.adverts_of(LB1).last().expect("advertisements from r1");
         assert_eq!(priority, 0, "r1 did not resign");
         let taken = pair.capture.first_garp_after(VIP, asked);
-        ((asked, taken), seconds(asked, taken))
+        // From r1's word on: how soon a busy machine lets it speak is not r2's doing.
+        ((resigned, taken), seconds(resigned, taken))
     });
-    assert!(gap <= SKEW_50 + MARGIN, "the VIP came back {gap:.3} s after the stop");
+    println!("{second:?} after a clean stop of {first:?}: VIP {gap:.3} s after priority 0");
+    assert!(gap <= SKEW_50 + MARGIN, "the VIP came back {gap:.3} s after r1 resigned");
 }
 
 fn a_returning_higher_priority_takes_the_vip_back(lab: &Lab, first: Program, second: Program) {

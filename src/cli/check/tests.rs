@@ -8,6 +8,9 @@ fn check(text: &str, strict: bool, format: Format) -> (String, i32) {
         files: vec![path.clone()],
         format,
         strict,
+        allow: Vec::new(),
+        separate: false,
+        live: false,
         color: Color::Never,
         config_id: None,
     };
@@ -42,6 +45,9 @@ fn a_missing_file_is_status_6() {
         files: vec![PathBuf::from("/none/such.conf")],
         format: Format::Short,
         strict: false,
+        allow: Vec::new(),
+        separate: false,
+        live: false,
         color: Color::Never,
         config_id: None,
     };
@@ -59,4 +65,29 @@ fn json_names_file_status_and_findings() {
     assert_eq!(file["starts"], true);
     assert_eq!(file["findings"][0]["code"], "unknown-keyword");
     assert_eq!(file["findings"][0]["at"]["line"], 10);
+}
+
+#[test]
+fn two_files_are_compared_unless_that_is_switched_off() {
+    let path = std::env::temp_dir().join(format!("mainstay-pair-{}.conf", std::process::id()));
+    std::fs::write(&path, GOOD).expect("writes");
+    let mut args = CheckArgs {
+        files: vec![path.clone(), path.clone()],
+        format: Format::Short,
+        strict: false,
+        allow: Vec::new(),
+        separate: false,
+        live: false,
+        color: Color::Never,
+        config_id: None,
+    };
+    let (text, status) = report(&args, false);
+    assert_eq!(status, 5);
+    assert!(text.contains("has priority 100 on both hosts"), "{text}");
+    assert!(text.ends_with("as a cluster: 1 warning\n"), "{text}");
+    args.separate = true;
+    assert_eq!(report(&args, false).1, 0);
+    (args.separate, args.allow) = (false, vec!["priorities-equal".to_owned()]);
+    assert_eq!(report(&args, false).1, 0);
+    let _ = std::fs::remove_file(&path);
 }

@@ -64,12 +64,7 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualA
 fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpNet> {
     let text = cx.text(word.span);
     let Some((address, length)) = value::address(text) else {
-        let (code, message) = if value::looks_like_host_name(text) {
-            ("unresolved-host", format!("`{text}` is a name; an address is needed here"))
-        } else {
-            ("bad-address", format!("`{text}` is not an IP address"))
-        };
-        cx.bad(code, at, word.span, message);
+        cx.no_address(at, word);
         return None;
     };
     let full = if address.is_ipv4() { 32 } else { 128 };

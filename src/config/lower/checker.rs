@@ -1,6 +1,11 @@
-//! Checker blocks: TCP_CHECK, HTTP_GET, MISC_CHECK.
+//! Checker blocks: what is tried, when, and what it inherits.
 
-use std::net::{IpAddr, SocketAddr};
+mod connect;
+mod datagram;
+mod file;
+mod http;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::diagnostic::Diagnostic;
@@ -8,16 +13,20 @@ use super::super::keywords::Keyword;
 use super::super::plan::{Checker, Script, ScriptUser};
 use super::super::source::Span;
 use super::super::tree::Statement;
-use super::super::value;
 use super::context::Context;
 use super::global::replace;
 use super::script;
 use super::timing::{Defaults, TimingDraft};
-use crate::probe::{Connect, HttpProbe, HttpVersion, MiscProbe, Probe, Url};
+use crate::probe::{MiscProbe, Probe, SmtpProbe, smtp};
+use connect::ConnectDraft;
+use datagram::{DnsDraft, UdpDraft};
+use file::FileDraft;
+use http::HttpDraft;
 
 /// Attempts and pauses of each kind (keepalived.conf(5)).
 const TCP: Defaults = Defaults { retry: 1, delay_before_retry: Duration::from_secs(1) };
 const HTTP: Defaults = Defaults { retry: 1, delay_before_retry: Duration::from_secs(3) };
+const SMTP: Defaults = Defaults { retry: 1, delay_before_retry: Duration::from_secs(1) };
 const MISC: Defaults = Defaults { retry: 0, delay_before_retry: Duration::from_secs(1) };
 
 /// One checker as read: what it inherits is not filled in yet.
@@ -33,27 +42,17 @@ enum Kind {
     Tcp(ConnectDraft),
     Http(HttpDraft),
     Misc(MiscDraft),
+    Smtp(SmtpDraft),
+    Dns(DnsDraft),
+    Udp(UdpDraft),
+    Ping(ConnectDraft),
+    File(FileDraft),
 }
 
 #[derive(Debug, Default)]
-struct ConnectDraft {
-    ip: Option<IpAddr>,
-    port: Option<u16>,
-    bind_address: Option<(IpAddr, Span)>,
-    bind_port: Option<u16>,
-    bind_interface: Option<String>,
-    fwmark: Option<u32>,
-}
-
-#[derive(Debug, Default)]
-struct HttpDraft {
+struct SmtpDraft {
     connect: ConnectDraft,
-    version: HttpVersion,
-    virtual_host: Option<String>,
-    fast_recovery: bool,
-    urls: Vec<Url>,
-    /// A url was reported to be no good.
-    bad_url: bool,
+    helo: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +84,11 @@ impl CheckerDraft {
                 "TCP_CHECK" => Kind::Tcp(ConnectDraft::default()),
                 "HTTP_GET" => Kind::Http(HttpDraft::default()),
                 "MISC_CHECK" => Kind::Misc(MiscDraft::default()),
+                "SMTP_CHECK" => Kind::Smtp(SmtpDraft::default()),
+                "DNS_CHECK" => Kind::Dns(DnsDraft::default()),
+                "UDP_CHECK" => Kind::Udp(UdpDraft::default()),
+                "PING_CHECK" => Kind::Ping(ConnectDraft::default()),
+                "FILE_CHECK" => Kind::File(FileDraft::default()),
                 _ => return None,
             },
         };
@@ -107,7 +111,9 @@ impl CheckerDraft {
             Kind::Http(http) if http.urls.is_empty() && http.bad_url => return false,
             Kind::Http(http) if http.urls.is_empty() => "a url with a path",
             Kind::Misc(misc) if misc.argv.is_none() => "its misc_path",
-            Kind::Tcp(_) | Kind::Http(_) | Kind::Misc(_) => return true,
+            Kind::File(file) if !file.is_complete() && file.bad_file => return false,
+            Kind::File(file) if !file.is_complete() => "its track_file",
+            _ => return true,
         };
         let message = format!("{} lacks {lacks}", cx.text(self.at));
         let finding = Diagnostic::error("incomplete-checker", self.at, message);
@@ -127,6 +133,25 @@ impl CheckerDraft {
                 (HTTP, Probe::Http(http.finish(cx, self.at, from, connect_timeout)))
             }
             Kind::Misc(misc) => (MISC, Probe::Misc(misc.finish(from))),
+            Kind::Smtp(smtp) => {
+                let connect = smtp.connect.finish(cx, self.at, from, connect_timeout);
+                let helo = smtp.helo.unwrap_or_else(|| smtp::DEFAULT_HELO.to_owned());
+                (SMTP, Probe::Smtp(SmtpProbe { connect, helo }))
+            }
+            Kind::Dns(dns) => {
+                let defaults = Defaults { retry: 3, delay_before_retry: timing.delay_loop() };
+                let connect = dns.connect.finish(cx, self.at, from, connect_timeout);
+                (defaults, Probe::Dns(dns.settings.finish(connect)))
+            }
+            Kind::Udp(udp) => {
+                let connect = udp.connect.finish(cx, self.at, from, connect_timeout);
+                (TCP, Probe::Udp(udp.settings.finish(connect)))
+            }
+            // It has no port.
+            Kind::Ping(connect) => {
+                (TCP, Probe::Ping(connect.finish_without_port(cx, self.at, from, connect_timeout)))
+            }
+            Kind::File(file) => (MISC, Probe::File(file.finish())),
         };
         Checker { timing: timing.finish(defaults), probe }
     }
@@ -138,192 +163,27 @@ impl Kind {
             Kind::Tcp(connect) => connect.read(cx, at, keyword),
             Kind::Http(http) => http.connect.read(cx, at, keyword) || http.read(cx, at, keyword),
             Kind::Misc(misc) => misc.read(cx, at, keyword),
+            Kind::Smtp(smtp) => smtp.connect.read(cx, at, keyword) || smtp.read(cx, at, keyword),
+            Kind::Dns(dns) => {
+                dns.connect.read(cx, at, keyword) || dns.settings.read(cx, at, keyword)
+            }
+            Kind::Udp(udp) => {
+                udp.connect.read(cx, at, keyword) || udp.settings.read(cx, at, keyword)
+            }
+            Kind::Ping(connect) => connect.read(cx, at, keyword),
+            Kind::File(file) => file.read(cx, at, keyword),
         };
         debug_assert!(understood, "no arm for {}", keyword.name);
     }
 }
 
-impl ConnectDraft {
+impl SmtpDraft {
     fn read(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> bool {
         match keyword.name {
-            "connect_ip" => {
-                let word = cx.only_argument(at);
-                replace(&mut self.ip, word.and_then(|word| cx.address(at, word)));
-            }
-            "connect_port" => replace(&mut self.port, port(cx, at, keyword)),
-            "bindto" => {
-                let address = cx.only_argument(at).and_then(|word| cx.address(at, word));
-                replace(&mut self.bind_address, address.map(|address| (address, at.raw)));
-            }
-            "bind_port" => replace(&mut self.bind_port, port(cx, at, keyword)),
-            "bind_if" => replace(&mut self.bind_interface, cx.interface(at)),
-            "fwmark" => replace(&mut self.fwmark, cx.number(at, keyword)),
+            "helo_name" => replace(&mut self.helo, cx.string(at)),
             _ => return false,
         }
         true
-    }
-
-    fn finish(
-        self,
-        cx: &mut Context<'_>,
-        block: Span,
-        from: &Inherited<'_>,
-        timeout: Duration,
-    ) -> Connect {
-        let ip = self.ip.unwrap_or(from.target.ip());
-        let target = SocketAddr::new(ip, self.port.unwrap_or(from.target.port()));
-        if target.port() == 0 {
-            let message = format!("{} has no port to connect to", cx.text(block));
-            let finding = Diagnostic::error("checker-without-port", block, message);
-            cx.push(finding.label("the check always fails").help("connect_port 80"));
-        }
-        if is_link_local(ip) && self.bind_interface.is_none() {
-            let message = format!("{ip} is link-local: without bind_if it cannot be reached");
-            let finding = Diagnostic::error("checker-without-interface", block, message);
-            cx.push(finding.label("the check always fails").help("bind_if eth0"));
-        }
-        Connect {
-            target,
-            bind_address: self.bind_address(cx, ip),
-            bind_port: self.bind_port,
-            bind_interface: self.bind_interface,
-            fwmark: self.fwmark.unwrap_or(0),
-            timeout,
-        }
-    }
-
-    fn bind_address(&self, cx: &mut Context<'_>, target: IpAddr) -> Option<IpAddr> {
-        let (address, at) = self.bind_address?;
-        if address.is_ipv4() == target.is_ipv4() {
-            return Some(address);
-        }
-        let message =
-            format!("bindto {address} cannot reach {target}, of the other address family");
-        let finding = Diagnostic::error("address-family-mismatch", at, message);
-        cx.push(finding.label("ignored"));
-        None
-    }
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
-}
-
-fn port(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> Option<u16> {
-    cx.number(at, keyword)?.try_into().ok()
-}
-
-impl HttpDraft {
-    fn read(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> bool {
-        match keyword.name {
-            "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
-            "http_protocol" => self.version(cx, at),
-            "fast_recovery" => super::global::flag(cx, at, &mut self.fast_recovery),
-            "url" => match url(cx, at) {
-                Some(url) => self.urls.push(url),
-                None => self.bad_url = true,
-            },
-            _ => return false,
-        }
-        true
-    }
-
-    fn version(&mut self, cx: &mut Context<'_>, at: &Statement) {
-        let Some(word) = cx.only_argument(at) else { return };
-        self.version = match cx.text(word.span) {
-            "1.0" => HttpVersion::Http10,
-            "1.0C" | "1.0c" => HttpVersion::Http10Close,
-            "1.1" => HttpVersion::Http11,
-            other => {
-                let message = format!("http_protocol `{other}` is not 1.0, 1.0C or 1.1");
-                return cx.bad("bad-value", at, word.span, message);
-            }
-        };
-    }
-
-    fn finish(
-        mut self,
-        cx: &mut Context<'_>,
-        block: Span,
-        from: &Inherited<'_>,
-        timeout: Duration,
-    ) -> HttpProbe {
-        for url in &mut self.urls {
-            let inherited = self.virtual_host.as_deref().or(from.virtual_host);
-            url.virtual_host = url.virtual_host.take().or(inherited.map(str::to_owned));
-        }
-        self.urls.shrink_to_fit();
-        HttpProbe {
-            connect: self.connect.finish(cx, block, from, timeout),
-            version: self.version,
-            urls: self.urls,
-            fast_recovery: self.fast_recovery,
-        }
-    }
-}
-
-/// One `url` block; `None` without a path.
-fn url(cx: &mut Context<'_>, block: &Statement) -> Option<Url> {
-    let tree = cx.tree;
-    let id = cx.table.block("virtual_server/real_server/HTTP_GET/url")?;
-    let (mut path, mut virtual_host, mut digest, mut status) = (None, None, None, Vec::new());
-    for at in tree.children(block) {
-        match cx.keyword(id, at).map(|keyword| keyword.name) {
-            Some("path") => replace(&mut path, cx.string(at)),
-            Some("virtualhost") => replace(&mut virtual_host, cx.string(at)),
-            Some("digest") => {
-                let value = self::digest(cx, at);
-                cx.set_once(at, &mut digest, value);
-            }
-            Some("status_code") => status_codes(cx, at, &mut status),
-            Some(_) | None => {}
-        }
-    }
-    let Some(path) = path else {
-        let finding = Diagnostic::error("incomplete-checker", block.raw, "url lacks its path");
-        cx.push(finding.label("the server is served without this check"));
-        return None;
-    };
-    if status.is_empty() {
-        status.push((200, 299));
-    }
-    Some(Url { path, virtual_host, digest, status })
-}
-
-fn digest(cx: &mut Context<'_>, at: &Statement) -> Option<[u8; 16]> {
-    let word = cx.only_argument(at)?;
-    let text = cx.text(word.span);
-    let digest = value::md5(text);
-    if digest.is_none() {
-        let message = match text.chars().count() {
-            32 => "the digest has characters that are no hexadecimal digits".to_owned(),
-            length => format!("the digest has {length} characters; an MD5 digest has 32"),
-        };
-        let place = cx.place(at);
-        cx.push(
-            Diagnostic::error("bad-digest", word.span, message)
-                .label(place)
-                .help("mainstay genhash -s ADDRESS -p PORT -u PATH prints it"),
-        );
-    }
-    digest
-}
-
-fn status_codes(cx: &mut Context<'_>, at: &Statement, out: &mut Vec<(u16, u16)>) {
-    if cx.argument(at).is_none() {
-        return;
-    }
-    for word in &cx.words(at)[1..] {
-        let text = cx.text(word.span);
-        match value::code_range(text) {
-            Some((first, last)) if 100 <= first && first <= last && last <= 599 => {
-                out.push((first, last));
-            }
-            _ => {
-                let message = format!("status_code `{text}` is no code or range within 100-599");
-                cx.bad("bad-value", at, word.span, message);
-            }
-        }
     }
 }
 
@@ -347,3 +207,6 @@ impl MiscDraft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,24 @@
 //! What all blocks need: looking keywords up, taking their arguments, saying what is wrong.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
+use super::super::advice;
 use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
+use super::track_file::TrackFiles;
 
 /// One top-level statement being understood.
 pub(super) struct Context<'a> {
     pub tree: &'a Tree,
     pub sources: &'a SourceMap,
     pub table: &'static Table,
+    /// Those defined so far.
+    pub track_files: Rc<TrackFiles>,
     diagnostics: &'a mut Diagnostics,
     /// Set when something was met without which the whole block must not run.
     pub refused: bool,
@@ -21,7 +26,8 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
-        Self { tree, sources, table: table(), diagnostics, refused: false }
+        let track_files = Rc::default();
+        Self { tree, sources, table: table(), track_files, diagnostics, refused: false }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -72,9 +78,7 @@ impl<'a> Context<'a> {
                     self.surplus_block(statement, name);
                 }
                 if let ("D", Some(now)) = (keyword.level, keyword.alias_of) {
-                    let message = format!("`{name}` is called `{now}` now");
-                    let at = self.keyword_span(statement);
-                    self.push(Diagnostic::warning("deprecated", at, message).help(now));
+                    self.deprecated(statement, name, now);
                 }
                 Some(keyword)
             }
@@ -113,6 +117,15 @@ impl<'a> Context<'a> {
         self.refused = true;
     }
 
+    fn deprecated(&mut self, statement: &Statement, name: &str, now: &str) {
+        let at = self.keyword_span(statement);
+        let rest = self.text(statement.raw).strip_prefix(name).unwrap_or_default();
+        let place = self.place(statement);
+        let message = format!("`{name}` is called `{now}` now");
+        let finding = Diagnostic::warning("deprecated", at, message).label(place);
+        self.push(finding.help(format!("{now}{rest}")));
+    }
+
     fn surplus_block(&mut self, statement: &Statement, name: &str) {
         let at = statement.brace.unwrap_or(statement.raw);
         let message = format!("`{name}` takes no block");
@@ -133,7 +146,11 @@ impl<'a> Context<'a> {
         let case_differs = |meant: &str| meant.eq_ignore_ascii_case(name);
         let suggestion = self.table.suggestion(block, name);
         let homes: Vec<_> = self.table.elsewhere(name).map(|home| home.block).collect();
-        if let Some(meant) = suggestion.filter(|meant| homes.is_empty() || case_differs(meant)) {
+        if let Some(help) = advice::unknown(name) {
+            finding = finding.label(place).help(help);
+        } else if let Some(meant) =
+            suggestion.filter(|meant| homes.is_empty() || case_differs(meant))
+        {
             finding = finding.label(place).help(format!("did you mean `{meant}`?"));
         } else if homes.is_empty() {
             finding = finding.label(place);
@@ -263,7 +280,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Says that `at` cannot be, and what it is part of.
+    /// Says that `at` cannot be, and what it is part of; if only a `;` is wrong, says that.
     pub fn bad(
         &mut self,
         code: &'static str,
@@ -272,7 +289,9 @@ impl<'a> Context<'a> {
         message: impl Into<String>,
     ) {
         let place = self.place(statement);
-        self.push(Diagnostic::error(code, at, message).label(place));
+        let mut finding = Diagnostic::error(code, at, message).label(place);
+        finding.help = advice::trailing(self.text(at));
+        self.push(finding);
     }
 
     /// Says that something is not as it was probably meant.
@@ -299,14 +318,21 @@ impl<'a> Context<'a> {
         if let Ok(address) = text.parse() {
             return Some(address);
         }
-        let (code, message) = if value::looks_like_host_name(text) {
-            let message = format!("`{text}` is a name; an address is needed here");
-            ("unresolved-host", message)
+        self.no_address(statement, word);
+        None
+    }
+
+    /// Says that `word` is no address, and what it looks like instead.
+    pub fn no_address(&mut self, statement: &Statement, word: Word) {
+        let text = self.text(word.span);
+        let (code, message) = if let Some(what) = advice::placeholder(text) {
+            ("placeholder", format!("`{text}` is {what}; an IP address belongs here"))
+        } else if value::looks_like_host_name(text) && !looks_like_address(text) {
+            ("unresolved-host", format!("`{text}` is a name; an address is needed here"))
         } else {
             ("bad-address", format!("`{text}` is not an IP address"))
         };
         self.bad(code, statement, word.span, message);
-        None
     }
 
     /// `word` as a port, 0 meaning none.
@@ -341,6 +367,11 @@ impl<'a> Context<'a> {
             *slot = Some(value);
         }
     }
+}
+
+/// Digits, dots and few letters: an address with a typing mistake rather than a name.
+fn looks_like_address(text: &str) -> bool {
+    text.split('.').count() >= 4 && text.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
 /// Microseconds as seconds, for people.

@@ -228,13 +228,17 @@ impl InstanceDraft {
 
     /// What an advert cannot hold is still held, but not advertised.
     fn limit_addresses(&mut self, diagnostics: &mut Diagnostics) {
-        if !self.addresses_named && !self.no_addresses_wanted && !self.refused {
-            let message = format!("vrrp_instance {} has no virtual_ipaddress", self.name);
-            diagnostics.push(
-                Diagnostic::warning("no-virtual-address", self.at, message).label(
-                    "at least one is sensible; if none is meant, no_virtual_ipaddress says so",
-                ),
-            );
+        if self.addresses.is_empty() && !self.no_addresses_wanted && !self.refused {
+            let (message, label) = if self.addresses_named {
+                let why = "none of those given can be used";
+                (format!("vrrp_instance {} has no virtual address left", self.name), why)
+            } else {
+                let why =
+                    "at least one is sensible; if none is meant, no_virtual_ipaddress says so";
+                (format!("vrrp_instance {} has no virtual_ipaddress", self.name), why)
+            };
+            let finding = Diagnostic::warning("no-virtual-address", self.at, message);
+            diagnostics.push(finding.label(label));
         }
         let most = if self.is_ipv6() { MOST_ADDRESSES_V6 } else { MOST_ADDRESSES };
         if let Some(first) = self.addresses.get(most) {

@@ -15,10 +15,12 @@ mod script;
 mod service;
 mod sync_group;
 mod timing;
+mod track_file;
 mod tracking;
 mod virtual_server;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
@@ -30,6 +32,7 @@ use context::Context;
 use global::GlobalDraft;
 use instance::InstanceDraft;
 use sync_group::SyncGroupDraft;
+use track_file::TrackFiles;
 
 /// What has been understood so far. Instances wait for the end of the file, since what they
 /// inherit from `global_defs` and the sync group they are in may come later.
@@ -43,6 +46,7 @@ pub(super) struct Lowering {
     tracking: tracking::Definitions,
     virtual_servers: Vec<VirtualServer>,
     services: HashMap<ServiceKey, Span>,
+    track_files: Rc<TrackFiles>,
 }
 
 impl Lowering {
@@ -50,13 +54,12 @@ impl Lowering {
     pub fn statement(&mut self, tree: &Tree, sources: &SourceMap, diagnostics: &mut Diagnostics) {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
+        cx.track_files = self.track_files.clone();
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
-            "track_file" | "vrrp_track_file" => {
-                self.tracking.read_file(&mut cx, root, keyword.name);
-            }
+            "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
             "vrrp_sync_group" => self.sync_group(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
@@ -72,6 +75,13 @@ impl Lowering {
                 self.instance_names.insert(draft.name.clone(), draft.at);
                 self.instances.push(draft);
             }
+        }
+    }
+
+    fn track_file(&mut self, cx: &mut Context<'_>, root: &Statement, block: &str) {
+        if let Some((name, file)) = self.tracking.read_file(cx, root, block) {
+            cx.track_files = Rc::default();
+            Rc::make_mut(&mut self.track_files).insert(name, file);
         }
     }
 

@@ -165,8 +165,10 @@ impl PersistenceDraft {
             None => self.timeout_s = Some(PERSISTENCE_S),
             // Common in the field, meant as "off", and off is what keepalived makes of it.
             Some("0") => {
-                let message = "persistence_timeout 0 is out of range 1-2678400; no persistence";
-                cx.warn("number-out-of-range", at, at.raw, message);
+                let message = "persistence_timeout 0 is out of range 1-2678400: no persistence";
+                let finding = super::Diagnostic::warning("number-out-of-range", at.raw, message);
+                let place = cx.place(at);
+                cx.push(finding.label(place).help("to have no persistence, remove the line"));
             }
             Some(_) => super::global::replace(&mut self.timeout_s, cx.number(at, keyword)),
         }

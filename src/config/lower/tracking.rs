@@ -10,7 +10,7 @@ use super::super::source::Span;
 use super::super::tree::{Statement, Word};
 use super::context::Context;
 use super::global::replace;
-use super::script;
+use super::{script, track_file};
 use crate::vrrp::Tracked;
 
 /// Largest weight; keepalived takes 254 and reduces it.
@@ -139,22 +139,31 @@ impl Definitions {
         self.scripts.push(Definition { what, weight, reverse: draft.reverse });
     }
 
-    /// `track_file NAME { … }`, and under its older name.
-    pub fn read_file(&mut self, cx: &mut Context<'_>, block: &Statement, path: &str) {
-        let Some(name) = cx.string(block) else { return };
+    /// `track_file NAME { … }`, and under its older name; gives what a FILE_CHECK needs of it.
+    pub fn read_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        block: &Statement,
+        path: &str,
+    ) -> Option<(String, track_file::TrackFile)> {
+        let name = cx.string(block)?;
         if self.files.iter().any(|known| *known.what.name == *name) {
             let message = format!("track_file {name} is there already; the first one counts");
-            return cx.warn("duplicate", block, block.raw, message);
+            cx.warn("duplicate", block, block.raw, message);
+            return None;
         }
         let draft = FileDraft::read(cx, block, path);
         let Some(path) = draft.file else {
             let message = format!("track_file {name} has no file");
-            let finding = Diagnostic::error("missing-file", block.raw, message);
-            return cx.push(finding.label("it is left out").help("file /path/to/file"));
+            let finding = Diagnostic::error("incomplete-track-file", block.raw, message);
+            cx.push(finding.label("it is left out").help("file /path/to/file"));
+            return None;
         };
-        let what = TrackFile { name: Arc::from(name), path, init: draft.init };
-        let weight = draft.weight.unwrap_or(1);
-        self.files.push(Definition { what, weight, reverse: draft.reverse });
+        let (weight, reverse) = (draft.weight.unwrap_or(1), draft.reverse);
+        let checked = track_file::TrackFile { path: path.clone(), weight: weight.into(), reverse };
+        let what = TrackFile { name: Arc::from(name.as_str()), path, init: draft.init };
+        self.files.push(Definition { what, weight, reverse });
+        Some((name, checked))
     }
 
     /// What the lines of an instance on `interface` come to; those of unknown names are reported

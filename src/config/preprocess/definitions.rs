@@ -12,7 +12,13 @@ const DEEPEST: usize = 32;
 /// The names defined so far. Values are kept as written: they are evaluated at each use.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
-    values: HashMap<String, String>,
+    values: HashMap<String, Definition>,
+}
+
+#[derive(Debug)]
+struct Definition {
+    value: String,
+    at: Span,
 }
 
 /// A `$…` in a text: the octets it takes, and what it names.
@@ -36,7 +42,7 @@ impl Reader<'_> {
             Some(first) => self.further_lines(line, first.trim_end().to_owned(), diagnostics),
             None => value,
         };
-        self.definitions.values.insert(name, value);
+        self.definitions.values.insert(name, Definition { value, at: line });
         true
     }
 
@@ -82,7 +88,8 @@ impl Reader<'_> {
             let span = line.part(next..at);
             match self.value(&reference, DEEPEST) {
                 Ok(value) if expansion.text.len() + value.len() <= LONGEST_LINE => {
-                    expansion.replace(&value, span);
+                    let defined = self.definitions.values.get(reference.name);
+                    expansion.replace(&value, span, defined.map(|definition| definition.at));
                 }
                 Err(Failure::Undefined) if !reference.braced => {
                     expansion.copy(&text[next..at], span);
@@ -111,8 +118,8 @@ impl Reader<'_> {
     fn value(&self, reference: &Reference<'_>, depth: usize) -> Result<String, Failure> {
         let mut words = reference.name.split_ascii_whitespace();
         let name = words.next().unwrap_or_default();
-        if let Some(value) = self.definitions.values.get(name) {
-            return self.expanded_value(value, depth);
+        if let Some(definition) = self.definitions.values.get(name) {
+            return self.expanded_value(&definition.value, depth);
         }
         match (name, words.next(), words.next()) {
             ("_PWD", None, _) => Ok(self.directory()),
@@ -215,14 +222,17 @@ impl Expansion {
         }
     }
 
-    /// `text` in place of the reference at `from`.
-    pub fn replace(&mut self, text: &str, from: Span) {
+    /// `text` in place of the reference at `from`, given where it was `defined`.
+    pub fn replace(&mut self, text: &str, from: Span, defined: Option<Span>) {
         self.push(text, from, false);
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.defined = defined;
+        }
     }
 
     fn push(&mut self, text: &str, from: Span, verbatim: bool) {
         let (start, len) = (self.text.len() as u32, text.len() as u32);
-        self.pieces.push(Piece { start, len, from, verbatim });
+        self.pieces.push(Piece { start, len, from, verbatim, defined: None });
         self.text.push_str(text);
     }
 }

@@ -76,7 +76,7 @@ impl Reader<'_> {
             let place = found.and_then(|found| names.iter().position(|name| name == found.name));
             match place {
                 Some(place) => {
-                    expansion.replace(values.get(place).map_or("", String::as_str), span);
+                    expansion.replace(values.get(place).map_or("", String::as_str), span, None);
                 }
                 None => expansion.copy(&text[next..at], span),
             }

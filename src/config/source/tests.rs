@@ -30,8 +30,8 @@ fn a_position_behind_the_last_line_is_on_the_last_line() {
 fn a_word_of_an_expanded_line_points_at_the_reference_that_gave_it() {
     let mut sources = one("priority $P");
     let pieces = vec![
-        Piece { start: 0, len: 9, from: Span::new(0, 0..9), verbatim: true },
-        Piece { start: 9, len: 3, from: Span::new(0, 9..11), verbatim: false },
+        Piece { start: 0, len: 9, from: Span::new(0, 0..9), verbatim: true, defined: None },
+        Piece { start: 9, len: 3, from: Span::new(0, 9..11), verbatim: false, defined: None },
     ];
     let line =
         sources.add(Arc::from("a.conf"), "priority 150".to_owned(), Origin::Expanded(pieces));

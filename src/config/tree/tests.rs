@@ -80,3 +80,28 @@ fn ten_thousand_levels_are_one_error_and_no_stack() {
 fn an_unclosed_quote_is_a_warning() {
     assert_eq!(findings("global_defs {\nrouter_id \"a b\n}\n"), ["2:12 unclosed-quote"]);
 }
+
+#[test]
+fn a_closing_brace_too_many_inside_a_block_is_one_error_and_the_rest_belongs_to_it() {
+    let text = format!("{INSTANCE}}}\n{VIP}priority 7\n}}\n");
+    assert_eq!(findings(&text), ["5:1 unexpected-brace"]);
+    let instance = &parse_text("t", text).plan.vrrp_instances[0];
+    assert_eq!((instance.router.priority, instance.addresses.len()), (7, 1));
+}
+
+#[test]
+fn an_opening_brace_too_many_is_one_error() {
+    let text = format!("{INSTANCE}{VIP}}}\n").replacen('{', "{ {", 1);
+    assert_eq!(findings(&text), ["1:19 unexpected-brace"]);
+    assert_eq!(findings(&(text + "}\n")), ["1:19 unexpected-brace"], "with its counterpart");
+}
+
+/// The keyword stands as far out as the block does, so the block must have ended.
+#[test]
+fn a_missing_closing_brace_is_seen_from_the_indentation_of_what_follows() {
+    let text = format!(
+        "{INSTANCE}  authentication {{\n    auth_type PASS\n    auth_pass x\n  priority 7\n{VIP}}}\n"
+    );
+    assert_eq!(findings(&text), ["4:18 missing-closing-brace"]);
+    assert_eq!(parse_text("t", text).plan.vrrp_instances[0].router.priority, 7);
+}

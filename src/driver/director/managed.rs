@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::files::Files;
 use crate::check::{
-    Action, Cause, CheckerSettings, Event, Kind, PairedServer, Pairing, Pool, PoolSettings,
-    ServerSettings, Sorry, Verdict,
+    Action, Cause, CheckerSettings, Event, Kind, Outcome, PairedServer, Pairing, Pool,
+    PoolSettings, ServerSettings, Sorry, Verdict,
 };
 use crate::config::plan::{Checker, RealServer, Script, VirtualServer};
 use crate::driver::scripts::Scripts;
 use crate::ipvs::{Destination, Entry, ServiceKey};
-use crate::probe::Probe;
+use crate::probe::{Probe, file};
 
 pub struct Managed {
     pub server: Arc<VirtualServer>,
@@ -26,6 +27,25 @@ impl Managed {
 
     pub fn key(&self) -> ServiceKey {
         self.server.service.key
+    }
+
+    /// Lets the checkers of files begin with what the files say.
+    pub fn preset(&mut self, files: &Files) {
+        for (server, real) in self.server.real_servers.iter().enumerate() {
+            for checker in 0..real.checkers.len() {
+                if let Some(outcome) = self.told(files, server, checker) {
+                    self.pool.preset(server, checker, &outcome);
+                }
+            }
+        }
+    }
+
+    /// What the file of a FILE_CHECK says; `None` for other checkers.
+    pub fn told(&self, files: &Files, server: usize, checker: usize) -> Option<Outcome> {
+        match &self.server.real_servers[server].checkers[checker].probe {
+            Probe::File(probe) => Some(file::judge(probe, files.value(&probe.path))),
+            _ => None,
+        }
     }
 
     pub fn start(&mut self, now: Instant, seed: u64, out: &mut Vec<Action>) {
@@ -194,11 +214,7 @@ impl Managed {
     }
 
     fn checker(&self, server: usize, checker: usize) -> &'static str {
-        match self.server.real_servers[server].checkers[checker].probe {
-            Probe::Tcp(_) => "TCP_CHECK",
-            Probe::Http(_) => "HTTP_GET",
-            Probe::Misc(_) => "MISC_CHECK",
-        }
+        self.server.real_servers[server].checkers[checker].probe.name()
     }
 }
 
@@ -220,7 +236,9 @@ fn server_settings(server: &RealServer) -> ServerSettings {
 
 fn checker_settings(checker: &Checker) -> CheckerSettings {
     let kind = match &checker.probe {
-        Probe::Tcp(_) => Kind::Connect,
+        Probe::Tcp(_) | Probe::Dns(_) | Probe::Udp(_) | Probe::Ping(_) => Kind::Connect,
+        Probe::Smtp(_) => Kind::Mail,
+        Probe::File(_) => Kind::Told,
         Probe::Http(http) => {
             Kind::Pages { urls: http.urls.len(), fast_recovery: http.fast_recovery }
         }

@@ -4,6 +4,7 @@
 //! That is the order each core asks for; gathering keeps it for each and lets a thousand
 //! instances that move together cost a few system calls.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -104,7 +105,21 @@ impl Effects {
         }
     }
 
-    fn push(&mut self, owner: Option<usize>, change: AddressChange) {
+    /// Takes the addresses of one instance off one interface.
+    pub fn release_from(
+        &mut self,
+        ifindex: u32,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+    ) {
+        for there in instance.assignments(interfaces).filter(|each| each.ifindex == ifindex) {
+            self.push(Some(number), AddressChange::Remove(there));
+        }
+    }
+
+    /// One change; `owner` is the instance it is for, `None` what a former run left.
+    pub fn push(&mut self, owner: Option<usize>, change: AddressChange) {
         self.changes.push(change);
         self.owners.push(owner);
     }
@@ -138,25 +153,6 @@ impl Effects {
             tracing::info!("removing {address} from {interface}: left by an earlier run");
             self.push(None, AddressChange::Remove(assignment(link.index, address)));
         }
-    }
-
-    /// Addresses that a reload added to or took from an instance that holds its addresses;
-    /// whether any was added.
-    pub fn change_addresses(
-        &mut self,
-        number: usize,
-        instance: &Instance,
-        before: &[Assignment],
-        interfaces: &Interfaces,
-    ) -> bool {
-        let after: Vec<Assignment> = instance.assignments(interfaces).collect();
-        for added in after.iter().filter(|each| !before.contains(each)) {
-            self.push(Some(number), AddressChange::Add(added.clone()));
-        }
-        for removed in before.iter().filter(|each| !after.contains(each)) {
-            self.push(Some(number), AddressChange::Remove(removed.clone()));
-        }
-        after.iter().any(|each| !before.contains(each))
     }
 
     /// Puts back what is missing of an Active instance's addresses.
@@ -205,11 +201,11 @@ impl Effects {
             let id = instance.ip_id.advance();
             let advert = Advert { source, id, priority };
             match advert.send(instance, socket, &mut self.datagram) {
-                Ok(()) => instance.counters.count_sent(priority),
-                Err((to, error)) => {
-                    let name = &instance.plan.name;
-                    tracing::warn!("({name}) cannot send an advert to {to}: {error}");
+                Ok(()) => {
+                    instance.counters.count_sent(priority);
+                    sent(instance);
                 }
+                Err((to, error)) => not_sent(instance, to, &error),
             }
         }
     }
@@ -276,6 +272,22 @@ impl Effects {
     }
 }
 
+/// What failed for a while works again: told with how often it did not.
+fn sent(instance: &mut Instance) {
+    if instance.unsent > 0 {
+        let (name, unsent) = (&instance.plan.name, std::mem::take(&mut instance.unsent));
+        tracing::info!("({name}) adverts go out again, {unsent} did not");
+    }
+}
+
+/// Said once, then counted: it can fail for each advert.
+fn not_sent(instance: &mut Instance, to: IpAddr, error: &io::Error) {
+    if instance.unsent == 0 {
+        let name = &instance.plan.name;
+        tracing::warn!("({name}) cannot send adverts to {to}: {error}");
+    }
+    instance.unsent += 1;
+}
 fn assignment(ifindex: u32, address: IpNet) -> Assignment {
     Assignment {
         ifindex,

@@ -36,6 +36,19 @@ impl VrrpThread {
             });
         }
         self.groups_touched = !self.groups.is_empty();
+        self.release_from_groups();
+    }
+
+    /// Who has left its group is no longer kept in FAULT by it.
+    fn release_from_groups(&mut self) {
+        let now = clock::now();
+        for number in 0..self.instances.len() {
+            let router = &self.instances[number].router;
+            let held = router.faults().any(|cause| cause == FaultCause::SyncGroup);
+            if held && !router.settings().in_sync_group {
+                self.handle(number, now, Event::Recovered(FaultCause::SyncGroup));
+            }
+        }
     }
 
     /// Brings the members of every group into step, after something has happened to some.

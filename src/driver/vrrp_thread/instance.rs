@@ -37,6 +37,8 @@ pub struct Instance {
     pub adjustment: i32,
     /// IPv4 identification of the next advert.
     pub ip_id: IdCounter,
+    /// Adverts that could not be sent since one last could.
+    pub unsent: u64,
     /// What operators were last told, and when.
     pub state: PublicState,
     since: Instant,
@@ -58,6 +60,7 @@ impl Instance {
             faults: BTreeSet::new(),
             adjustment: 0,
             ip_id: IdCounter::default(),
+            unsent: 0,
             state: PublicState::Init,
             since: now,
             latest: Duration::ZERO,

@@ -65,6 +65,17 @@ impl Interfaces {
             .is_some_and(|found| found.addresses.iter().any(|held| held.address == address))
     }
 
+    /// Interface that `event` gives another name: what goes by names loses sight of it.
+    pub fn renamed_by(&self, event: &KernelEvent) -> Option<u32> {
+        let KernelEvent::Link(link) = event else { return None };
+        self.by_index(link.index).filter(|known| known.name != link.name).map(|link| link.index)
+    }
+
+    /// Whether `event` brings a name that nothing had before.
+    pub fn brings_name(&self, event: &KernelEvent) -> bool {
+        matches!(event, KernelEvent::Link(link) if self.by_name.get(&link.name) != Some(&link.index))
+    }
+
     /// Takes in one event; an overrun is the caller's to repair, by a new dump.
     pub fn learn(&mut self, event: &KernelEvent) {
         match event {

@@ -348,7 +348,10 @@ impl VrrpThread {
         if let Err(error) = self.monitor.drain(&mut events) {
             tracing::error!("cannot read the kernel's events: {error}");
         }
+        let mut names_changed = false;
         for event in &events {
+            names_changed |= self.interfaces.brings_name(event);
+            self.release_renamed(event);
             self.interfaces.learn(event);
         }
         if events.contains(&KernelEvent::Overrun) {
@@ -357,7 +360,7 @@ impl VrrpThread {
         if events.iter().any(changes_interfaces) {
             self.reassess_all();
         }
-        self.repair(&events);
+        self.repair(&events, names_changed);
         events.clear();
         self.events = events;
     }
@@ -373,21 +376,33 @@ impl VrrpThread {
         }
     }
 
-    /// Puts back addresses of ours that somebody else removed.
-    fn repair(&mut self, events: &[KernelEvent]) {
-        let overrun = events.contains(&KernelEvent::Overrun);
+    /// Takes our addresses off an interface that is about to be unknown by its name: under the
+    /// new one nobody would find them.
+    fn release_renamed(&mut self, event: &KernelEvent) {
+        let Some(ifindex) = self.interfaces.renamed_by(event) else { return };
+        for (number, instance) in self.instances.iter().enumerate() {
+            if instance.is_active() {
+                self.effects.release_from(ifindex, number, instance, &self.interfaces);
+            }
+        }
+    }
+
+    /// Puts back addresses of ours that somebody else removed, or that went with an interface
+    /// which is there again.
+    fn repair(&mut self, events: &[KernelEvent], names_changed: bool) {
+        let look_at_all = names_changed || events.contains(&KernelEvent::Overrun);
         let removed: HashSet<(u32, IpNet)> = (events.iter())
             .filter_map(|event| match event {
                 KernelEvent::AddressRemoved(removed) => Some((removed.ifindex, removed.address)),
                 _ => None,
             })
             .collect();
-        if removed.is_empty() && !overrun {
+        if removed.is_empty() && !look_at_all {
             return;
         }
         let now = clock::now();
         for number in 0..self.instances.len() {
-            if self.instances[number].lacks(&self.interfaces, &removed, overrun) {
+            if self.instances[number].lacks(&self.interfaces, &removed, look_at_all) {
                 self.handle(number, now, Event::AddressesRemoved);
             }
         }

@@ -1,6 +1,6 @@
 //! A new plan becomes the running one: what both have in common is not touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use super::tracking::Sum;
 use super::{SocketKey, VrrpThread};
 use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
-use crate::kernel::VrrpSocket;
+use crate::kernel::{AddressChange, Assignment, VrrpSocket};
 use crate::vrrp::Event;
 
 impl VrrpThread {
@@ -21,13 +21,15 @@ impl VrrpThread {
         self.forget_readings();
         let mut old = self.take_instances();
         self.remove_missing(&plan, &mut old, now);
+        let mut held = Vec::new();
         for wanted in &plan.vrrp_instances {
             let wanted = Arc::new(wanted.clone());
             match old.remove(&wanted.identity()) {
-                Some(instance) => self.keep(instance, wanted, now),
+                Some(instance) => held.extend(self.keep(instance, wanted, now)),
                 None => self.add(wanted, now),
             }
         }
+        self.exchange_addresses(&held, now);
         self.carry_out();
         self.adopt_groups();
         self.reassess_all();
@@ -57,22 +59,53 @@ impl VrrpThread {
         self.schedule.clear();
     }
 
-    fn keep(&mut self, mut instance: Instance, wanted: Arc<VrrpInstance>, now: Instant) {
-        let before: Vec<_> = instance.assignments(&self.interfaces).collect();
+    /// Gives what the instance held so far, if it is Active.
+    fn keep(
+        &mut self,
+        mut instance: Instance,
+        wanted: Arc<VrrpInstance>,
+        now: Instant,
+    ) -> Option<Held> {
+        let number = self.instances.len();
+        let held = instance
+            .is_active()
+            .then(|| Held { number, addresses: instance.assignments(&self.interfaces).collect() });
         let settings_changed = instance.plan.router != wanted.router;
         let settings = wanted.router.clone();
         instance.replan(wanted);
-        let number = self.instances.len();
-        let added = instance.is_active()
-            && self.effects.change_addresses(number, &instance, &before, &self.interfaces);
         self.schedule.set(number, instance.router.next_deadline());
         self.instances.push(instance);
         if settings_changed {
             self.handle(number, now, Event::Reconfigured(settings));
         }
-        if added {
-            self.handle(number, now, Event::AddressesAdded);
+        held
+    }
+
+    /// Takes off what no Active instance wants any more, then adds what is new: an address that
+    /// moves from one instance to another stays, one with another label is made anew.
+    fn exchange_addresses(&mut self, before: &[Held], now: Instant) {
+        let after: Vec<_> = before.iter().map(|each| self.addresses_held(each.number)).collect();
+        let wanted: HashSet<&Assignment> = after.iter().flatten().collect();
+        for each in before {
+            for gone in each.addresses.iter().filter(|address| !wanted.contains(address)) {
+                self.effects.push(Some(each.number), AddressChange::Remove(gone.clone()));
+            }
         }
+        for (each, after) in before.iter().zip(&after) {
+            let added: Vec<_> = after.iter().filter(|a| !each.addresses.contains(a)).collect();
+            for &added in &added {
+                self.effects.push(Some(each.number), AddressChange::Add(added.clone()));
+            }
+            if !added.is_empty() {
+                self.handle(each.number, now, Event::AddressesAdded);
+            }
+        }
+    }
+
+    /// What instance `number` has on its interfaces: nothing unless it is Active.
+    fn addresses_held(&self, number: usize) -> Vec<Assignment> {
+        let active = Some(&self.instances[number]).filter(|instance| instance.is_active());
+        active.map_or_else(Vec::new, |each| each.assignments(&self.interfaces).collect())
     }
 
     fn add(&mut self, wanted: Arc<VrrpInstance>, now: Instant) {
@@ -169,4 +202,10 @@ impl VrrpThread {
     fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&(index, address))
     }
+}
+
+/// Addresses of one Active instance.
+struct Held {
+    number: usize,
+    addresses: Vec<Assignment>,
 }

@@ -111,6 +111,22 @@ async fn shutdown_runs_the_last_script_of_a_line_even_behind_one_that_hangs() {
     let _ = fs::remove_file(&log);
 }
 
+/// 3 s for three: one second each, and not all of it for those in front.
+#[tokio::test]
+async fn shutdown_gives_each_script_of_a_line_its_share_of_the_time() {
+    let (log, (queue, mut reports)) = (log("share"), queue(Limits::default()));
+    queue.submit("a", [job(&log, "echo begun >> \"$0\"; sleep 60", &[])]);
+    let stop = job(&log, "sleep 0.3; echo stop >> \"$0\"", &[]);
+    queue.submit("a", [stop, job(&log, "echo last >> \"$0\"", &[])]);
+    while !log.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(queue.shutdown(Duration::from_secs(3)).await);
+    assert_eq!(fs::read_to_string(&log).unwrap(), "begun\nstop\nlast\n");
+    assert!(matches!(ended(&mut reports, 1).await[0], Exit::TimedOut(_)));
+    let _ = fs::remove_file(&log);
+}
+
 #[tokio::test]
 async fn shutdown_kills_what_does_not_end_in_time() {
     let (log, (queue, _reports)) = (log("kill"), queue(Limits::default()));

@@ -1,0 +1,241 @@
+//! `mainstay check --live`: a configuration against the host it is to run on.
+
+mod host;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::config::Linted;
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Effect};
+use crate::config::lint::{Instance, finding};
+use crate::config::source::{SourceMap, Span};
+use crate::ipvs::Forward;
+
+pub use host::Host;
+
+/// Everything that `host` has against the configuration, but kinds in `allowed`.
+pub fn findings(linted: &Linted, host: &Host, allowed: &[String]) -> Vec<Diagnostic> {
+    let mut live = Live { linted, host, found: Vec::new() };
+    for instance in &linted.facts.instances {
+        live.instance(instance);
+    }
+    live.scripts();
+    live.ipvs();
+    live.sysctls();
+    live.managers();
+    live.secrets();
+    live.found.retain(|finding| !allowed.iter().any(|code| code == finding.code));
+    live.found
+}
+
+struct Live<'a> {
+    linted: &'a Linted,
+    host: &'a Host,
+    found: Vec<Diagnostic>,
+}
+
+impl Live<'_> {
+    fn push(&mut self, code: &'static str, at: Option<Span>, message: String, help: &str) {
+        let mut finding = finding(code, at.unwrap_or_default(), message);
+        finding.span = at;
+        self.found.push(if help.is_empty() { finding } else { finding.help(help) });
+    }
+
+    /// Where something of the virtual routers is said, for what concerns all of them.
+    fn first_instance(&self) -> Option<Span> {
+        self.linted.facts.instances.first().map(|instance| instance.at)
+    }
+
+    fn instance(&mut self, instance: &Instance) {
+        let Some(interface) = instance.values.get("interface") else { return };
+        let dynamic = self.linted.loaded.plan.global.dynamic_interfaces;
+        if !self.host.interfaces.contains(&interface.text) {
+            if !dynamic {
+                let message = format!("interface {} does not exist on this host", interface.text);
+                let known: Vec<_> = self.host.interfaces.iter().map(String::as_str).collect();
+                let help = format!("there are {}", known.join(", "));
+                self.push("interface-missing", Some(interface.at), message, &help);
+            }
+            return;
+        }
+        for address in &instance.addresses {
+            self.subnet(&interface.text, &address.text, address.at);
+        }
+        let ipv6 = instance.addresses.iter().any(|address| address.text.contains(':'));
+        let switch = format!("net/ipv6/conf/{}/disable_ipv6", interface.text);
+        if ipv6 && self.host.sysctl(&switch).as_deref() == Some("1") {
+            let message = format!("IPv6 is switched off on {}", interface.text);
+            let help = format!("sysctl -w net.ipv6.conf.{}.disable_ipv6=0", interface.text);
+            self.push("ipv6-disabled", Some(interface.at), message, &help);
+        }
+        self.arp(&interface.text, interface.at);
+    }
+
+    fn subnet(&mut self, interface: &str, address: &str, at: Span) {
+        let Ok(ip) = address.split('/').next().unwrap_or_default().parse::<std::net::IpAddr>()
+        else {
+            return;
+        };
+        let own = |subnet: &&ipnet::IpNet| subnet.prefix_len() < subnet.max_prefix_len();
+        if self.host.subnets(None).filter(own).any(|subnet| subnet.contains(&ip)) {
+            return;
+        }
+        let subnets: Vec<_> = self.host.subnets(Some(interface)).map(ToString::to_string).collect();
+        let has = if subnets.is_empty() { "no address".to_owned() } else { subnets.join(", ") };
+        let message = format!("{ip} is in no subnet of this host; {interface} has {has}");
+        let help = "nobody in the subnet can reach it, unless routers send it here";
+        self.push("address-outside-subnets", Some(at), message, help);
+    }
+
+    fn arp(&mut self, interface: &str, at: Span) {
+        for name in [interface, "all"] {
+            let value = self.host.sysctl(&format!("net/ipv4/conf/{name}/arp_ignore"));
+            if let Some(value @ ("3" | "8")) = value.as_deref() {
+                let message = format!(
+                    "arp_ignore is {value} on {name}: nobody gets an answer for a virtual address"
+                );
+                let help = format!("sysctl -w net.ipv4.conf.{name}.arp_ignore=1");
+                return self.push("arp-not-answered", Some(at), message, &help);
+            }
+        }
+    }
+
+    fn scripts(&mut self) {
+        for text in &self.host.scripts {
+            let rest = text.strip_prefix("script ").unwrap_or(text);
+            let name = rest.split(" would ").next().unwrap_or(rest).split(": ").next();
+            let at = name.and_then(|name| place_of(&self.linted.loaded.diagnostics, name));
+            let unsafe_path = rest.contains(" would ");
+            let code = if unsafe_path { "script-unsafe" } else { "script-cannot-run" };
+            let message = match name.filter(|_| text.contains("No such file or directory")) {
+                Some(name) => format!("script {name} is not found: there is no such file"),
+                None => text.clone(),
+            };
+            let mut finding = finding(code, at.unwrap_or_default(), message);
+            finding.span = at;
+            self.found.push(finding.effect(Effect::ScriptSecurity));
+        }
+        let unsafe_scripts = self.host.scripts.iter().any(|text| text.contains(" would "));
+        if unsafe_scripts && !self.linted.loaded.plan.global.script_security {
+            let message = "enable_script_security is not set: scripts that others than root can \
+                           change run as root"
+                .to_owned();
+            let help = "in global_defs: enable_script_security";
+            self.push("script-security-off", None, message, help);
+        }
+    }
+
+    fn ipvs(&mut self) {
+        let plan = &self.linted.loaded.plan;
+        let Some(first) = self.linted.facts.servers.first() else { return };
+        if !self.host.modules.contains("ip_vs") {
+            let message = "this kernel has no IPVS: module ip_vs is neither loaded nor there";
+            self.push("kernel-lacks-ipvs", Some(first.at), message.to_owned(), "modprobe ip_vs");
+            return;
+        }
+        let mut wanted = BTreeSet::new();
+        for server in &self.linted.facts.servers {
+            let Some(said) = server.values.get("lvs_sched") else { continue };
+            let module = format!("ip_vs_{}", said.text);
+            if !self.host.modules.contains(&module) && wanted.insert(module.clone()) {
+                let message =
+                    format!("scheduler {} needs module {module}, which is not there", said.text);
+                self.push(
+                    "kernel-lacks-ipvs",
+                    Some(said.at),
+                    message,
+                    &format!("modprobe {module}"),
+                );
+            }
+        }
+        let nat = plan
+            .virtual_servers
+            .iter()
+            .flat_map(|server| &server.real_servers)
+            .any(|server| server.destination.forward == Forward::Nat);
+        if nat && self.host.sysctl("net/ipv4/ip_forward").as_deref() == Some("0") {
+            let message = "with lvs_method NAT this host forwards packets, and ip_forward is 0";
+            let help = "sysctl -w net.ipv4.ip_forward=1";
+            self.push("ip-forward-off", Some(first.at), message.to_owned(), help);
+        }
+    }
+
+    fn sysctls(&mut self) {
+        let Some(at) = self.first_instance() else { return };
+        if self.host.sysctl("net/ipv4/ip_nonlocal_bind").as_deref() == Some("0") {
+            let message = "ip_nonlocal_bind is 0: a program that binds to a virtual address does not \
+                           start on the BACKUP";
+            let help =
+                "sysctl -w net.ipv4.ip_nonlocal_bind=1, or let programs listen on all addresses";
+            self.push("ip-nonlocal-bind-off", Some(at), message.to_owned(), help);
+        }
+        let interfaces: BTreeSet<String> = self
+            .linted
+            .facts
+            .instances
+            .iter()
+            .filter_map(|instance| instance.values.get("interface"))
+            .map(|said| said.text.clone())
+            .collect();
+        let strict = |name: &str| {
+            self.host.sysctl(&format!("net/ipv4/conf/{name}/rp_filter")).as_deref() == Some("1")
+        };
+        if interfaces.len() > 1 && (strict("all") || interfaces.iter().any(|name| strict(name))) {
+            let message = "rp_filter is 1: with several interfaces, adverts that come in on another \
+                           interface than replies would take are dropped unseen";
+            let help = "sysctl -w net.ipv4.conf.all.rp_filter=2";
+            self.push("reverse-path-filter", Some(at), message.to_owned(), help);
+        }
+    }
+
+    fn managers(&mut self) {
+        let Some(at) = self.first_instance() else { return };
+        for name in self.host.managers.clone() {
+            let message = format!("{name} runs here, and may remove virtual addresses");
+            let help = match name {
+                "systemd-networkd" => {
+                    "in networkd.conf: ManageForeignRoutes=no; in the .network file: \
+                     KeepConfiguration=static"
+                }
+                _ => "a removed address is put back at once, with a warning in the log",
+            };
+            self.push("addresses-may-be-removed", Some(at), message, help);
+        }
+    }
+
+    /// Passwords in files that everyone can read.
+    fn secrets(&mut self) {
+        let sources = &self.linted.loaded.diagnostics.sources;
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for instance in &self.linted.facts.instances {
+            let Some(password) = instance.values.get("auth_pass") else { continue };
+            let name = sources.position(password.at).file;
+            let Ok(file) = std::fs::metadata(&*name) else { continue };
+            let mode = file.permissions().mode() & 0o7777;
+            if mode & 0o004 != 0 && seen.insert(name.to_string()) {
+                found.push((
+                    password.at,
+                    format!("{name} has a password, and everyone can read it (mode {mode:04o})"),
+                    format!("chmod o-rwx {name}"),
+                ));
+            }
+        }
+        for (at, message, help) in found {
+            self.push("secrets-readable", Some(at), message, &help);
+        }
+    }
+}
+
+/// Where the configuration names `script`: its first place outside a comment.
+fn place_of(diagnostics: &Diagnostics, script: &str) -> Option<Span> {
+    let sources: &SourceMap = &diagnostics.sources;
+    sources.find(|line| {
+        let code = &line[..crate::config::comment_start(line)];
+        let at = code.find(script)?;
+        Some(at..at + script.len())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use super::*;
+use crate::config::{Options, parse_linted};
+
+const PAIR: &str = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\n\
+                    virtual_ipaddress {\n192.0.2.10/24\n}\n}\n";
+
+/// A host on which nothing is wrong.
+fn host() -> Host {
+    Host {
+        interfaces: ["lo", "eth0"].map(str::to_owned).into(),
+        addresses: vec![("eth0".to_owned(), "192.0.2.1/24".parse().expect("an address"))],
+        sysctls: std::path::PathBuf::from("/none"),
+        modules: ["ip_vs", "ip_vs_rr"].map(str::to_owned).into(),
+        managers: Vec::new(),
+        scripts: Vec::new(),
+    }
+}
+
+/// `LINE code` of each finding.
+fn found(text: &str, host: &Host) -> Vec<String> {
+    let linted = parse_linted("t", text, &Options::default(), &[]);
+    let sources = &linted.loaded.diagnostics.sources;
+    let line = |at: Option<Span>| at.map_or(0, |at| sources.position(at).line);
+    let found = findings(&linted, host, &[]);
+    found.iter().map(|finding| format!("{} {}", line(finding.span), finding.code)).collect()
+}
+
+/// A folder of sysctls, removed when it goes.
+struct Sysctls(std::path::PathBuf);
+
+impl Sysctls {
+    fn new(name: &str, values: &[(&str, &str)]) -> Self {
+        let folder = std::env::temp_dir().join(format!("mainstay-{name}-{}", std::process::id()));
+        for (path, value) in values {
+            let path = folder.join(path);
+            std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+            std::fs::write(path, format!("{value}\n")).expect("a file");
+        }
+        Self(folder)
+    }
+}
+
+impl Drop for Sysctls {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_host_that_fits_gives_nothing() {
+    assert_eq!(found(PAIR, &host()), [""; 0]);
+}
+
+#[test]
+fn interfaces_and_subnets_are_looked_up() {
+    assert_eq!(found(&PAIR.replace("eth0", "eth9"), &host()), ["2 interface-missing"]);
+    let dynamic = format!("global_defs {{\ndynamic_interfaces\n}}\n{PAIR}").replace("eth0", "eth9");
+    assert_eq!(found(&dynamic, &host()), [""; 0]);
+    assert_eq!(
+        found(&PAIR.replace("192.0.2.10", "198.51.100.1"), &host()),
+        ["5 address-outside-subnets"]
+    );
+}
+
+#[test]
+fn sysctls_that_break_vrrp_or_lvs_are_named() {
+    let sysctls = Sysctls::new(
+        "sysctls",
+        &[
+            ("net/ipv4/ip_forward", "0"),
+            ("net/ipv4/ip_nonlocal_bind", "0"),
+            ("net/ipv4/conf/all/rp_filter", "1"),
+            ("net/ipv4/conf/eth0/arp_ignore", "8"),
+        ],
+    );
+    let host = Host { sysctls: sysctls.0.clone(), ..host() };
+    assert_eq!(found(PAIR, &host), ["2 arp-not-answered", "1 ip-nonlocal-bind-off"]);
+    let service = "virtual_server 192.0.2.10 80 {\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\n\
+                   real_server 192.0.2.20 80 {\n}\n}\n";
+    assert_eq!(found(service, &host), ["1 ip-forward-off"]);
+    let mut both = host;
+    both.interfaces.insert("eth1".to_owned());
+    let two = format!(
+        "{PAIR}{}",
+        PAIR.replace("eth0", "eth1").replace(" A ", " B ").replace(".10/", ".11/")
+    );
+    assert!(found(&two, &both).contains(&"1 reverse-path-filter".to_owned()));
+}
+
+#[test]
+fn a_kernel_without_ipvs_or_the_scheduler_is_said() {
+    let service = "virtual_server 192.0.2.10 80 {\nlvs_sched wrr\nlvs_method DR\nprotocol TCP\n\
+                   real_server 192.0.2.20 80 {\n}\n}\n";
+    assert_eq!(found(service, &host()), ["2 kernel-lacks-ipvs"]);
+    let none = Host { modules: BTreeSet::new(), ..host() };
+    assert_eq!(found(service, &none), ["1 kernel-lacks-ipvs"]);
+}
+
+#[test]
+fn scripts_are_shown_where_they_are_named() {
+    let text = PAIR.replace("interface", "notify /etc/n.sh\ninterface");
+    let gone = "script /etc/n.sh: cannot look at /etc/n.sh: No such file or directory";
+    let missing = Host { scripts: vec![gone.to_owned()], ..host() };
+    assert_eq!(found(&text, &missing), ["2 script-cannot-run"]);
+    let writable =
+        "script /etc/n.sh would run as root, but /etc is writable by everyone (mode 0777)";
+    let unsafe_path = Host { scripts: vec![writable.to_owned()], ..host() };
+    assert_eq!(found(&text, &unsafe_path), ["2 script-unsafe", "0 script-security-off"]);
+}
+
+#[test]
+fn managers_of_addresses_are_named() {
+    let managed = Host { managers: vec!["NetworkManager"], ..host() };
+    assert_eq!(found(PAIR, &managed), ["1 addresses-may-be-removed"]);
+}

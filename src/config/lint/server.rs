@@ -1,0 +1,99 @@
+//! Lints of virtual servers and their checks.
+
+use super::super::diagnostic::Diagnostic;
+use super::facts::{Block, Said};
+use super::finding;
+
+/// Defaults of keepalived.conf(5), in seconds.
+const DELAY_LOOP: f64 = 60.0;
+const CONNECT_TIMEOUT: f64 = 5.0;
+
+pub(super) fn lint(block: Block<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (keyword, code, message) in [
+        ("alpha", "alpha-starts-down", "real servers are down until their first check succeeds"),
+        ("omega", "omega-tells-at-stop", "down scripts run when the director stops"),
+    ] {
+        if let Some(at) = block.last(&[keyword]) {
+            found.push(finding(code, at.at.raw, message));
+        }
+    }
+    found.extend(quorum(block));
+    unchecked(block, &mut found);
+    let servers = block.children().filter(|child| child.keyword() == "real_server");
+    let mut slow = servers.flat_map(|server| {
+        server.children().filter(is_check).filter_map(move |check| slow(block, server, check))
+    });
+    // Mostly all checks of a service are alike: one finding for all.
+    if let Some(first) = slow.next() {
+        found.push(match slow.count() {
+            0 => first,
+            more => first.help(format!("{more} more checks of this virtual_server are as slow")),
+        });
+    }
+    found
+}
+
+fn is_check(block: &Block<'_>) -> bool {
+    block.at.brace.is_some()
+        && (block.keyword().ends_with("_CHECK") || block.keyword().ends_with("_GET"))
+}
+
+fn quorum(block: Block<'_>) -> Option<Diagnostic> {
+    let quorum = block.last(&["quorum"])?;
+    let wanted = quorum.said().number()?;
+    let of = |block: Block<'_>| block.last(&["weight"]).and_then(|at| at.said().number());
+    let default = of(block).unwrap_or(1);
+    let servers: Vec<i64> = block
+        .children()
+        .filter(|child| child.keyword() == "real_server")
+        .map(|server| of(server).unwrap_or(default))
+        .collect();
+    let sum: i64 = servers.iter().sum();
+    let needs_all = servers.len() > 1 && wanted <= sum && servers.iter().all(|w| sum - w < wanted);
+    needs_all.then(|| {
+        let message = format!("quorum {wanted} needs every real server, of weight {sum} together");
+        finding("quorum-needs-all", quorum.at.raw, message)
+    })
+}
+
+/// Servers without a check beside servers with one.
+fn unchecked(block: Block<'_>, found: &mut Vec<Diagnostic>) {
+    let servers = || block.children().filter(|child| child.keyword() == "real_server");
+    if !servers().any(|server| server.children().any(|child| is_check(&child))) {
+        return;
+    }
+    for server in servers().filter(|server| !server.children().any(|child| is_check(&child))) {
+        let message = format!("{} has no check, and others have", server.words_from(0));
+        found.push(finding("server-unchecked", server.at.raw, message));
+    }
+}
+
+/// The longest that all attempts may take, against the time to the next check.
+fn slow(service: Block<'_>, server: Block<'_>, check: Block<'_>) -> Option<Diagnostic> {
+    let nearest = |names: &[&str]| -> Option<Said> {
+        let levels = [check, server, service];
+        levels.into_iter().find_map(|level| level.last(names)).map(|found| found.said())
+    };
+    let seconds =
+        |names: &[&str], default| nearest(names).and_then(|said| said.seconds()).unwrap_or(default);
+    let is_script = check.keyword() == "MISC_CHECK";
+    let is_page = check.keyword().ends_with("_GET");
+    let delay_loop = seconds(&["delay_loop"], DELAY_LOOP);
+    let timeout = match is_script {
+        true => seconds(&["misc_timeout"], delay_loop),
+        false => seconds(&["connect_timeout"], CONNECT_TIMEOUT),
+    };
+    let default_retry = if is_script { 0.0 } else { 1.0 };
+    let retry = seconds(&["retry", "nb_get_retry"], default_retry);
+    let pause = seconds(&["delay_before_retry"], if is_page { 3.0 } else { 1.0 });
+    let longest = timeout * (retry + 1.0) + pause * retry;
+    (longest > delay_loop).then(|| {
+        let message = format!(
+            "{} may take {longest} s until it fails; delay_loop is {delay_loop} s",
+            check.keyword()
+        );
+        finding("check-slower-than-delay-loop", check.at.raw, message)
+            .label(format!("{timeout} s × {} attempts, {pause} s between", retry + 1.0))
+    })
+}

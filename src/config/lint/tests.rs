@@ -1,0 +1,204 @@
+use super::*;
+use crate::config::{Linted, Options, parse_linted};
+
+fn linted(text: &str) -> Linted {
+    parse_linted("a.conf", text, &Options::default(), &[])
+}
+
+/// `LINE code` of each lint's finding.
+fn found(text: &str) -> Vec<String> {
+    lints_of(&linted(text).loaded.diagnostics)
+}
+
+fn lints_of(diagnostics: &Diagnostics) -> Vec<String> {
+    let ours = diagnostics.iter().filter(|finding| lint(finding.code).is_some());
+    let line = |finding: &Diagnostic| {
+        finding.span.map_or(0, |span| diagnostics.sources.position(span).line)
+    };
+    ours.map(|finding| format!("{} {}", line(finding), finding.code)).collect()
+}
+
+fn instance(lines: &str) -> String {
+    format!(
+        "vrrp_instance VI_1 {{\ninterface eth0\nvirtual_router_id 51\n{lines}\n\
+         virtual_ipaddress {{\n192.0.2.10/24\n}}\n}}\n"
+    )
+}
+
+fn service(lines: &str, real: &str) -> String {
+    format!(
+        "virtual_server 192.0.2.10 80 {{\nlvs_sched rr\nlvs_method NAT\nprotocol TCP\n{lines}\n\
+         real_server 198.51.100.1 80 {{\n{real}\n}}\n}}\n"
+    )
+}
+
+#[test]
+fn a_keyword_given_twice_is_pointed_out_and_lists_are_not() {
+    assert_eq!(found(&instance("priority 5\npriority 6")), ["5 said-twice"]);
+    let servers = service("", "").replace("80 {", "80 {\n").replace("lvs_sched rr\n", "");
+    assert_eq!(found(&servers), [""; 0]);
+    let nested = service("", "TCP_CHECK {\nconnect_port 1\nconnect_port 2\n}");
+    assert_eq!(found(&nested), ["9 said-twice"]);
+}
+
+#[test]
+fn weights_are_followed_to_the_priorities_they_lead_to() {
+    let track = |lines: &str| found(&instance(lines));
+    let line = "track_interface {\neth1 weight -50\n}";
+    assert_eq!(track(line), [""; 0]);
+    assert_eq!(track(&format!("nopreempt\n{line}")), ["6 weight-never-fails-over"]);
+    let alone = "nopreempt\ntrack_interface {\neth1 weight -50\neth2\n}";
+    assert_eq!(track(alone), [""; 0], "eth2 puts it into FAULT");
+    assert_eq!(track(&format!("priority 255\n{line}")), ["6 weight-of-owner"]);
+    assert_eq!(track(&format!("priority 1\n{line}")), ["6 weight-too-small"]);
+}
+
+#[test]
+fn the_weight_of_a_script_counts_where_the_line_gives_none() {
+    let text = instance("nopreempt\ntrack_script {\nchk\n}")
+        + "vrrp_script chk {\nscript /bin/true\ntimeout 1\ninterval 2\nweight -5\n}\n";
+    assert_eq!(found(&text), ["6 weight-never-fails-over"]);
+}
+
+#[test]
+fn scripts_should_end_before_they_are_due_again() {
+    let script = |lines: &str| found(&format!("vrrp_script a {{\nscript /bin/true\n{lines}\n}}\n"));
+    assert_eq!(script("interval 2\ntimeout 3"), ["4 script-timeout-above-interval"]);
+    assert_eq!(script("interval 2"), ["1 script-without-timeout"]);
+    assert_eq!(script("interval 2\ntimeout 1"), [""; 0]);
+}
+
+#[test]
+fn unicast_needs_peers_and_not_itself() {
+    let lines = "unicast_src_ip 192.0.2.1\nunicast_peer {\n";
+    let empty = instance(&format!("{lines}}}"));
+    assert_eq!(found(&empty), ["5 unicast-peers-empty"]);
+    let itself = instance(&format!("{lines}192.0.2.1\n192.0.2.2\n}}"));
+    assert_eq!(found(&itself), ["6 unicast-peer-is-self"]);
+}
+
+/// 3 attempts of up to 5 s with 1 s between are 17 s.
+#[test]
+fn a_check_that_takes_longer_than_its_period_is_worked_out() {
+    let check = "TCP_CHECK {\nconnect_timeout 5\nretry 2\n}";
+    assert_eq!(found(&service("delay_loop 16", check)), ["7 check-slower-than-delay-loop"]);
+    assert_eq!(found(&service("delay_loop 17", check)), [""; 0]);
+    assert_eq!(found(&service("", check)), [""; 0], "60 s by default");
+}
+
+#[test]
+fn services_have_their_notes() {
+    let more = "real_server 198.51.100.2 80 {\n}\n";
+    assert_eq!(found(&service(&format!("quorum 2\n{more}"), "")), ["5 quorum-needs-all"]);
+    assert_eq!(
+        found(&service("alpha\nomega", ""))[..],
+        ["5 alpha-starts-down", "6 omega-tells-at-stop"]
+    );
+    assert_eq!(found(&service(more, "TCP_CHECK {\n}")), ["5 server-unchecked"]);
+    let direct = service("", "").replace("NAT", "DR");
+    let other = direct.replace("192.0.2.10", "192.0.2.11");
+    assert_eq!(found(&(direct + &other)), ["3 direct-route-needs-loopback"], "once");
+}
+
+#[test]
+fn strict_mode_is_explained_where_it_drops_traffic() {
+    let strict = "global_defs {\nvrrp_strict\n}\n".to_owned();
+    assert_eq!(found(&(strict.clone() + &instance(""))), ["2 strict-mode"]);
+    assert_eq!(found(&(strict + &instance("priority 255"))), [""; 0]);
+}
+
+#[test]
+fn a_lint_that_is_allowed_says_nothing() {
+    let text = instance("priority 5\npriority 6");
+    let linted = parse_linted("a", text, &Options::default(), &["said-twice".to_owned()]);
+    assert_eq!(lints_of(&linted.loaded.diagnostics), [""; 0]);
+}
+
+#[test]
+fn lints_have_codes_of_their_own_and_paragraphs() {
+    let codes: BTreeSet<_> = LINTS.iter().map(|lint| lint.code).collect();
+    assert_eq!(codes.len(), LINTS.len());
+    assert!(LINTS.iter().all(|lint| lint.text.ends_with('.') && lint.text.len() > 50));
+    assert!(man_section().contains("said\\-twice"));
+}
+
+/// Findings of two files as a pair, each as `LINE/OTHER LINE code`.
+fn pair(a: &str, b: &str) -> Vec<String> {
+    let (a, b) = (linted(a), parse_linted("b.conf", b, &Options::default(), &[]));
+    let members = [
+        Member { diagnostics: &a.loaded.diagnostics, facts: &a.facts },
+        Member { diagnostics: &b.loaded.diagnostics, facts: &b.facts },
+    ];
+    let found = cluster(&members, &[]);
+    let place = |span: Span| found.sources.position(span);
+    found
+        .iter()
+        .map(|finding| {
+            let first = finding.span.map(place).unwrap_or_default();
+            let other = finding.secondary.first().map(|label| place(label.span));
+            let name = |file: &str| file.split('.').next().unwrap_or_default().to_owned();
+            let other = other.map(|at| format!("{}{}", name(&at.file), at.line));
+            let other = other.unwrap_or_default();
+            format!("{}{} {other} {}", name(&first.file), first.line, finding.code)
+        })
+        .collect()
+}
+
+#[test]
+fn a_good_pair_has_no_finding() {
+    let ours = instance("priority 150\nstate MASTER");
+    let theirs = instance("\npriority 100\nstate BACKUP");
+    assert_eq!(pair(&ours, &theirs), [""; 0]);
+}
+
+#[test]
+fn what_must_differ_in_a_pair_is_compared() {
+    let same = instance("priority 150\nstate MASTER");
+    assert_eq!(pair(&same, &same), ["a4 b4 priorities-equal", "a5 b5 two-masters"]);
+    let owner = instance("priority 255");
+    assert_eq!(pair(&owner, &owner), ["a4 b4 owners-twice"]);
+}
+
+#[test]
+fn what_must_be_alike_in_a_pair_is_compared() {
+    let ours = instance("priority 150");
+    let theirs = |lines: &str| instance(&format!("priority 100\n{lines}"));
+    assert_eq!(pair(&ours, &theirs("advert_int 2")), ["a1 b5 interval-mismatch"]);
+    assert_eq!(pair(&ours, &theirs("version 3")), ["a1 b5 version-mismatch"]);
+    let authentication = "authentication {\nauth_type PASS\nauth_pass 12345678x\n}";
+    let mismatch = pair(&ours, &theirs(authentication));
+    assert_eq!(mismatch, ["a1 b6 authentication-mismatch"]);
+    let eight = instance(&format!("priority 150\n{}", authentication.replace('x', "y")));
+    assert_eq!(pair(&eight, &theirs(authentication)), [""; 0], "eight count");
+    let moved = theirs("").replace("192.0.2.10/24", "192.0.2.11/24");
+    assert_eq!(pair(&ours, &moved), ["a6 b7 address-mismatch"]);
+    let other = theirs("").replace("51", "52");
+    assert_eq!(pair(&ours, &other), ["a3 b3 vrid-mismatch"]);
+    let strange = other.replace("192.0.2.10/24", "192.0.2.11/24");
+    assert_eq!(pair(&ours, &strange), ["a1  instance-on-one-only", "b1  instance-on-one-only"]);
+}
+
+#[test]
+fn unicast_routers_name_each_other() {
+    let side = |own: &str, peer: &str, priority: u8| {
+        instance(&format!("priority {priority}\nunicast_src_ip {own}\nunicast_peer {{\n{peer}\n}}"))
+    };
+    let good = (side("192.0.2.1", "192.0.2.2", 150), side("192.0.2.2", "192.0.2.1", 100));
+    assert_eq!(pair(&good.0, &good.1), [""; 0]);
+    let wrong = side("192.0.2.2", "192.0.2.9", 100);
+    assert_eq!(pair(&good.0, &wrong), ["a5 b6 peers-do-not-name-each-other"]);
+    let multicast = instance("priority 100");
+    assert_eq!(pair(&good.0, &multicast), ["a6 b1 peers-do-not-name-each-other"]);
+}
+
+#[test]
+fn services_are_the_same_on_both() {
+    let ours = service("", "weight 2");
+    assert_eq!(pair(&ours, &service("", "weight 3")), ["a6 b6 virtual-server-differs"]);
+    let wrr = ours.replace("sched rr", "sched wrr");
+    assert_eq!(pair(&ours, &wrr), ["a2 b2 virtual-server-differs"]);
+    let other = ours.replace("198.51.100.1", "198.51.100.2");
+    let both = ["a1 b6 virtual-server-differs", "a6 b1 virtual-server-differs"];
+    assert_eq!(pair(&ours, &other), both);
+    assert_eq!(pair(&ours, "global_defs {\n}\n"), ["a1  virtual-server-differs"]);
+}

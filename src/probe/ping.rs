@@ -1,0 +1,110 @@
+//! PING_CHECK: one echo request (RFC 792, RFC 4443 §4), and its reply.
+
+use std::net::IpAddr;
+use std::process;
+
+use socket2::{Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use super::Connect;
+use super::connect::{ConnectError, Seconds, new_socket, sentence, talk_to};
+use super::udp::default_payload;
+use crate::check::Outcome;
+
+/// Octets of data, as keepalived sends them.
+const DATA: usize = 128;
+const HEADER: usize = 8;
+
+/// A fresh socket makes each attempt, so its first request is always this one.
+const SEQUENCE: u16 = 1;
+
+/// An echo request with the id `id`. The checksum is filled in for IPv4, where a raw socket needs it; the
+/// kernel does IPv6's.
+pub fn request(target: IpAddr, id: u16) -> Vec<u8> {
+    let kind = if target.is_ipv4() { 8 } else { 128 };
+    let mut packet = vec![kind, 0, 0, 0];
+    packet.extend_from_slice(&id.to_be_bytes());
+    packet.extend_from_slice(&SEQUENCE.to_be_bytes());
+    packet.extend(default_payload(DATA));
+    if target.is_ipv4() {
+        let checksum = checksum(&packet);
+        packet[2..4].copy_from_slice(&checksum.to_be_bytes());
+    }
+    packet
+}
+
+/// The Internet checksum (RFC 1071) of an even number of octets.
+fn checksum(packet: &[u8]) -> u16 {
+    let words = packet.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let sum: u32 = words.map(u32::from).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded + (folded >> 16)) as u16)
+}
+
+/// Whether `packet` (without IP header) is the reply to our request. `id`: on a raw socket, which hears
+/// everybody's replies; the kernel sorts those of the other kind.
+pub fn is_reply(target: IpAddr, id: Option<u16>, packet: &[u8]) -> bool {
+    let kind = if target.is_ipv4() { 0 } else { 129 };
+    let Some((header, data)) = packet.split_at_checked(HEADER) else { return false };
+    header[..2] == [kind, 0]
+        && id.is_none_or(|id| header[4..6] == id.to_be_bytes())
+        && header[6..8] == SEQUENCE.to_be_bytes()
+        && data == default_payload(DATA)
+}
+
+pub(super) async fn attempt(connect: &Connect) -> Outcome {
+    match timeout(connect.timeout, exchange(connect)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Outcome::Failure(format!("no reply within {}", Seconds(connect.timeout))),
+    }
+}
+
+async fn exchange(connect: &Connect) -> Outcome {
+    let target = connect.target.ip();
+    let (socket, id) = match open(connect) {
+        Ok(opened) => opened,
+        Err(error) => return error.into(),
+    };
+    if let Err(error) = socket.send(&request(target, id.unwrap_or_default())).await {
+        return Outcome::Failure(format!("cannot send: {}", sentence(&error)));
+    }
+    let mut buffer = [0; 512];
+    loop {
+        let packet = match socket.recv(&mut buffer).await {
+            Ok(length) => &buffer[..length],
+            Err(error) => return Outcome::Failure(sentence(&error)),
+        };
+        let packet = if id.is_some() && target.is_ipv4() { without_header(packet) } else { packet };
+        if is_reply(target, id, packet) {
+            return Outcome::Success;
+        }
+    }
+}
+
+/// Takes the IPv4 header off, which raw sockets deliver.
+fn without_header(packet: &[u8]) -> &[u8] {
+    let words = packet.first().map_or(0, |first| usize::from(first & 0x0f));
+    packet.get(4 * words..).unwrap_or_default()
+}
+
+/// A ping socket (icmp(7)); where `net.ipv4.ping_group_range` forbids it, a raw one, with an id of our own.
+fn open(connect: &Connect) -> Result<(UdpSocket, Option<u16>), ConnectError> {
+    // Neither has ports.
+    let mut connect = Connect { bind_port: None, ..connect.clone() };
+    connect.target.set_port(0);
+    let protocol = if connect.target.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
+    let of_kind =
+        |kind: Type| -> Result<Socket, ConnectError> { new_socket(&connect, kind, protocol) };
+    match of_kind(Type::DGRAM) {
+        Ok(socket) => Ok((talk_to(socket, connect.target)?, None)),
+        Err(refused) => {
+            // The first refusal is the one to tell: CAP_NET_RAW is rarer than the sysctl.
+            let socket = of_kind(Type::RAW).map_err(|_| refused)?;
+            Ok((talk_to(socket, connect.target)?, Some(process::id() as u16)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The complaints that people meet most, word for word: what is wrong, where, and what to write.
+
+use mainstay::config;
+use mainstay::config::keywords::table;
+
+/// What is said of `text`, as `mainstay check` prints it.
+fn said(text: &str) -> String {
+    config::parse_text("keepalived.conf", text).diagnostics.to_text(false)
+}
+
+/// What is said of a good instance with `lines` added to it.
+fn said_of_instance(lines: &str) -> String {
+    said(&format!(
+        "vrrp_instance VI_1 {{\n    interface eth0\n    virtual_router_id 51\n{lines}\n    \
+         virtual_ipaddress {{\n        192.0.2.10/24\n    }}\n}}\n"
+    ))
+}
+
+/// What is said of a good virtual server with `lines` in it, and `check` in its real server.
+fn said_of_server(lines: &str, check: &str) -> String {
+    said(&format!(
+        "virtual_server 192.0.2.10 80 {{\n    lvs_sched rr\n    lvs_method NAT\n    protocol TCP\n\
+         {lines}\n    real_server 198.51.100.1 80 {{\n{check}\n    }}\n}}\n"
+    ))
+}
+
+#[test]
+fn unknown_keywords_come_with_what_was_meant() {
+    let checks = "        TCP_CHECK {\n            nb_get_retry 3\n        }";
+    insta::assert_snapshot!("nb_get_retry", said_of_server("    nat_mask 255.255.255.0", checks));
+    insta::assert_snapshot!("misspelt", said_of_instance("    lvs_sync_daemon_inteface eth0"));
+    insta::assert_snapshot!(
+        "prompt",
+        said("[root@lb1 ~]# cat keepalived.conf\nglobal_defs {\n}\n")
+    );
+}
+
+#[test]
+fn a_misspelt_word_of_a_script_is_found() {
+    let block = table().block("vrrp_script").expect("a block of the table");
+    assert_eq!(table().suggestion(block, "fail"), Some("fall"));
+    assert_eq!(table().suggestion(block, "interal"), Some("interval"));
+    assert_eq!(table().suggestion(block, "wieght"), Some("weight"));
+}
+
+#[test]
+fn a_password_that_is_cut_is_shown_with_its_surplus() {
+    let lines =
+        "    authentication {\n        auth_type PASS\n        auth_pass secret-of-ours\n    }";
+    insta::assert_snapshot!("auth_pass", said_of_instance(lines));
+}
+
+#[test]
+fn a_persistence_of_zero_is_said_to_be_none() {
+    insta::assert_snapshot!("persistence", said_of_server("    persistence_timeout 0", ""));
+}
+
+#[test]
+fn deprecated_words_come_with_todays() {
+    let checks = "        HTTP_GET {\n            url {\n                path /\n            }\n            \
+                  nb_get_retry 3\n        }";
+    insta::assert_snapshot!("deprecated", said_of_server("", checks));
+}
+
+#[test]
+fn placeholders_and_names_where_an_address_belongs() {
+    let text = "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    \
+                virtual_ipaddress {\n        <vip>\n        x.x.x.x/24\n        192.0.2.256\n        \
+                vip.example.com\n    }\n}\n";
+    insta::assert_snapshot!("placeholders_and_no_address_left", said(text));
+}
+
+#[test]
+fn a_brace_too_many_and_one_too_few() {
+    insta::assert_snapshot!("brace_too_many", said("global_defs {\n}\n}\n"));
+    let text = "global_defs {\n    router_id lb1\nvrrp_instance VI_1 {\n    interface eth0\n    \
+                virtual_router_id 51\n    virtual_ipaddress {\n        192.0.2.10/24\n    }\n}\n";
+    insta::assert_snapshot!("brace_too_few", said(text));
+    insta::assert_snapshot!("brace_of_nothing", said_of_instance("    state {\n    }"));
+}
+
+#[test]
+fn what_an_instance_cannot_be_without() {
+    insta::assert_snapshot!(
+        "missing_vrid",
+        said(
+            "vrrp_instance VI_1 {\n    interface eth0\n    virtual_ipaddress {\n        \
+             192.0.2.10/24\n    }\n}\n"
+        )
+    );
+    insta::assert_snapshot!("missing_value", said_of_instance("    priority"));
+}
+
+#[test]
+fn nopreempt_needs_state_backup() {
+    insta::assert_snapshot!(
+        "nopreempt",
+        said_of_instance("    state MASTER\n    priority 150\n    nopreempt")
+    );
+}
+
+#[test]
+fn a_semicolon_is_no_part_of_a_number() {
+    insta::assert_snapshot!("semicolon", said_of_instance("    priority 150;"));
+}
+
+/// Inside a definition that is used in an included file, the whole way is shown.
+#[test]
+fn an_error_in_an_included_file_shows_how_it_came_to_be_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/included");
+    let loaded = config::load(&folder.join("main.conf"), &config::Options::default());
+    let text = loaded.diagnostics.to_text(false);
+    insta::assert_snapshot!("included", text.replace(&*folder.to_string_lossy(), "conf"));
+}
