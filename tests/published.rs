@@ -211,13 +211,13 @@ fn published_configurations_keep_their_meaning_when_they_are_rewritten() {
     for file in &files {
         let laid_out = format::layout(&file.text);
         assert_eq!(format::layout(&laid_out), laid_out, "{}", file.name);
-        assert_eq!(statements(&file.text), statements(&laid_out), "{}", file.name);
         let (document, diagnostics) =
             convert::document("t", file.text.as_bytes().to_vec(), None, &options);
         // With a brace missing, what is read as meant is not what was written.
         if diagnostics.has_errors() {
             continue;
         }
+        assert_eq!(document, statements(&laid_out), "{}", file.name);
         let json = serde_json::to_string(&document).expect("is JSON");
         let back = convert::from_json(&json).expect("it was a configuration");
         let plan = |text: &str| config::parse_text("t", text.as_bytes()).plan;
