@@ -23,6 +23,7 @@ pub use crate::wire::Authentication;
 pub struct Plan {
     pub global: Global,
     pub vrrp_instances: Vec<VrrpInstance>,
+    pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.
     pub track_scripts: Vec<TrackScript>,
     /// `track_file`s that an instance tracks.
@@ -135,6 +136,16 @@ impl VrrpInstance {
             source,
         }
     }
+}
+
+/// One `vrrp_sync_group`. What it tracks is among its members' trackers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncGroup {
+    pub name: String,
+    /// Names of instances of this plan; never empty.
+    pub members: Vec<String>,
+    /// Without `deleted`.
+    pub notify: NotifyScripts,
 }
 
 /// See [`VrrpInstance::identity`].

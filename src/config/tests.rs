@@ -152,11 +152,30 @@ fn what_is_merely_an_addition_is_left_out_with_a_warning() {
 }
 
 #[test]
-fn members_of_a_sync_group_are_refused_once_for_the_group() {
-    let group = "vrrp_sync_group G {\n group {\n VI_1\n VI_2\n }\n}\n";
-    let loaded = parse_text("t", format!("{}{group}", instance_text("")));
-    assert_eq!(codes(&loaded), ["cannot-run-yet"]);
-    assert_eq!(loaded.plan.vrrp_instances, []);
+fn a_sync_group_ties_its_members_and_tracks_for_them() {
+    let other = instance_text("priority 255").replace("VI_1", "VI_2").replace("id 51", "id 52");
+    let group = "vrrp_sync_group G {\n group {\n VI_1\n VI_2\n VI_3\n }\n \
+                 track_interface {\n eth0\n eth9 weight 7\n }\n notify_master /bin/true\n}\n\
+                 vrrp_sync_group H {\n group {\n VI_2\n }\n}\n";
+    let own = "track_interface {\n eth5 weight 9\n}";
+    let loaded = parse_text("t", format!("{group}{}{other}", instance_text(own)));
+    let mut found = codes(&loaded);
+    found.sort_unstable();
+    let expected =
+        ["empty-sync-group", "two-sync-groups", "unknown-instance", "weights-in-sync-group"];
+    assert_eq!(found, expected);
+    assert_eq!(loaded.plan.sync_groups.len(), 1);
+    assert_eq!(loaded.plan.sync_groups[0].members, ["VI_1", "VI_2"]);
+    let tracker = |name: &str, weight| Tracker {
+        what: Tracked::Interface(name.into()),
+        weight,
+        reverse: false,
+    };
+    let [first, second] = &loaded.plan.vrrp_instances[..] else { panic!("two instances") };
+    assert_eq!(first.trackers, [tracker("eth5", 0), tracker("eth9", 7)]);
+    assert_eq!(second.trackers, [tracker("eth9", 7)]);
+    assert!(first.router.in_sync_group && second.router.in_sync_group);
+    assert!(!second.router.starts_active, "an owner waits for the others");
 }
 
 #[test]
@@ -318,10 +337,10 @@ fn servers_of_the_other_family_and_duplicates_are_left_out() {
 
 #[test]
 fn checkers_that_cannot_run_say_that_the_server_goes_unchecked() {
-    let (unsupported, _) = server("", "SSL_GET {\n url {\n path /\n }\n}");
+    let (unsupported, _) = server("", "BFD_CHECK {\n name b\n}");
     assert_eq!(unsupported.real_servers[0].checkers, []);
     for (lines, code) in [
-        ("SSL_GET {\n url {\n path /\n }\n}", "not-supported-yet"),
+        ("BFD_CHECK {\n name b\n}", "not-supported-yet"),
         ("HTTP_GET {\n}", "incomplete-checker"),
         ("HTTP_GET {\n url {\n }\n}", "incomplete-checker"),
         ("MISC_CHECK {\n}", "incomplete-checker"),

@@ -7,23 +7,28 @@
 use tokio::sync::mpsc;
 
 use super::scripts::Scripts;
-use super::vrrp_thread::Report;
+use super::vrrp_thread::{Report, Who};
 use crate::config::plan::{NotifyScripts, Script};
 use crate::vrrp::PublicState;
 
 /// Hands every report to the scripts configured for it.
 pub async fn run(mut reports: mpsc::Receiver<Report>, scripts: Scripts) {
     while let Some(report) = reports.recv().await {
-        scripts.run(&report.instance.name, scripts_for(&report));
+        let line = match &report.who {
+            Who::Instance(instance) => instance.name.clone(),
+            // An instance may have the same name.
+            Who::Group(group) => format!("group {}", group.name),
+        };
+        scripts.run(&line, scripts_for(&report));
     }
 }
 
 /// First the script for the state, then `notify` with its four words, as keepalived orders them.
 fn scripts_for(report: &Report) -> impl Iterator<Item = (Script, Vec<String>)> + use<> {
-    let notify = &report.instance.notify;
+    let notify = report.who.notify();
     let (specific, state) = specific(notify, report.state);
     let priority = report.priority.to_string();
-    let words = ["INSTANCE", &report.instance.name, state.name(), &priority].map(str::to_owned);
+    let words = [report.who.word(), report.who.name(), state.name(), &priority].map(str::to_owned);
     let specific = specific.cloned().map(|script| (script, Vec::new()));
     let generic = notify.any.clone().map(|script| (script, words.to_vec()));
     specific.into_iter().chain(generic)

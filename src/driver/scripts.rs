@@ -66,8 +66,9 @@ pub fn findings(plan: &Plan) -> Vec<Finding> {
 }
 
 fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
-    let vrrp = plan.vrrp_instances.iter().flat_map(|instance| {
-        let notify = &instance.notify;
+    let instances = plan.vrrp_instances.iter().map(|instance| &instance.notify);
+    let groups = plan.sync_groups.iter().map(|group| &group.notify);
+    let vrrp = instances.chain(groups).flat_map(|notify| {
         [&notify.any, &notify.master, &notify.backup, &notify.fault, &notify.stop, &notify.deleted]
     });
     let servers = plan.virtual_servers.iter();

@@ -3,8 +3,11 @@
 mod admission;
 mod announcements;
 mod counters;
+mod event;
+mod fights;
 #[cfg(test)]
 mod fixtures;
+mod group;
 mod rise_fall;
 mod router;
 mod timing;
@@ -17,8 +20,10 @@ pub use crate::wire::{AdverInterval, Authentication, Discard, Version, Vrid};
 pub use admission::{Admission, Heard, SaidOnce, Transport, UnicastPeer, Warning};
 pub use announcements::Announcements;
 pub use counters::Counters;
+pub use event::{Action, Event, Note};
+pub use group::{GroupMove, Standing, SyncGroup};
 pub use rise_fall::RiseFall;
-pub use router::{Action, Active, Backup, Event, Idle, Note, State, VirtualRouter};
+pub use router::{Active, Backup, Idle, State, VirtualRouter};
 pub use timing::{active_down_interval, skew_time};
 pub use tracking::{Effect, Reading, Tracked, TrackedKind, Tracker, effective_priority};
 pub use transition::{Cause, FaultCause, PublicState, Transition};
@@ -43,6 +48,8 @@ pub struct RouterSettings {
     pub higher_prio_send_advert: bool,
     /// `lower_prio_no_advert`: an Active does not answer an advert of lower priority.
     pub lower_prio_no_advert: bool,
+    /// In a `vrrp_sync_group`: it becomes Active only together with the others.
+    pub in_sync_group: bool,
     pub garp: GarpSettings,
 }
 

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::announcements::Announcements;
+use super::fights::Fights;
 use super::timing::next_period;
 use super::{
-    AdverInterval, Cause, FaultCause, Heard, PublicState, RouterSettings, Transition, Version,
-    active_down_interval, effective_priority, skew_time,
+    Action, AdverInterval, Cause, Event, FaultCause, Heard, Note, PublicState, RouterSettings,
+    Standing, Transition, Version, active_down_interval, effective_priority, skew_time,
 };
 
 /// One VRID on one interface, in one address family.
@@ -22,6 +23,10 @@ pub struct VirtualRouter {
     source: Option<IpAddr>,
     /// What trackers add to the configured priority.
     adjustment: i32,
+    /// How often its addresses were put back lately.
+    fights: Fights,
+    /// After a lost fight: when it may run again.
+    rest_until: Option<Instant>,
     /// What keeps it from running; empty in Backup and Active.
     faults: BTreeSet<FaultCause>,
     state: State,
@@ -58,6 +63,8 @@ pub struct Backup {
     pub active: Option<IpAddr>,
     /// `preempt_delay`: until then a lower priority is accepted; `None`: none was heard yet.
     pub preempt_at: Option<Instant>,
+    /// In a sync group: its timer has expired, and nobody better was heard since.
+    pub wants_active: bool,
 }
 
 /// RFC 9568 §6.4.3.
@@ -69,89 +76,20 @@ pub struct Active {
     pub announcements: Announcements,
 }
 
-/// What happens to a virtual router.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    Startup,
-    /// The program stops.
-    Shutdown,
-    /// A reload removed it.
-    Deleted,
-    /// Heard, and admitted by [`Admission::admit`](super::Admission::admit).
-    Advertisement(Heard),
-    /// The time of [`VirtualRouter::next_deadline`] has come. The driver first hands over every
-    /// advertisement already received: after a late wake-up the proof that the Active Router
-    /// lives may be waiting in the socket.
-    DeadlineReached,
-    /// [`FaultCause::NoSourceAddress`] is better told by `SourceChanged(None)`.
-    Fault(FaultCause),
-    Recovered(FaultCause),
-    /// Our primary address on the interface; `None`: it has none, which is a fault.
-    SourceChanged(Option<IpAddr>),
-    /// What trackers add to the configured priority, all together.
-    PriorityAdjusted(i32),
-    /// A reload kept it, with these settings.
-    Reconfigured(RouterSettings),
-    /// Addresses were added, or put back after someone removed them: tell the LAN.
-    AddressesAdded,
-}
-
-/// What the driver must do, in the order given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Send one advertisement now; priority 0 says that we resign.
-    SendAdvertisement {
-        priority: u8,
-    },
-    /// The addresses must be on the interface, until `ReleaseAddresses`.
-    HoldAddresses,
-    /// The addresses must not be on the interface; announcements still queued are dropped.
-    ReleaseAddresses,
-    /// Gratuitous ARP for each address held, this many times over.
-    Announce {
-        rounds: u32,
-    },
-    /// Comes last: notify scripts run when addresses and announcements are under way.
-    Transition(Transition),
-    Note(Note),
-}
-
-/// Something worth a log line that changes no state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Note {
-    /// Backup: another Active Router than before.
-    #[error("Active Router is {address}, priority {priority}")]
-    NewActive { address: IpAddr, priority: u8 },
-    #[error("{from} resigned (priority 0)")]
-    HeardPriorityZero { from: IpAddr },
-    /// Backup, preempting: it goes unheeded, and we take over when the timer runs out.
-    #[error("ignored lower priority {priority} from {from}, ours is {ours}")]
-    DiscardedLowerPriority { priority: u8, ours: u8, from: IpAddr },
-    /// Active: also calls `notify_master_rx_lower_pri`.
-    #[error("heard lower priority {priority} from {from}, ours is {ours}: staying MASTER")]
-    HeardLowerPriority { priority: u8, ours: u8, from: IpAddr },
-    #[error("heard our priority {priority} from the lower address {from}: staying MASTER")]
-    HeardLowerAddress { priority: u8, from: IpAddr },
-    /// Active: our own packet came back, or another host uses our address.
-    #[error("heard our own priority {priority} from our own address {from}")]
-    HeardOurselves { priority: u8, from: IpAddr },
-    /// Both claim priority 255; the higher address stays.
-    #[error("{other} claims to own the addresses too (priority 255): correct one configuration")]
-    OwnerConflict { other: IpAddr },
-    /// Advertised from the next advert on; nothing is sent for it.
-    #[error("effective priority {from} -> {to}")]
-    PriorityChanged { from: u8, to: u8 },
-    /// `preempt_delay` begins: `lower` may carry on until it is over.
-    #[error("waiting with preemption of {lower}, priority {priority}")]
-    PreemptDelayStarted { lower: IpAddr, priority: u8 },
-}
-
 impl VirtualRouter {
     /// Not started; `source` as in [`Event::SourceChanged`].
     pub fn new(settings: RouterSettings, source: Option<IpAddr>) -> Self {
         let faults = source.is_none().then_some(FaultCause::NoSourceAddress);
         let state = State::Initialize(Idle::NotStarted);
-        Self { settings, source, adjustment: 0, faults: faults.into_iter().collect(), state }
+        Self {
+            settings,
+            source,
+            adjustment: 0,
+            fights: Fights::default(),
+            rest_until: None,
+            faults: faults.into_iter().collect(),
+            state,
+        }
     }
 
     /// Takes one event at `now`; appends to `out`, in order, what the driver must do.
@@ -166,7 +104,7 @@ impl VirtualRouter {
     /// When to call again with `DeadlineReached`; an early or a second call does no harm.
     pub fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Initialize(_) => None,
+            State::Initialize(_) => self.rest_until,
             State::Backup(backup) => Some(backup.active_down_at),
             State::Active(active) => {
                 let announce_at = active.announcements.next().unwrap_or(active.adver_at);
@@ -196,6 +134,20 @@ impl VirtualRouter {
     /// Priority that we advertise and compare with.
     pub fn priority(&self) -> u8 {
         effective_priority(self.settings.priority, self.adjustment)
+    }
+
+    /// What its sync group needs to know.
+    pub fn standing(&self) -> Standing {
+        match self.state {
+            State::Initialize(Idle::Stopped | Idle::Deleted) => Standing::Gone,
+            State::Initialize(idle @ (Idle::NotStarted | Idle::Faulty)) => Standing::Idle {
+                started: idle == Idle::Faulty,
+                own_fault: self.faults().any(|cause| cause != FaultCause::SyncGroup),
+                group_fault: self.faults.contains(&FaultCause::SyncGroup),
+            },
+            State::Backup(backup) => Standing::Backup { wants_active: backup.wants_active },
+            State::Active(_) => Standing::Active,
+        }
     }
 
     /// The Active Router as far as a Backup has heard it; `None` in the other states.
@@ -232,7 +184,12 @@ impl VirtualRouter {
             },
             Event::Deleted => self.enter(State::Initialize(Idle::Deleted), Cause::Deleted, out),
             // Queued before the router stopped: late, not wrong.
-            Event::Advertisement(_) | Event::DeadlineReached | Event::AddressesAdded => {}
+            Event::Advertisement(_) | Event::AddressesAdded | Event::AddressesRemoved => {}
+            Event::DeadlineReached => {
+                if self.rest_until.take_if(|at| *at <= now).is_some() {
+                    self.recover(now, idle, FaultCause::AddressFight, out);
+                }
+            }
             Event::Fault(cause) => self.add_fault(cause),
             Event::Recovered(cause) => self.recover(now, idle, cause, out),
             Event::SourceChanged(source) => {
@@ -243,6 +200,7 @@ impl VirtualRouter {
                 }
             }
             Event::PriorityAdjusted(adjustment) => self.adjust(adjustment, out),
+            Event::GroupBecomesActive | Event::GroupYields => {}
             Event::Reconfigured(settings) => self.settings = settings,
         }
     }
@@ -251,18 +209,22 @@ impl VirtualRouter {
     fn backup(&mut self, now: Instant, backup: Backup, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Startup | Event::AddressesAdded | Event::Recovered(_) => {}
+            // Not ours to hold: late, not wrong.
+            Event::AddressesRemoved => {}
             Event::Shutdown => self.enter(State::Initialize(Idle::Stopped), Cause::Shutdown, out),
             Event::Deleted => self.enter(State::Initialize(Idle::Deleted), Cause::Deleted, out),
             Event::Advertisement(heard) => self.backup_heard(now, backup, heard, out),
             Event::DeadlineReached => {
                 if now >= backup.active_down_at {
-                    self.become_active(now, Cause::ActiveDownTimerExpired, out);
+                    self.active_down(now, backup, out);
                 }
             }
             Event::Fault(cause) => self.fault(cause, out),
             Event::SourceChanged(Some(source)) => self.source = Some(source),
             Event::SourceChanged(None) => self.fault(FaultCause::NoSourceAddress, out),
             Event::PriorityAdjusted(adjustment) => self.adjust_backup(backup, adjustment, out),
+            Event::GroupBecomesActive => self.become_active(now, Cause::SyncGroup, out),
+            Event::GroupYields => {}
             Event::Reconfigured(settings) => {
                 // As keepalived: the wait begins again, and nothing learned is kept.
                 if settings != self.settings {
@@ -284,6 +246,11 @@ impl VirtualRouter {
             Event::Fault(cause) => self.fault(cause, out),
             Event::SourceChanged(Some(source)) => self.source = Some(source),
             Event::SourceChanged(None) => self.fault(FaultCause::NoSourceAddress, out),
+            Event::GroupBecomesActive => {}
+            Event::GroupYields => {
+                out.push(Action::ReleaseAddresses);
+                self.enter(self.fresh_backup(now), Cause::SyncGroup, out);
+            }
             // §6.4.3 goes on: the advert due next carries it, and a higher Backup preempts.
             Event::PriorityAdjusted(adjustment) => self.adjust(adjustment, out),
             Event::Reconfigured(settings) => {
@@ -292,6 +259,14 @@ impl VirtualRouter {
                     let mut active = self.send_advertisement(now, active, out);
                     active.announcements.reconfigured(now, &self.settings.garp);
                     self.state = State::Active(active);
+                }
+            }
+            Event::AddressesRemoved => {
+                if self.fights.repair(now) {
+                    out.push(Action::RestoreAddresses);
+                } else {
+                    self.rest_until = Some(now + Fights::REST);
+                    self.fault(FaultCause::AddressFight, out);
                 }
             }
             Event::AddressesAdded => {
@@ -351,7 +326,20 @@ impl VirtualRouter {
             active_adver_interval,
             active: None,
             preempt_at: None,
+            wants_active: false,
         })
+    }
+
+    /// §6.4.2 (365)–(410); in a sync group keepalived waits once more, until all members want it.
+    fn active_down(&mut self, now: Instant, backup: Backup, out: &mut Vec<Action>) {
+        if !self.settings.in_sync_group {
+            return self.become_active(now, Cause::ActiveDownTimerExpired, out);
+        }
+        if !backup.wants_active {
+            out.push(Action::Note(Note::WaitsForGroup));
+        }
+        let active_down_at = now + self.active_down_interval(backup.active_adver_interval);
+        self.state = State::Backup(Backup { active_down_at, wants_active: true, ..backup });
     }
 
     /// §6.4.2 (420)–(480).
@@ -414,6 +402,7 @@ impl VirtualRouter {
             active_adver_interval,
             active: Some(heard.source),
             preempt_at,
+            wants_active: false,
         })
     }
 

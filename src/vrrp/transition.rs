@@ -49,6 +49,9 @@ pub enum Cause {
     /// The last of the causes of FAULT is gone.
     #[error("recovered: no longer \"{0}\"")]
     Recovered(FaultCause),
+    /// The members of a sync group move together.
+    #[error("following its sync group")]
+    SyncGroup,
     #[error("stopping")]
     Shutdown,
     #[error("removed from the configuration")]
@@ -73,6 +76,13 @@ pub enum FaultCause {
     /// A tracked thing without weight, by its place in the instance's list.
     #[error("{0}")]
     Tracked(TrackedKind, u16),
+    /// It recovers after a minute.
+    #[error(
+        "somebody else keeps removing its addresses: 5 repairs within 10 s; trying again in 60 s"
+    )]
+    AddressFight,
+    #[error("another member of its sync group is in FAULT")]
+    SyncGroup,
 }
 
 impl PublicState {

@@ -102,3 +102,22 @@ fn recovers(director: &Director, mend: impl FnOnce()) {
     director.wait_for_state(before, "MASTER");
     eventually("it holds the VIP again", SOON, || director.host.holds(VIP));
 }
+
+/// Somebody, or something, keeps taking the VIP off: the other router gets its turn.
+#[test]
+fn after_five_repairs_in_ten_seconds_the_vip_is_left_to_the_other_router() {
+    crate::harness::run("links::fight", |lab: &Lab| {
+        use crate::harness::Program::Mainstay;
+        let pair = Pair::new(lab);
+        let (one, two) = pair.start(Mainstay, Mainstay, "");
+        for _ in 0..6 {
+            eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
+            pair.r1.ip(&format!("addr del {VIP}/32 dev eth0"));
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        one.wait_for_state(0, "FAULT");
+        assert!(one.log().contains("somebody else keeps removing its addresses"), "{}", one.log());
+        two.wait_for_state(0, "MASTER");
+        eventually("only r2 holds the VIP", SOON, || !pair.r1.holds(VIP) && pair.r2.holds(VIP));
+    });
+}

@@ -23,6 +23,7 @@ mod lifecycle;
 mod links;
 mod notify;
 mod restart;
+mod sync_groups;
 mod tracking;
 mod vrrp_failover;
 mod vrrp_garbage;

@@ -238,17 +238,16 @@ fn a_version_3_backup_learns_the_interval(lab: &Lab, first: Program, second: Pro
         down: 0.0,
         skew: 0.0,
     };
-    let gap = undisturbed(|| {
-        let pair = Pair::new(lab);
-        let one = Director::start(&pair.r1, first, way("3").configuration(100));
-        one.wait_for_state(0, "MASTER");
-        let two = Director::start(&pair.r2, second, way("1").configuration(50));
-        let began = two.wait_for_state(0, "BACKUP");
-        pair.capture.first_advert_after(LB1, began);
-        one.kill9();
-        let taken = two.wait_for_state(0, "MASTER");
-        let last = pair.capture.adverts_of(LB1).last().expect("advertisements from r1").0;
-        ((last, taken), seconds(last, taken))
-    });
-    assert!((11.3..=11.6).contains(&gap), "r2 took over {gap:.3} s after the last advert");
+    let pair = Pair::new(lab);
+    let one = Director::start(&pair.r1, first, way("3").configuration(100));
+    one.wait_for_state(0, "MASTER");
+    let two = Director::start(&pair.r2, second, way("1").configuration(50));
+    let began = two.wait_for_state(0, "BACKUP");
+    pair.capture.first_advert_after(LB1, began);
+    let killed = one.kill9();
+    two.wait_for_state(0, "MASTER");
+    let last = pair.capture.adverts_of(LB1).last().expect("advertisements from r1").0;
+    let gap = seconds(last, pair.capture.first_advert_after(LB2, killed));
+    // Coarse, so that a busy machine does no harm: without learning it were 3.8 s.
+    assert!((11.3..=12.5).contains(&gap), "r2 took over {gap:.3} s after the last advert");
 }

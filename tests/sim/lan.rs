@@ -1,4 +1,6 @@
-//! A LAN, its clock, and the routers on it. Stands in for the driver and the kernel.
+//! LANs, their clock, and the routers on them. Stands in for the driver and the kernel.
+
+mod spoiler;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -9,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use mainstay::vrrp::{
     Action, Admission, AdverInterval, Authentication, Counters, Event, FaultCause, GarpSettings,
-    PublicState, RouterSettings, Transition, Transport, Version, VirtualRouter, Vrid,
+    GroupMove, PublicState, RouterSettings, SyncGroup, Transition, Transport, Version,
+    VirtualRouter, Vrid,
 };
 use mainstay::wire::ip::{HeaderV4, IdCounter, TTL, parse_ipv4};
 use mainstay::wire::{ChecksumScope, Outgoing, vrrp::parse};
 
 use super::random::Random;
+pub use spoiler::SPOILERS;
 
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 50));
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -61,8 +65,13 @@ const CALM: Weather = Weather {
     split_before: 0,
 };
 
+/// One virtual router of a host on one segment.
 pub struct Node {
     router: VirtualRouter,
+    /// Which process it is in: those of one host fail, sleep and stop together.
+    host: usize,
+    /// Which LAN it is on: it hears nobody on another.
+    segment: usize,
     admission: Admission,
     source: Ipv4Addr,
     ids: IdCounter,
@@ -77,31 +86,41 @@ pub struct Node {
 
 /// One thing that goes wrong, or right again.
 pub enum Trouble {
-    Weather { loss_percent: u64, duplicate_percent: u64, longest_delay: Duration },
-    Split { before: usize },
+    Weather {
+        loss_percent: u64,
+        duplicate_percent: u64,
+        longest_delay: Duration,
+    },
+    Split {
+        before: usize,
+    },
     Crash(usize),
     Restart(usize),
     Stop(usize),
-    LinkDown(usize),
-    LinkUp(usize),
+    /// Host and segment.
+    LinkDown(usize, usize),
+    LinkUp(usize, usize),
+    /// What a host's trackers make of its priority.
+    Adjust(usize, i32),
     Sleep(usize, Duration),
 }
 
 impl Trouble {
-    pub fn random(random: &mut Random, nodes: usize) -> Self {
-        let node = random.below(nodes);
-        match random.below(10) {
+    pub fn random(random: &mut Random, hosts: usize, segments: usize) -> Self {
+        let node = random.below(hosts);
+        match random.below(12) {
             0 | 1 => Self::Weather {
                 loss_percent: random.between(0, 60),
                 duplicate_percent: random.between(0, 30),
                 longest_delay: Duration::from_millis(random.between(0, 1500)),
             },
-            2 | 3 => Self::Split { before: random.below(nodes) },
+            2 | 3 => Self::Split { before: random.below(hosts) },
             4 => Self::Crash(node),
             5 => Self::Restart(node),
             6 => Self::Stop(node),
-            7 => Self::LinkDown(node),
-            8 => Self::LinkUp(node),
+            7 => Self::LinkDown(node, random.below(segments)),
+            8 => Self::LinkUp(node, random.below(segments)),
+            9 | 10 => Self::Adjust(node, [0, -60, -20, 30, 200][random.below(5)]),
             _ => Self::Sleep(node, Duration::from_millis(random.between(1, 8000))),
         }
     }
@@ -120,6 +139,7 @@ pub fn settings(priority: u8, preempt: bool) -> RouterSettings {
         down_timer_adverts: 3,
         higher_prio_send_advert: false,
         lower_prio_no_advert: false,
+        in_sync_group: false,
         garp: GarpSettings::default(),
     }
 }
@@ -144,9 +164,35 @@ impl Lan {
     /// Adds a router and starts it; tells its index.
     pub fn add_with(&mut self, settings: RouterSettings) -> usize {
         let index = self.nodes.len();
-        self.nodes.push(Node::new(settings, Ipv4Addr::new(192, 0, 2, index as u8 + 1)));
+        self.nodes.push(Node::new(settings, index, 0));
         self.tell(index, Event::Startup);
         index
+    }
+
+    /// Adds a host with one router on each of two segments, in one sync group.
+    pub fn add_group(&mut self, settings: RouterSettings) {
+        let host = self.hosts();
+        let settings = RouterSettings { in_sync_group: true, starts_active: false, ..settings };
+        for segment in 0..2 {
+            self.nodes.push(Node::new(settings.clone(), host, segment));
+        }
+        self.each_of(host, |lan, node| lan.tell(node, Event::Startup));
+    }
+
+    pub fn hosts(&self) -> usize {
+        self.nodes.iter().map(|node| node.host + 1).max().unwrap_or(0)
+    }
+
+    pub fn segments(&self) -> usize {
+        self.nodes.iter().map(|node| node.segment + 1).max().unwrap_or(0)
+    }
+
+    fn each_of(&mut self, host: usize, mut act: impl FnMut(&mut Self, usize)) {
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].host == host {
+                act(self, node);
+            }
+        }
     }
 
     pub fn nodes(&self) -> &[Node] {
@@ -200,23 +246,29 @@ impl Lan {
                     Weather { loss_percent, duplicate_percent, longest_delay, split_before };
             }
             Trouble::Split { before } => self.weather.split_before = before,
-            Trouble::Crash(node) => self.crash(node),
-            Trouble::Restart(node) => self.restart(node),
-            Trouble::Stop(node) => self.tell_awake(node, Event::Shutdown),
-            Trouble::LinkDown(node) => self.link(node, false),
-            Trouble::LinkUp(node) => self.link(node, true),
-            Trouble::Sleep(node, duration) => self.sleep(node, duration),
+            Trouble::Crash(host) => self.crash(host),
+            Trouble::Restart(host) => self.restart(host),
+            Trouble::Stop(host) => {
+                self.each_of(host, |lan, node| lan.tell_awake(node, Event::Shutdown));
+            }
+            Trouble::LinkDown(host, segment) => self.link(host, segment, false),
+            Trouble::LinkUp(host, segment) => self.link(host, segment, true),
+            Trouble::Adjust(host, by) => {
+                self.each_of(host, |lan, node| lan.tell_awake(node, Event::PriorityAdjusted(by)));
+            }
+            Trouble::Sleep(host, duration) => self.sleep(host, duration),
         }
     }
 
     /// Everything works again, and everybody runs. Packets under way still arrive late.
     pub fn heal(&mut self) {
         self.weather = CALM;
-        for node in 0..self.nodes.len() {
-            self.wake(node);
-            self.link(node, true);
-            if self.nodes[node].crashed || self.nodes[node].state() == PublicState::Stop {
-                self.restart(node);
+        for host in 0..self.hosts() {
+            self.each_of(host, Self::wake);
+            (0..self.segments()).for_each(|segment| self.link(host, segment, true));
+            let gone = |node: &&Node| node.crashed || node.state() == PublicState::Stop;
+            if self.nodes.iter().filter(|node| node.host == host).any(|node| gone(&node)) {
+                self.restart(host);
             }
         }
     }
@@ -228,14 +280,17 @@ impl Lan {
         }
     }
 
-    pub fn crash(&mut self, node: usize) {
-        let node = &mut self.nodes[node];
-        (node.crashed, node.holds, node.asleep_until) = (true, false, None);
-        node.socket.clear();
+    pub fn crash(&mut self, host: usize) {
+        self.each_of(host, |lan, node| {
+            let node = &mut lan.nodes[node];
+            (node.crashed, node.holds, node.asleep_until) = (true, false, None);
+            node.socket.clear();
+        });
     }
 
-    pub fn sleep(&mut self, node: usize, duration: Duration) {
-        self.nodes[node].asleep_until = Some(self.now + duration);
+    pub fn sleep(&mut self, host: usize, duration: Duration) {
+        let until = self.now + duration;
+        self.each_of(host, |lan, node| lan.nodes[node].asleep_until = Some(until));
     }
 
     /// A packet from nowhere reaches every router.
@@ -245,26 +300,33 @@ impl Lan {
         }
     }
 
-    fn restart(&mut self, index: usize) {
-        self.crash(index);
-        let node = &self.nodes[index];
-        let (settings, source, link_up) =
-            (node.router.settings().clone(), node.source, node.link_up);
-        self.nodes[index] = Node { link_up, ..Node::new(settings, source) };
-        if !link_up {
-            self.tell(index, Event::Fault(FaultCause::LinkDown));
-        }
-        self.tell(index, Event::Startup);
+    fn restart(&mut self, host: usize) {
+        self.crash(host);
+        self.each_of(host, |lan, index| {
+            let node = &lan.nodes[index];
+            let (settings, link_up) = (node.router.settings().clone(), node.link_up);
+            lan.nodes[index] = Node { link_up, ..Node::new(settings, node.host, node.segment) };
+        });
+        self.each_of(host, |lan, index| {
+            if !lan.nodes[index].link_up {
+                lan.tell(index, Event::Fault(FaultCause::LinkDown));
+            }
+        });
+        self.each_of(host, |lan, index| lan.tell(index, Event::Startup));
     }
 
-    fn link(&mut self, node: usize, up: bool) {
-        if self.nodes[node].link_up == up {
-            return;
-        }
+    fn link(&mut self, host: usize, segment: usize, up: bool) {
         let cause = FaultCause::LinkDown;
-        // Resigning goes nowhere: the link is down by then.
-        self.nodes[node].link_up = up;
-        self.tell_awake(node, if up { Event::Recovered(cause) } else { Event::Fault(cause) });
+        self.each_of(host, |lan, node| {
+            if lan.nodes[node].segment == segment && lan.nodes[node].link_up != up {
+                // Resigning goes nowhere: the link is down by then.
+                lan.nodes[node].link_up = up;
+                lan.tell_awake(
+                    node,
+                    if up { Event::Recovered(cause) } else { Event::Fault(cause) },
+                );
+            }
+        });
     }
 
     /// The next packet, deadline or awakening.
@@ -300,11 +362,15 @@ impl Lan {
         }
     }
 
+    /// The whole process wakes up, and reads what its sockets hold before anything else.
     fn wake(&mut self, node: usize) {
-        self.nodes[node].asleep_until = None;
-        while let Some(octets) = self.nodes[node].socket.pop_front() {
-            self.receive(node, &octets);
-        }
+        let host = self.nodes[node].host;
+        self.each_of(host, |lan, node| lan.nodes[node].asleep_until = None);
+        self.each_of(host, |lan, node| {
+            while let Some(octets) = lan.nodes[node].socket.pop_front() {
+                lan.receive(node, &octets);
+            }
+        });
     }
 
     fn receive(&mut self, to: usize, octets: &[u8]) {
@@ -330,6 +396,30 @@ impl Lan {
     }
 
     fn tell(&mut self, node: usize, event: Event) {
+        self.tell_one(node, event);
+        if self.nodes[node].router.settings().in_sync_group {
+            self.settle(self.nodes[node].host);
+        }
+    }
+
+    /// Brings the members of a host's sync group into step, as the driver does.
+    fn settle(&mut self, host: usize) {
+        for _ in 0..5 {
+            let members = self.nodes.iter().filter(|node| node.host == host);
+            let standings: Vec<_> = members.map(|node| node.router.standing()).collect();
+            let Some(next) = SyncGroup::next_move(&standings) else { return };
+            let event = match next {
+                GroupMove::Fault => Event::Fault(FaultCause::SyncGroup),
+                GroupMove::Recover => Event::Recovered(FaultCause::SyncGroup),
+                GroupMove::Yield => Event::GroupYields,
+                GroupMove::BecomeActive => Event::GroupBecomesActive,
+            };
+            self.each_of(host, |lan, node| lan.tell_one(node, event.clone()));
+        }
+        panic!("the group of host {host} does not come to rest\n{}", self.history());
+    }
+
+    fn tell_one(&mut self, node: usize, event: Event) {
         let mut out = Vec::new();
         self.nodes[node].router.handle(self.now, event, &mut out);
         for action in out {
@@ -349,6 +439,7 @@ impl Lan {
             }
             Action::HoldAddresses => assert!(!std::mem::replace(&mut node.holds, true)),
             Action::ReleaseAddresses => assert!(std::mem::take(&mut node.holds)),
+            Action::RestoreAddresses => assert!(node.holds),
             Action::Announce { rounds } => assert!(node.holds && rounds > 0),
             Action::Transition(transition) => self.history.push((self.now, index, transition)),
             Action::Note(_) => {}
@@ -360,9 +451,10 @@ impl Lan {
             return;
         }
         let split_before = self.weather.split_before;
-        let side = |node| node < split_before;
+        let side = |node: &Node| node.host < split_before;
         for to in 0..self.nodes.len() {
-            if to == from || side(to) != side(from) {
+            let (sender, receiver) = (&self.nodes[from], &self.nodes[to]);
+            if to == from || receiver.segment != sender.segment || side(receiver) != side(sender) {
                 continue;
             }
             let copies = 1 + u64::from(self.random.chance(self.weather.duplicate_percent));
@@ -389,7 +481,8 @@ impl Lan {
 }
 
 impl Node {
-    fn new(settings: RouterSettings, source: Ipv4Addr) -> Self {
+    fn new(settings: RouterSettings, host: usize, segment: usize) -> Self {
+        let source = Ipv4Addr::new(192, 0, 2, host as u8 + 1);
         let admission = Admission {
             version: settings.version,
             adver_interval: settings.adver_interval,
@@ -401,6 +494,8 @@ impl Node {
         };
         Self {
             router: VirtualRouter::new(settings, Some(source.into())),
+            host,
+            segment,
             admission,
             source,
             ids: IdCounter::default(),
@@ -419,6 +514,18 @@ impl Node {
 
     pub fn preempts(&self) -> bool {
         self.router.settings().preempt
+    }
+
+    pub fn host(&self) -> usize {
+        self.host
+    }
+
+    pub fn segment(&self) -> usize {
+        self.segment
+    }
+
+    pub fn adver_interval(&self) -> Duration {
+        self.router.settings().adver_interval.as_duration()
     }
 
     pub fn holds(&self) -> bool {
@@ -454,54 +561,5 @@ impl Node {
         let id = self.ids.advance();
         let header = HeaderV4 { source: self.source, destination: GROUP, ttl: TTL, id };
         [&header.octets(message.len())[..], &message].concat()
-    }
-}
-
-/// One way of spoiling a packet that would else put every router to silence.
-#[derive(Debug, Clone, Copy)]
-pub enum Spoiler {
-    Ttl,
-    Password,
-    Checksum,
-    Truncated,
-    Version,
-    Interval,
-}
-
-pub const SPOILERS: [Spoiler; 6] = [
-    Spoiler::Ttl,
-    Spoiler::Password,
-    Spoiler::Checksum,
-    Spoiler::Truncated,
-    Spoiler::Version,
-    Spoiler::Interval,
-];
-
-impl Spoiler {
-    /// The advert of a stranger of priority 255, spoilt.
-    pub fn octets(self, lan: &Lan) -> Vec<u8> {
-        let mut stranger =
-            Node::new(lan.nodes[0].router.settings().clone(), Ipv4Addr::new(192, 0, 2, 200));
-        match self {
-            Self::Password => {
-                stranger.admission.authentication = Authentication::SimpleText(*b"Secret\0\0");
-            }
-            Self::Interval => {
-                let two_seconds = AdverInterval::from_centiseconds(200).unwrap();
-                let settings =
-                    RouterSettings { adver_interval: two_seconds, ..settings(255, true) };
-                stranger.router = VirtualRouter::new(settings, Some(stranger.source.into()));
-            }
-            Self::Ttl | Self::Checksum | Self::Truncated | Self::Version => {}
-        }
-        let mut octets = stranger.advert(255);
-        match self {
-            Self::Ttl => octets[8] = 254,
-            Self::Checksum => octets[26] ^= 0xff,
-            Self::Truncated => octets.truncate(35),
-            Self::Version => octets[20] = 0x41,
-            Self::Password | Self::Interval => {}
-        }
-        octets
     }
 }

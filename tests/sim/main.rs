@@ -1,37 +1,81 @@
-//! The real protocol cores on a simulated LAN: packets are octets, time is a number, and all
+//! The real protocol cores on simulated LANs: packets are octets, time is a number, and all
 //! that goes wrong comes from a seed, which the failure message tells.
+//!
+//! Each run takes the fixed seeds and so many fresh ones, other ones each time. To see one again:
+//!
+//! ```text
+//! MAINSTAY_SIM_SEED=4711 cargo test --test sim
+//! ```
 
 mod lan;
 mod random;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lan::{Lan, Node, Trouble};
-use mainstay::vrrp::{PublicState, RouterSettings};
+use mainstay::vrrp::{AdverInterval, PublicState, RouterSettings, Version};
 use random::Random;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Seeds that failed once; they are run first, for ever.
 const KEPT_SEEDS: [u64; 0] = [];
-const SEEDS: std::ops::Range<u64> = 0..1000;
-/// Longer than any Active_Down_Interval with the longest `preempt_delay` used here.
-const SETTLE: Duration = Duration::from_secs(15);
+const FIXED_SEEDS: u64 = 1000;
+const FRESH_SEEDS: u64 = 2000;
+/// Longer than any Active_Down_Interval, learned ones of 3 s included, with the longest
+/// `preempt_delay` used here, and once more for a sync group.
+const SETTLE: Duration = Duration::from_secs(40);
 
-/// After a heal, exactly one Active on the LAN; and where everybody preempts, it has the highest priority.
+/// What to run: the seed that was asked for, or the fixed ones and fresh ones.
+fn seeds() -> Vec<u64> {
+    if let Ok(seed) = std::env::var("MAINSTAY_SIM_SEED") {
+        return vec![seed.parse().expect("MAINSTAY_SIM_SEED is a number")];
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let fresh = now.as_nanos() as u64 % 1_000_000_000_000;
+    let fresh = fresh..fresh + FRESH_SEEDS;
+    KEPT_SEEDS.into_iter().chain(0..FIXED_SEEDS).chain(fresh).collect()
+}
+
+/// How to see a failure again, and what led to it.
+fn story(seed: u64, lan: &Lan) -> String {
+    format!("MAINSTAY_SIM_SEED={seed} cargo test --test sim\n{}", lan.history())
+}
+
+/// After a heal, exactly one Active on each segment; and where everybody preempts, it has the
+/// highest priority.
 #[test]
 fn after_a_heal_exactly_one_router_is_active() {
-    for seed in KEPT_SEEDS.into_iter().chain(SEEDS) {
+    for seed in seeds() {
         let mut lan = troubled(seed);
         lan.heal();
         lan.run_for(SETTLE);
 
-        let active: Vec<_> = lan.active().map(|node| node.priority()).collect();
-        assert_eq!(active.len(), 1, "seed {seed}: Active priorities {active:?}\n{}", lan.history());
-        if lan.nodes().iter().all(Node::preempts) {
-            // By priority alone: a Backup does not preempt its equal for a higher address.
-            let best = lan.nodes().iter().map(Node::priority).max();
-            let actual = active.into_iter().max();
-            assert_eq!(actual, best, "seed {seed}: not the best\n{}", lan.history());
+        for segment in 0..lan.segments() {
+            let here = |node: &&Node| node.segment() == segment;
+            let active: Vec<_> = lan.active().filter(here).map(Node::priority).collect();
+            let story = story(seed, &lan);
+            assert_eq!(active.len(), 1, "segment {segment}: Active priorities {active:?}\n{story}");
+            if lan.nodes().iter().all(Node::preempts) {
+                // By priority alone: a Backup does not preempt its equal for a higher address.
+                let best = lan.nodes().iter().map(Node::priority).max();
+                assert_eq!(active.into_iter().max(), best, "not the best\n{story}");
+            }
+        }
+    }
+}
+
+/// Members of one host's group are all in one state whenever nothing more is going to happen.
+#[test]
+fn a_sync_group_never_rests_split() {
+    for seed in seeds() {
+        let mut lan = troubled(seed);
+        lan.heal();
+        lan.run_for(SETTLE);
+        for host in 0..lan.hosts() {
+            let of_host = lan.nodes().iter().filter(|node| node.host() == host);
+            let mut states: Vec<_> = of_host.map(Node::state).collect();
+            states.dedup();
+            assert_eq!(states.len(), 1, "host {host}: {states:?}\n{}", story(seed, &lan));
         }
     }
 }
@@ -39,25 +83,29 @@ fn after_a_heal_exactly_one_router_is_active() {
 /// Whatever happened before: a clean stop leaves no address behind.
 #[test]
 fn every_address_is_released_on_stop() {
-    for seed in SEEDS {
+    for seed in seeds() {
         let mut lan = troubled(seed);
         lan.stop_all();
-        assert_eq!(lan.nodes().iter().filter(|node| node.holds()).count(), 0, "seed {seed}");
+        let held = lan.nodes().iter().filter(|node| node.holds()).count();
+        assert_eq!(held, 0, "{}", story(seed, &lan));
     }
 }
 
-/// Once settled, nothing changes any more, and the Active is heard each second.
+/// Once settled, nothing changes any more, and each Active is heard at each of its intervals.
 #[test]
 fn a_settled_lan_stays_settled() {
-    for seed in SEEDS.step_by(10) {
+    for seed in seeds().into_iter().step_by(10) {
         let mut lan = troubled(seed);
         lan.heal();
         lan.run_for(SETTLE);
         let (transitions, adverts) = (lan.transitions(), lan.adverts_sent());
-        lan.run_for(60 * SECOND);
+        let minute = 60 * SECOND;
+        lan.run_for(minute);
 
-        assert_eq!(lan.transitions(), transitions, "seed {seed}\n{}", lan.history());
-        assert_eq!(lan.adverts_sent() - adverts, 60, "seed {seed}");
+        assert_eq!(lan.transitions(), transitions, "{}", story(seed, &lan));
+        let due = |node: &Node| (minute.as_millis() / node.adver_interval().as_millis()) as u64;
+        let expected: u64 = lan.active().map(due).sum();
+        assert_eq!(lan.adverts_sent() - adverts, expected, "{}", story(seed, &lan));
     }
 }
 
@@ -111,21 +159,37 @@ fn a_backup_that_slept_does_not_take_over_from_a_living_active() {
     assert_eq!(lan.nodes()[backup].state(), PublicState::Backup);
 }
 
-/// Two or three routers of random settings after a minute of random trouble.
+/// Two or three hosts of random settings after a minute or so of random trouble: routers of VRRPv2,
+/// or of VRRPv3 with an interval each, or sync groups of two.
 fn troubled(seed: u64) -> Lan {
     let mut random = Random::new(seed);
     let mut lan = Lan::new(random.next());
     let all_preempt = random.chance(50);
+    let (version, grouped) =
+        (if random.chance(50) { Version::V3 } else { Version::V2 }, random.chance(33));
     for _ in 0..random.between(2, 3) {
         // Few values, so that equal priorities occur.
-        let priority = [50, 100, 100, 150, 254, 255][random.below(6)];
+        let priority = [50, 100, 100, 150, 254, 255][random.below(if grouped { 5 } else { 6 })];
         let preempt_delay = Duration::from_secs([0, 0, 1, 2][random.below(4)]);
         let preempt = all_preempt || random.chance(50);
-        let settings = lan::settings(priority, preempt);
-        lan.add_with(RouterSettings { preempt_delay, ..settings });
+        let centiseconds = match version {
+            Version::V2 => 100,
+            Version::V3 => [10, 50, 100, 300][random.below(4)],
+        };
+        let settings = RouterSettings {
+            preempt_delay,
+            version,
+            adver_interval: AdverInterval::from_centiseconds(centiseconds).unwrap(),
+            ..lan::settings(priority, preempt)
+        };
+        if grouped {
+            lan.add_group(settings);
+        } else {
+            lan.add_with(settings);
+        }
     }
     for _ in 0..random.between(5, 40) {
-        let trouble = Trouble::random(&mut random, lan.nodes().len());
+        let trouble = Trouble::random(&mut random, lan.hosts(), lan.segments());
         lan.make(trouble);
         lan.run_for(Duration::from_millis(random.between(50, 4000)));
     }

@@ -123,6 +123,7 @@ impl InstanceDraft {
                 && self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
             lower_prio_no_advert: strict
                 || self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
+            in_sync_group: false,
             garp: self.garp(global, strict),
         })
     }

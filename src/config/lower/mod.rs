@@ -13,12 +13,13 @@ mod peers;
 mod real_server;
 mod script;
 mod service;
+mod sync_group;
 mod timing;
 mod track_file;
 mod tracking;
 mod virtual_server;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
@@ -30,6 +31,7 @@ use crate::ipvs::ServiceKey;
 use context::Context;
 use global::GlobalDraft;
 use instance::InstanceDraft;
+use sync_group::SyncGroupDraft;
 use track_file::TrackFiles;
 
 /// What has been understood so far. Instances wait for the end of the file, since what they
@@ -39,8 +41,8 @@ pub(super) struct Lowering {
     global: GlobalDraft,
     instances: Vec<InstanceDraft>,
     instance_names: HashMap<String, Span>,
-    /// Names of instances that a sync group claims, which has been reported.
-    sync_members: HashSet<String>,
+    sync_groups: Vec<SyncGroupDraft>,
+    sync_group_names: HashMap<String, Span>,
     tracking: tracking::Definitions,
     virtual_servers: Vec<VirtualServer>,
     services: HashMap<ServiceKey, Span>,
@@ -53,15 +55,13 @@ impl Lowering {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
         cx.track_files = self.track_files.clone();
-        if cx.text_at(root, 0) == Some("vrrp_sync_group") && self.sync_group(&mut cx, root) {
-            return;
-        }
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
+            "vrrp_sync_group" => self.sync_group(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
         }
@@ -98,37 +98,22 @@ impl Lowering {
         }
     }
 
-    /// Refuses the members of a group of more than one: they would change state one by one. A
-    /// group of one is no group, and false is returned.
-    fn sync_group(&mut self, cx: &mut Context<'_>, root: &Statement) -> bool {
-        let tree = cx.tree;
-        let groups = tree.children(root).filter(|s| cx.text_at(s, 0) == Some("group"));
-        let members: Vec<_> = groups
-            .flat_map(|group| tree.children(group))
-            .filter_map(|member| cx.text_at(member, 0))
-            .collect();
-        if members.len() < 2 {
-            return false;
+    fn sync_group(&mut self, cx: &mut Context<'_>, root: &Statement) {
+        let Some(draft) = SyncGroupDraft::read(cx, root) else { return };
+        match self.sync_group_names.get(cx.text(root.raw)) {
+            Some(&first) => cx.push(duplicate(cx.text(root.raw), root.raw, first)),
+            None => {
+                self.sync_group_names.insert(cx.text(root.raw).to_owned(), root.raw);
+                self.sync_groups.push(draft);
+            }
         }
-        let message = format!(
-            "vrrp_sync_group is not supported yet, so its instances {} cannot run",
-            members.join(", ")
-        );
-        cx.push(
-            Diagnostic::error("cannot-run-yet", root.raw, message)
-                .label("without the group they would change state one by one")
-                .effect(Effect::Refuses),
-        );
-        self.sync_members.extend(members.into_iter().map(str::to_owned));
-        true
     }
 
     /// The plan, once the whole file has been read.
     pub fn finish(self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
         let mut seen = HashMap::new();
         let mut vrrp_instances = Vec::with_capacity(self.instances.len());
-        for mut draft in self.instances {
-            draft.refused |= self.sync_members.contains(&draft.name);
+        for draft in self.instances {
             let at = draft.at;
             let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
             else {
@@ -142,11 +127,23 @@ impl Lowering {
             seen.insert(identity, at);
             vrrp_instances.push(instance);
         }
+        let mut taken = HashMap::new();
+        let mut sync_groups = Vec::with_capacity(self.sync_groups.len());
+        for draft in self.sync_groups {
+            sync_groups.extend(draft.finish(
+                &mut vrrp_instances,
+                &self.instance_names,
+                &mut taken,
+                &self.tracking,
+                diagnostics,
+            ));
+        }
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
         let (track_scripts, track_files) = self.tracking.finish(trackers);
         Plan {
             global: self.global.finish(),
             vrrp_instances,
+            sync_groups,
             track_scripts,
             track_files,
             virtual_servers: self.virtual_servers,

@@ -21,6 +21,7 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         down_timer_adverts: 3,
         higher_prio_send_advert: false,
         lower_prio_no_advert: false,
+        in_sync_group: false,
         garp: GarpSettings::default(),
     };
     let instance = VrrpInstance {
@@ -40,7 +41,7 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         trackers: Vec::new(),
         notify,
     };
-    Report { instance: Arc::new(instance), state, priority: 100 }
+    Report { who: Who::Instance(Arc::new(instance)), state, priority: 100 }
 }
 
 /// What is run, as one line for each script.

@@ -4,9 +4,9 @@
 //! That is the order each core asks for; gathering keeps it for each and lets a thousand
 //! instances that move together cost a few system calls.
 
-use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ipnet::IpNet;
@@ -16,7 +16,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
-use super::{Report, Sockets};
+use super::{Report, Sockets, Who};
+use crate::config::plan::SyncGroup;
 use crate::driver::clock;
 use crate::kernel::{AddressChange, AddressFailure, ArpSocket, Assignment, Rtnl};
 use crate::vrrp::{Action, PublicState, Transition};
@@ -31,6 +32,8 @@ pub struct Effects {
     /// Frames with the interface they go out of.
     frames: Vec<(u32, Frame)>,
     transitions: Vec<(usize, Transition)>,
+    /// Groups, their states, and whether that is told before the members' news.
+    group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
     reports: mpsc::Sender<Report>,
     lost_reports: u64,
     /// Reused for each advert.
@@ -60,6 +63,7 @@ impl Effects {
             owners: Vec::new(),
             frames: Vec::new(),
             transitions: Vec::new(),
+            group_news: Vec::new(),
             reports,
             lost_reports: 0,
             datagram: Vec::new(),
@@ -82,6 +86,7 @@ impl Effects {
             Action::ReleaseAddresses => {
                 self.change(number, instance, interfaces, AddressChange::Remove);
             }
+            Action::RestoreAddresses => self.put_back(number, instance, interfaces),
             Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
             Action::Transition(transition) => self.transitions.push((number, transition)),
             Action::Note(note) => tracing::info!("({}) {note}", instance.plan.name),
@@ -150,20 +155,11 @@ impl Effects {
         }
     }
 
-    /// Puts back what is missing of an Active instance's addresses: those in `removed`, or after
-    /// an overrun all that are not there.
-    pub fn put_back(
-        &mut self,
-        number: usize,
-        instance: &Instance,
-        interfaces: &Interfaces,
-        removed: &HashSet<(u32, IpNet)>,
-        look_at_all: bool,
-    ) {
+    /// Puts back what is missing of an Active instance's addresses.
+    fn put_back(&mut self, number: usize, instance: &Instance, interfaces: &Interfaces) {
         for wanted in instance.assignments(interfaces) {
             let (ifindex, address) = (wanted.ifindex, wanted.address);
-            let gone = look_at_all || removed.contains(&(ifindex, address));
-            if gone && !interfaces.has(ifindex, address) {
+            if !interfaces.has(ifindex, address) {
                 tracing::warn!(
                     "({}) {address} was removed by someone else: putting it back",
                     instance.plan.name
@@ -239,22 +235,38 @@ impl Effects {
 
     fn tell(&mut self, instances: &mut [Instance]) {
         let now = clock::now();
+        let group_news = std::mem::take(&mut self.group_news);
+        let report = |(group, state, _): &(Arc<SyncGroup>, PublicState, bool)| Report {
+            who: Who::Group(group.clone()),
+            state: *state,
+            priority: 0,
+        };
+        group_news.iter().filter(|news| news.2).for_each(|news| self.report(report(news)));
         for (number, transition) in std::mem::take(&mut self.transitions) {
             self.tell_one(&mut instances[number], &transition, now);
         }
+        group_news.iter().filter(|news| !news.2).for_each(|news| self.report(report(news)));
+    }
+
+    /// News of a sync group, told with the next [`carry_out`](Self::carry_out).
+    pub fn group_entered(&mut self, group: Arc<SyncGroup>, state: PublicState, first: bool) {
+        self.group_news.push((group, state, first));
     }
 
     fn tell_one(&mut self, instance: &mut Instance, transition: &Transition, now: Instant) {
         instance.entered(transition, now);
         log_transition(instance, transition);
-        let report = Report {
-            instance: instance.plan.clone(),
+        self.report(Report {
+            who: Who::Instance(instance.plan.clone()),
             state: transition.to,
             priority: instance.router.priority(),
-        };
-        if let Err(TrySendError::Full(_)) = self.reports.try_send(report) {
+        });
+    }
+
+    fn report(&mut self, report: Report) {
+        if let Err(TrySendError::Full(report)) = self.reports.try_send(report) {
             self.lost_reports += 1;
-            let (name, lost) = (&instance.plan.name, self.lost_reports);
+            let (name, lost) = (report.who.name(), self.lost_reports);
             tracing::error!("({name}) notify scripts are not run: {lost} reports lost so far");
         }
     }

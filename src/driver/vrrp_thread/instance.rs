@@ -1,11 +1,13 @@
 //! One vrrp_instance as the thread runs it: its plan, its protocol core, where it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::interfaces::Interfaces;
+use ipnet::IpNet;
+
 use super::{SocketKey, Sockets};
 use crate::config::plan::{Transport, VrrpInstance};
 use crate::kernel::Assignment;
@@ -162,6 +164,22 @@ impl Instance {
                 preferred_lifetime: wanted.preferred_lifetime,
             })
         })
+    }
+
+    /// Whether it holds its addresses and some are gone: of those in `removed`, or after an
+    /// overrun of all.
+    pub fn lacks(
+        &self,
+        interfaces: &Interfaces,
+        removed: &HashSet<(u32, IpNet)>,
+        look_at_all: bool,
+    ) -> bool {
+        self.is_active()
+            && self.assignments(interfaces).any(|wanted| {
+                let (ifindex, address) = (wanted.ifindex, wanted.address);
+                (look_at_all || removed.contains(&(ifindex, address)))
+                    && !interfaces.has(ifindex, address)
+            })
     }
 
     pub fn status(&self, now: Instant, unknown_vrids: u64) -> InstanceStatus {

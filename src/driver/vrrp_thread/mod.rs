@@ -7,6 +7,7 @@
 
 mod advert;
 mod effects;
+mod groups;
 mod instance;
 mod interfaces;
 mod receive;
@@ -26,12 +27,13 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
 use self::effects::Effects;
+use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
 use self::tracking::Readings;
 use super::clock;
 use super::schedule::Schedule;
-use crate::config::plan::{Plan, VrrpInstance};
+use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
 };
@@ -65,10 +67,41 @@ pub enum Command {
 /// A transition that notify scripts are to hear of.
 #[derive(Debug)]
 pub struct Report {
-    pub instance: Arc<VrrpInstance>,
+    pub who: Who,
     pub state: PublicState,
-    /// Effective priority, 1–255.
+    /// Effective priority, 1–255; a group's is 0.
     pub priority: u8,
+}
+
+/// Whose transition it was.
+#[derive(Debug, Clone)]
+pub enum Who {
+    Instance(Arc<VrrpInstance>),
+    Group(Arc<SyncGroup>),
+}
+
+impl Who {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Instance(instance) => &instance.name,
+            Self::Group(group) => &group.name,
+        }
+    }
+
+    /// INSTANCE or GROUP, as scripts are told it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Instance(_) => "INSTANCE",
+            Self::Group(_) => "GROUP",
+        }
+    }
+
+    pub fn notify(&self) -> &NotifyScripts {
+        match self {
+            Self::Instance(instance) => &instance.notify,
+            Self::Group(group) => &group.notify,
+        }
+    }
 }
 
 /// What is decided once, at start.
@@ -152,6 +185,9 @@ struct VrrpThread {
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
     by_router: HashMap<(SocketKey, u8), usize>,
+    groups: Vec<Group>,
+    /// Something has happened to a member of one.
+    groups_touched: bool,
     /// Readings of tracked scripts and files.
     readings: Readings,
     schedule: Schedule,
@@ -185,6 +221,8 @@ impl VrrpThread {
             sockets: HashMap::new(),
             instances: Vec::new(),
             by_router: HashMap::new(),
+            groups: Vec::new(),
+            groups_touched: false,
             readings: Readings::new(),
             schedule: Schedule::default(),
             effects: Effects::new(reports),
@@ -226,6 +264,7 @@ impl VrrpThread {
             }
             self.receive_some();
             self.fire_due();
+            self.settle_groups();
             self.carry_out();
         }
     }
@@ -253,6 +292,7 @@ impl VrrpThread {
     /// Gives one instance an event, and gathers what it wants done.
     fn handle(&mut self, number: usize, now: Instant, event: Event) {
         let instance = &mut self.instances[number];
+        self.groups_touched |= instance.router.settings().in_sync_group;
         instance.router.handle(now, event, &mut self.actions);
         self.schedule.set(number, instance.router.next_deadline());
         for action in self.actions.drain(..) {
@@ -360,10 +400,10 @@ impl VrrpThread {
         if removed.is_empty() && !look_at_all {
             return;
         }
+        let now = clock::now();
         for number in 0..self.instances.len() {
-            let instance = &self.instances[number];
-            if instance.is_active() {
-                self.effects.put_back(number, instance, &self.interfaces, &removed, look_at_all);
+            if self.instances[number].lacks(&self.interfaces, &removed, look_at_all) {
+                self.handle(number, now, Event::AddressesRemoved);
             }
         }
     }
@@ -391,6 +431,7 @@ impl VrrpThread {
         for number in 0..self.instances.len() {
             self.handle(number, now, Event::Shutdown);
         }
+        (0..self.groups.len()).for_each(|group| self.report_group(group));
         if !self.settings.release_addresses {
             self.effects.keep_only_transitions();
         }

@@ -31,8 +31,12 @@ impl VrrpThread {
         }
         self.exchange_addresses(&held, now);
         self.carry_out();
+        self.adopt_groups();
         self.reassess_all();
+        // What keeps one member from starting keeps the others, too.
+        self.settle_groups();
         self.start_new(now);
+        self.settle_groups();
         self.carry_out();
     }
 

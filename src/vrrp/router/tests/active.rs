@@ -289,3 +289,28 @@ fn a_changed_priority_goes_out_with_the_next_advert() {
     let mut owner = Bench::started(settings(255));
     assert_eq!(owner.tell(at_secs(1), Event::PriorityAdjusted(-40)), []);
 }
+
+/// Issue: drift is repaired, but not for ever: peers get their turn, and a minute later we do.
+#[test]
+fn addresses_are_put_back_five_times_in_ten_seconds_and_then_left_to_others() {
+    let mut bench = Bench::active(settings(100));
+    let adver_at = bench.adver_at();
+    for repair in 0..5 {
+        let now = at_us(10_000_000 + repair * 150_000);
+        assert_eq!(bench.tell(now, Event::AddressesRemoved), [Action::RestoreAddresses]);
+    }
+    assert_eq!(bench.adver_at(), adver_at, "adverts go on undisturbed");
+    let cause = Cause::Fault(FaultCause::AddressFight);
+    assert_eq!(
+        bench.tell(at_us(10_750_000), Event::AddressesRemoved),
+        [
+            advert(0),
+            Action::ReleaseAddresses,
+            transition(PublicState::Master, PublicState::Fault, cause),
+        ]
+    );
+    assert_eq!(bench.deadline(), Some(at_us(70_750_000)));
+    assert_eq!(bench.tell(at_secs(60), Event::DeadlineReached), []);
+    bench.tell(at_us(70_750_000), Event::DeadlineReached);
+    assert_eq!(bench.router.public_state(), PublicState::Backup);
+}

@@ -49,6 +49,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Startup),
         1 => Just(Event::Shutdown),
         1 => prop_oneof![9 => Just(Event::AddressesAdded), 1 => Just(Event::Deleted)],
+        2 => Just(Event::AddressesRemoved),
+        1 => prop_oneof![Just(Event::GroupBecomesActive), Just(Event::GroupYields)],
         8 => (any_address(), any_priority()).prop_map(|(from, priority)| {
             Event::Advertisement(heard_from(from, priority))
         }),
@@ -81,6 +83,7 @@ impl Model {
             }
             Action::Announce { rounds } => assert!(self.holding && rounds > 0),
             Action::SendAdvertisement { priority: 0 } => assert!(self.holding, "resigned unheld"),
+            Action::RestoreAddresses => assert!(self.holding, "restored unheld"),
             Action::SendAdvertisement { .. } | Action::Note(_) => {}
             Action::Transition(Transition { from, to, .. }) => {
                 assert_eq!(from, self.public, "a transition from where nobody was");
@@ -103,9 +106,11 @@ fn check(router: &VirtualRouter, model: &Model, now: Instant) {
         assert_eq!(model.public, router.public_state(), "operators were told of the last change");
     }
     let idle = matches!(router.state(), State::Initialize(_));
-    assert_eq!(router.next_deadline().is_none(), idle);
+    let resting = router.faults().any(|cause| cause == FaultCause::AddressFight);
+    assert_eq!(router.next_deadline().is_none(), idle && !resting);
     if let Some(deadline) = router.next_deadline() {
-        assert!(deadline <= now + LONGEST_WAIT, "bounded");
+        let longest = if idle { Duration::from_secs(60) } else { LONGEST_WAIT };
+        assert!(deadline <= now + longest, "bounded");
     }
     let faulty = router.public_state() == PublicState::Fault;
     assert!(idle || router.faults().next().is_none(), "nothing runs with a fault");

@@ -1,0 +1,171 @@
+//! `vrrp_sync_group`: instances that change state together.
+
+use std::collections::HashMap;
+
+use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
+use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
+use super::super::source::Span;
+use super::super::tree::Statement;
+use super::context::Context;
+use super::script;
+use super::tracking::{self, Definitions, Kind, TrackDraft};
+use crate::vrrp::Tracked;
+
+/// One block as read; its members may not have been yet.
+#[derive(Debug, Default)]
+pub(super) struct SyncGroupDraft {
+    name: String,
+    at: Span,
+    members: Vec<(String, Span)>,
+    trackers: Vec<TrackDraft>,
+    /// `sync_group_tracking_weight`: members keep the weights of their own trackers.
+    weights: bool,
+    notify: NotifyScripts,
+}
+
+impl SyncGroupDraft {
+    /// `None` for a block without a name.
+    pub fn read(cx: &mut Context<'_>, block: &Statement) -> Option<Self> {
+        let mut draft = Self { name: cx.string(block)?, at: block.raw, ..Self::default() };
+        let tree = cx.tree;
+        let id = cx.table.block("vrrp_sync_group")?;
+        for at in tree.children(block) {
+            let Some(keyword) = cx.keyword(id, at) else { continue };
+            match keyword.name {
+                "group" => draft.read_members(cx, at),
+                "track_interface" => {
+                    tracking::read_block(cx, at, Kind::Interface, &mut draft.trackers);
+                }
+                "track_script" => tracking::read_block(cx, at, Kind::Script, &mut draft.trackers),
+                "track_file" => tracking::read_block(cx, at, Kind::File, &mut draft.trackers),
+                "sync_group_tracking_weight" | "global_tracking" => draft.weights = true,
+                other => draft.script(cx, at, other),
+            }
+        }
+        Some(draft)
+    }
+
+    fn read_members(&mut self, cx: &mut Context<'_>, block: &Statement) {
+        let tree = cx.tree;
+        for at in tree.children(block) {
+            let Some(name) = cx.text_at(at, 0) else { continue };
+            if self.members.iter().any(|(member, _)| member == name) {
+                cx.warn("duplicate", at, at.raw, format!("{name} is in the group already"));
+            } else {
+                self.members.push((name.to_owned(), at.raw));
+            }
+        }
+    }
+
+    fn script(&mut self, cx: &mut Context<'_>, at: &Statement, name: &str) {
+        let slot = match name {
+            "notify" => &mut self.notify.any,
+            "notify_master" => &mut self.notify.master,
+            "notify_backup" => &mut self.notify.backup,
+            "notify_fault" => &mut self.notify.fault,
+            "notify_stop" => &mut self.notify.stop,
+            other => return debug_assert!(false, "no arm for {other}"),
+        };
+        let script = script::read(cx, at);
+        cx.set_once(at, slot, script);
+    }
+
+    /// Ties its members together; `None` when there are none. `taken` has the members of the
+    /// groups before.
+    pub fn finish(
+        self,
+        instances: &mut [VrrpInstance],
+        all_names: &HashMap<String, Span>,
+        taken: &mut HashMap<String, Span>,
+        definitions: &Definitions,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<SyncGroup> {
+        let mut members = Vec::with_capacity(self.members.len());
+        for (name, at) in &self.members {
+            if let Some(&first) = taken.get(name) {
+                let message = format!("vrrp_instance {name} is in another sync group already");
+                let finding = Diagnostic::error("two-sync-groups", *at, message);
+                diagnostics.push(finding.label("it stays in the first one").also(first, "here"));
+            } else if all_names.contains_key(name) {
+                taken.insert(name.clone(), *at);
+                members.push(name.clone());
+            } else {
+                let message = format!("there is no vrrp_instance {name}");
+                let finding = Diagnostic::error("unknown-instance", *at, message);
+                diagnostics.push(finding.label("the group goes without it"));
+            }
+        }
+        self.complain_of_size(members.len(), diagnostics);
+        let group = self.trackers(definitions, diagnostics);
+        let is_member = |instance: &&mut VrrpInstance| members.contains(&instance.name);
+        let owners = instances.iter().filter(|each| members.contains(&each.name));
+        let all_start_active = owners.clone().count() == members.len()
+            && owners.clone().all(|each| each.router.starts_active);
+        for instance in instances.iter_mut().filter(is_member) {
+            instance.router.in_sync_group = true;
+            // One alone must not run ahead of the others.
+            instance.router.starts_active &= all_start_active;
+            if !self.weights {
+                self.without_weights(instance, diagnostics);
+            }
+            let known: Vec<_> = instance.trackers.iter().map(|each| each.what.clone()).collect();
+            let own = Tracked::Interface(instance.interface.as_str().into());
+            let new = |each: &&Tracker| !known.contains(&each.what) && each.what != own;
+            instance.trackers.extend(group.iter().filter(new).cloned());
+        }
+        // Members that are refused take the whole plan with them.
+        members.retain(|name| instances.iter().any(|each| each.name == *name));
+        (!members.is_empty()).then_some(SyncGroup { name: self.name, members, notify: self.notify })
+    }
+
+    fn complain_of_size(&self, members: usize, diagnostics: &mut Diagnostics) {
+        let (name, at) = (&self.name, self.at);
+        match members {
+            0 => diagnostics.push(
+                Diagnostic::error("empty-sync-group", at, format!("sync group {name} is empty"))
+                    .label("it is left out")
+                    .effect(Effect::LacksParameter),
+            ),
+            1 => diagnostics.push(Diagnostic::warning(
+                "single-sync-group",
+                at,
+                format!("sync group {name} has one member only: there is nothing to keep in step"),
+            )),
+            _ => {}
+        }
+    }
+
+    fn trackers(&self, definitions: &Definitions, diagnostics: &mut Diagnostics) -> Vec<Tracker> {
+        definitions.resolve(&self.trackers, "", &mut |finding| diagnostics.push(finding))
+    }
+
+    /// Members whose priorities drift apart pull their group to pieces, so their own weighted
+    /// scripts are not tracked, and their interfaces and files only for FAULT.
+    fn without_weights(&self, instance: &mut VrrpInstance, diagnostics: &mut Diagnostics) {
+        let before = instance.trackers.clone();
+        instance.trackers.retain_mut(|tracker| match tracker.what {
+            Tracked::Script(_) => tracker.weight == 0,
+            Tracked::Interface(_) => {
+                tracker.weight = 0;
+                true
+            }
+            Tracked::File(_) => {
+                let is_default = tracker.weight == 1;
+                if is_default {
+                    tracker.weight = 0;
+                }
+                tracker.weight == 0
+            }
+        });
+        if instance.trackers != before {
+            let message = format!(
+                "vrrp_instance {} in sync group {}: the weights of its own trackers do not count",
+                instance.name, self.name
+            );
+            diagnostics.push(
+                Diagnostic::warning("weights-in-sync-group", self.at, message)
+                    .help("sync_group_tracking_weight, or track in the group"),
+            );
+        }
+    }
+}

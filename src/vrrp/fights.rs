@@ -1,0 +1,38 @@
+//! When repairing addresses becomes a fight: somebody else removes them as fast as we put them back.
+
+use std::time::{Duration, Instant};
+
+/// Repairs within [`WINDOW`] after which the next removal is a fight lost.
+const MOST: usize = 5;
+const WINDOW: Duration = Duration::from_secs(10);
+/// Removals closer together count as one: an interface is flushed address by address.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// The last repairs of one Active Router's addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fights {
+    /// In no order; `None`: not so many yet.
+    repairs: [Option<Instant>; MOST],
+}
+
+impl Fights {
+    /// How long a router that has lost a fight leaves the addresses to others.
+    pub const REST: Duration = Duration::from_secs(60);
+
+    /// Whether what was removed at `now` is to be put back once more.
+    pub fn repair(&mut self, now: Instant) -> bool {
+        let age = |at: Instant| now.saturating_duration_since(at);
+        if self.repairs.iter().flatten().any(|at| age(*at) < AT_ONCE) {
+            return true;
+        }
+        let free = self.repairs.iter_mut().find(|at| at.is_none_or(|at| age(at) >= WINDOW));
+        let room = free.is_some();
+        if let Some(free) = free {
+            *free = Some(now);
+        }
+        room
+    }
+}
+
+#[cfg(test)]
+mod tests;
