@@ -36,7 +36,14 @@ fn unknown_keywords_come_with_what_was_meant() {
 }
 
 #[test]
-fn a_misspelt_word_of_a_script_is_found() {
+fn scripts_are_found_by_their_name_and_words() {
+    let script = "vrrp_script chk {\n    script /bin/true\n    fail 2\n}\n";
+    let track = "    track_script {\n        chk_haproxy\n    }";
+    insta::assert_snapshot!("unknown_tracked_name", said_of_instance(track) + &said(script));
+}
+
+#[test]
+fn a_misspelt_word_of_a_script_is_known() {
     let block = table().block("vrrp_script").expect("a block of the table");
     assert_eq!(table().suggestion(block, "fail"), Some("fall"));
     assert_eq!(table().suggestion(block, "interal"), Some("interval"));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mainstay::config::diagnostic::Severity;
+use mainstay::config::diagnostic::{Diagnostics, Severity};
 use mainstay::config::keywords::table;
 use mainstay::config::plan::Authentication;
 use mainstay::config::{self, Verdict, convert, format};
@@ -99,8 +99,8 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
-fn statements(text: &str) -> convert::Document {
-    convert::document("t", text.into(), None, &config::Options::default()).0
+fn statements(text: &str) -> (convert::Document, Diagnostics) {
+    convert::document("t", text.into(), None, &config::Options::default())
 }
 
 fn line() -> impl Strategy<Value = String> {
@@ -129,7 +129,11 @@ proptest! {
         let text = lines.join("\n");
         let laid_out = format::layout(&text);
         prop_assert_eq!(format::layout(&laid_out), laid_out.as_str());
-        prop_assert_eq!(statements(&text), statements(&laid_out), "{}", laid_out);
+        // Where braces do not match, what was meant is guessed from the layout.
+        let (document, findings) = statements(&text);
+        if !findings.has_errors() {
+            prop_assert_eq!(document, statements(&laid_out).0, "{}", laid_out);
+        }
     }
 
     /// Cuts and doubles stretches of a good file: what real mistakes look like.

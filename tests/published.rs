@@ -49,6 +49,20 @@ const DIFFERENT: [(&str, std::ops::RangeInclusive<usize>, &str); 4] = [
     ),
 ];
 
+/// Files that keepalived starts with and we, on purpose, do not: file, why.
+const REFUSED: [(&str, &str); 3] = [
+    (
+        "007-gridftp-dual-stack",
+        "an instance whose only unicast peer is of the other family would speak to nobody, and be \
+         MASTER beside its peer",
+    ),
+    ("029-cloud-floating-ip", "all unicast peers are placeholders: as above"),
+    (
+        "045-strict-with-unicast",
+        "strict mode forbids unicast; keepalived says so and goes on, we do not choose for the author",
+    ),
+];
+
 /// A finding that covers the whole block it stands before: its lines need no finding each.
 const COVERS_BLOCK: [&str; 4] =
     ["unknown-keyword", "missing-opening-brace", "not-supported-yet", "cannot-run-yet"];
@@ -105,7 +119,8 @@ fn published_configurations_start_exactly_where_keepalived_starts() {
             finding.effect > Effect::ScriptSecurity && finding.code != "cannot-run-yet"
         };
         let other_reason = loaded.diagnostics.iter().any(|finding| refuses(&finding));
-        let agrees = starts == file.starts || (file.starts && !other_reason);
+        let on_purpose = REFUSED.iter().any(|(name, _)| *name == file.name);
+        let agrees = starts == file.starts || (file.starts && (!other_reason || on_purpose));
         if !agrees {
             let _ = writeln!(
                 faults,
@@ -131,7 +146,10 @@ fn each_line_that_keepalived_complains_of_has_a_finding() {
         for (line, kind) in &file.expected {
             let different =
                 DIFFERENT.iter().any(|(name, lines, _)| *name == file.name && lines.contains(line));
-            let by_host = DECIDED_BY_HOST.contains(&kind.as_str());
+            // A script whose user is missing is left out, and then nobody knows its name.
+            let left_out = kind == "tracked-name-unknown"
+                && file.expected.iter().any(|(_, kind)| kind == "script-user-missing");
+            let by_host = DECIDED_BY_HOST.contains(&kind.as_str()) || left_out;
             // Line 0: keepalived gives no place.
             if *line > 0 && !covered[*line] && !different && !by_host {
                 let _ = writeln!(faults, "{}.conf:{line}: nothing about {kind}", file.name);
@@ -193,13 +211,13 @@ fn published_configurations_keep_their_meaning_when_they_are_rewritten() {
     for file in &files {
         let laid_out = format::layout(&file.text);
         assert_eq!(format::layout(&laid_out), laid_out, "{}", file.name);
-        assert_eq!(statements(&file.text), statements(&laid_out), "{}", file.name);
         let (document, diagnostics) =
             convert::document("t", file.text.as_bytes().to_vec(), None, &options);
         // With a brace missing, what is read as meant is not what was written.
         if diagnostics.has_errors() {
             continue;
         }
+        assert_eq!(document, statements(&laid_out), "{}", file.name);
         let json = serde_json::to_string(&document).expect("is JSON");
         let back = convert::from_json(&json).expect("it was a configuration");
         let plan = |text: &str| config::parse_text("t", text.as_bytes()).plan;

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, format};
+use crate::config::{self, convert, format};
 
 /// Arguments of `mainstay fmt`.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,6 +42,10 @@ fn one(path: &Path, args: &FmtArgs) -> std::io::Result<i32> {
     let text = String::from_utf8(octets).map_err(|_| {
         std::io::Error::new(std::io::ErrorKind::InvalidData, "not UTF-8: convert it with iconv(1)")
     })?;
+    if let Some(place) = unmatched_brace(&text) {
+        let message = format!("braces do not match, see line {place}: mainstay check says more");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+    }
     let laid_out = format::layout(&text);
     if args.check {
         if laid_out != text {
@@ -57,6 +61,20 @@ fn one(path: &Path, args: &FmtArgs) -> std::io::Result<i32> {
     }
     std::io::stdout().lock().write_all(laid_out.as_bytes())?;
     Ok(0)
+}
+
+/// The line of a brace that is missing or too many. What was meant is guessed from the layout
+/// then, so the layout has to stay. Included files and conditions are not looked into.
+fn unmatched_brace(text: &str) -> Option<u32> {
+    let lines = text.lines().map(|line| match line.trim_start() {
+        rest if rest.starts_with("include") => "",
+        _ => line,
+    });
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let (_, findings) = convert::document("", text.into(), None, &config::Options::default());
+    let is_brace = |code: &str| code.ends_with("-brace");
+    let finding = findings.iter().find(|finding| is_brace(finding.code))?;
+    finding.span.map(|span| findings.sources.position(span).line)
 }
 
 fn read_stdin() -> std::io::Result<Vec<u8>> {
@@ -93,6 +111,8 @@ mod tests {
         assert_eq!(run(&args(false, true)), 0);
         assert_eq!(std::fs::read_to_string(&path).expect("reads"), "a {\n    b c # d\n}\n");
         assert_eq!(run(&args(true, false)), 0);
+        std::fs::write(&path, "a {\n b\n}\n}\n").expect("writes");
+        assert_eq!(run(&args(false, true)), FAILED, "a brace too many");
         std::fs::remove_file(&path).expect("it was there");
         assert_eq!(run(&args(false, false)), FAILED);
     }

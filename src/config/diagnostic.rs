@@ -147,6 +147,17 @@ impl Diagnostics {
         }
     }
 
+    /// Whether further findings are only counted, so that their words need no making.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MOST_KEPT
+    }
+
+    /// Counts a finding that nobody will read.
+    pub(crate) fn count_only(&mut self, severity: Severity) {
+        self.counts[severity as usize] += 1;
+        self.left_out += 1;
+    }
+
     /// Raises the effect: because of something already reported, the director must not start.
     pub(crate) fn refuse(&mut self) {
         self.effect = self.effect.max(Effect::Refuses);

@@ -132,6 +132,12 @@ impl SourceMap {
         span
     }
 
+    /// Octets of all texts.
+    #[cfg(test)]
+    pub fn octets(&self) -> usize {
+        self.sources.iter().map(|source| source.text.len()).sum()
+    }
+
     /// The first place in a file where `in_line`, given each line, finds something.
     pub fn find(&self, in_line: impl Fn(&str) -> Option<Range<usize>>) -> Option<Span> {
         let files = (0..).zip(&self.sources);
@@ -151,7 +157,9 @@ impl SourceMap {
         let span = self.in_file(span);
         let source = self.get(span.source);
         let (line, octets) = source.line_at(span.start as usize);
-        let before = &source.text[octets.start..(span.start as usize).max(octets.start)];
+        let end = (span.start as usize).max(octets.start);
+        // A finding about octets may begin in the middle of a letter.
+        let before = String::from_utf8_lossy(&source.text.as_bytes()[octets.start..end]);
         Position { file: Arc::clone(&source.name), line, column: before.chars().count() as u32 + 1 }
     }
 

@@ -513,3 +513,12 @@ fn what_cannot_be_tracked_is_told() {
     let loaded = parse_text("t", "vrrp_script chk {\n interval 1\n}\n");
     assert_eq!(codes(&loaded), ["missing-script"]);
 }
+
+/// Nine octets are four letters and a half: the message must not cut the fifth in two.
+#[test]
+fn a_password_may_be_cut_in_the_middle_of_a_letter() {
+    let text = instance_text("authentication {\n auth_type PASS\n auth_pass aéééé\n}");
+    let loaded = parse_text("t", text);
+    assert_eq!(codes(&loaded), ["auth-pass-truncated"]);
+    assert!(loaded.diagnostics.to_text(true).contains("9 octets"));
+}

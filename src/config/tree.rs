@@ -12,6 +12,9 @@ use super::source::{SourceMap, Span};
 /// Blocks in blocks. keepalived's deepest is five.
 pub const DEEPEST: usize = 32;
 
+/// Statements in one top-level block: a million real servers with a check each.
+const MOST_STATEMENTS: usize = 1 << 23;
+
 /// A keyword with its arguments, and the block that belongs to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Statement {
@@ -105,6 +108,8 @@ pub struct Builder {
     closed_for_author: usize,
     /// Blocks opened beyond [`DEEPEST`].
     too_deep: usize,
+    /// The top-level block has more than [`MOST_STATEMENTS`], which has been reported.
+    too_many: bool,
     tokens: Vec<Token>,
 }
 
@@ -162,6 +167,12 @@ impl Builder {
             self.recover(start, sources, d);
         }
         self.hand_out_closed(sources, d, take);
+        if self.tree.statements.len() >= MOST_STATEMENTS {
+            if !std::mem::replace(&mut self.too_many, true) {
+                d.push(too_many_statements(start));
+            }
+            return;
+        }
         let first_word = self.tree.words.len() as u32;
         for token in tokens {
             let span = line.part(token.start as usize..token.end as usize);
@@ -408,6 +419,7 @@ impl Builder {
             take(&self.tree, sources, d);
         }
         self.tree.clear();
+        self.too_many = false;
     }
 
     fn header(&self, statement: u32, sources: &SourceMap) -> String {
@@ -442,6 +454,11 @@ fn missing_open(statement: &Statement, header: &str) -> Diagnostic {
 fn nested_too_deep(brace: Span) -> Diagnostic {
     let message = format!("blocks are nested more than {DEEPEST} deep");
     Diagnostic::error("nested-too-deep", brace, message).label("this block is left out")
+}
+
+fn too_many_statements(start: Span) -> Diagnostic {
+    let message = format!("the block has more than {MOST_STATEMENTS} statements");
+    Diagnostic::error("too-many-statements", start, message).label("from here on they are left out")
 }
 
 fn unclosed_quote(span: Span) -> Diagnostic {

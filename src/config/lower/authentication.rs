@@ -60,11 +60,15 @@ impl AuthenticationDraft {
     fn auth_pass(&mut self, cx: &mut Context<'_>, at: &Statement) {
         self.password_named = true;
         let Some(word) = cx.only_argument(at) else { return };
-        let text = cx.text(word.span).as_bytes();
+        let letters = cx.text(word.span);
+        let text = letters.as_bytes();
         if text.len() > PASSWORD_OCTETS {
-            let surplus = word.span.part(PASSWORD_OCTETS..text.len());
+            // The cut may be in the middle of a letter.
+            let is_start = |at: &usize| letters.is_char_boundary(*at);
+            let cut = (0..=PASSWORD_OCTETS).rev().find(is_start).unwrap_or(0);
+            let surplus = word.span.part(cut..text.len());
             let message = format!(
-                "auth_pass has {} characters; VRRP carries {PASSWORD_OCTETS}, the rest is cut off",
+                "auth_pass has {} octets; VRRP carries {PASSWORD_OCTETS}, the rest is cut off",
                 text.len()
             );
             cx.warn("auth-pass-truncated", at, surplus, message);

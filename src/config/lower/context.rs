@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::advice;
-use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
+use super::super::diagnostic::{Diagnostic, Diagnostics, Effect, Severity};
 use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
@@ -135,6 +135,15 @@ impl<'a> Context<'a> {
     }
 
     fn unknown(&mut self, block: BlockId, statement: &Statement, name: &str) {
+        // A file of another kind has millions of them, and looking for likenesses takes its time.
+        if self.diagnostics.is_full() {
+            let block = statement.brace.is_some();
+            return self.diagnostics.count_only(if block {
+                Severity::Error
+            } else {
+                Severity::Warning
+            });
+        }
         let at = self.keyword_span(statement);
         // A word alone changes little; with a block, something that was asked for is missing.
         let (make, rest): (fn(_, _, String) -> _, _) = match statement.brace {

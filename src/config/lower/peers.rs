@@ -1,8 +1,12 @@
 //! `unicast_peer { … }`: whom adverts go to, one by one.
 
+use std::net::IpAddr;
+
+use super::super::diagnostic::Diagnostic;
 use super::super::plan::UnicastPeer;
 use super::super::source::Span;
 use super::super::tree::{Statement, Word};
+use super::super::value;
 use super::context::Context;
 
 /// Reads the block's lines, `ADDRESS [min_ttl N] [max_ttl N]`, each with where it stands.
@@ -13,7 +17,7 @@ pub(super) fn read_block(cx: &mut Context<'_>, block: &Statement) -> Vec<(Unicas
 
 fn read(cx: &mut Context<'_>, at: &Statement) -> Option<UnicastPeer> {
     let words = cx.words(at);
-    let address = cx.address(at, *words.first()?)?;
+    let address = address(cx, at, *words.first()?)?;
     if address.is_multicast() || address.is_unspecified() {
         cx.bad("bad-address", at, at.raw, format!("{address} is not the address of one peer"));
         return None;
@@ -35,6 +39,19 @@ fn read(cx: &mut Context<'_>, at: &Statement) -> Option<UnicastPeer> {
         return None;
     }
     Some(peer)
+}
+
+/// keepalived passes over a prefix length here, and people write one.
+fn address(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpAddr> {
+    match value::address(cx.text(word.span)) {
+        Some((address, Some(_))) => {
+            let message = "a prefix length has no use here";
+            cx.push(Diagnostic::note("surplus-words", word.span, message));
+            Some(address)
+        }
+        Some((address, None)) => Some(address),
+        None => cx.address(at, word),
+    }
 }
 
 /// A TTL; a bad one leaves the peer out rather than its limit.

@@ -9,6 +9,13 @@ use super::{LONGEST_LINE, Reader};
 /// Definitions may name each other this deep; beyond, one names itself.
 const DEEPEST: usize = 32;
 
+/// References that one line may come to, those in values included. Values that are empty can double
+/// each other without the line growing.
+const MOST_REFERENCES: usize = 1 << 16;
+
+/// Octets that all lines with definitions in them may come to.
+pub(super) const MOST_EXPANDED: usize = 128 << 20;
+
 /// The names defined so far. Values are kept as written: they are evaluated at each use.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
@@ -76,6 +83,7 @@ impl Reader<'_> {
     pub(super) fn expand(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
         let text = self.sources.text(line);
         let (mut expansion, mut at) = (Expansion::default(), 0);
+        self.references.set(0);
         while let Some(length) = text[at..].find('$') {
             let next = at + length;
             expansion.copy(&text[at..next], line.part(at..next));
@@ -104,18 +112,44 @@ impl Reader<'_> {
         if expansion.pieces.iter().all(|piece| piece.verbatim) {
             return Some(line);
         }
-        let name = self.sources.get(line.source).name.clone();
         let length = expansion.text.len();
+        if !self.has_room(line, length, diagnostics) {
+            return None;
+        }
+        let name = self.sources.get(line.source).name.clone();
         let source = self.sources.add(name, expansion.text, Origin::Expanded(expansion.pieces));
         Some(Span::new(source, 0..length))
     }
 
+    /// Whether `length` more octets of expanded lines are within bounds; if not, that is said once.
+    pub(super) fn has_room(&mut self, line: Span, length: usize, d: &mut Diagnostics) -> bool {
+        let had_room = self.octets_expanded <= MOST_EXPANDED;
+        self.octets_expanded = self.octets_expanded.saturating_add(length);
+        let has_room = self.octets_expanded <= MOST_EXPANDED;
+        if had_room && !has_room {
+            let message = format!(
+                "with definitions filled in, there are more than {} MiB",
+                MOST_EXPANDED >> 20
+            );
+            d.push(
+                Diagnostic::error("definition-too-long", line, message)
+                    .label("this line and those behind it that have definitions are left out"),
+            );
+        }
+        has_room
+    }
+
     /// `text` with its references replaced; `None` if they name themselves.
     pub(super) fn filled_in(&self, text: &str) -> Option<String> {
+        self.references.set(0);
         self.expanded_value(text, DEEPEST).ok()
     }
 
     fn value(&self, reference: &Reference<'_>, depth: usize) -> Result<String, Failure> {
+        self.references.set(self.references.get() + 1);
+        if self.references.get() > MOST_REFERENCES {
+            return Err(Failure::TooDeep);
+        }
         let mut words = reference.name.split_ascii_whitespace();
         let name = words.next().unwrap_or_default();
         if let Some(definition) = self.definitions.values.get(name) {

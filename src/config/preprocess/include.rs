@@ -113,6 +113,8 @@ impl Reader<'_> {
             Some("it is being read already: it includes itself".to_owned())
         } else if self.stack.len() >= DEEPEST || self.files_read >= MOST_FILES {
             Some(format!("more than {DEEPEST} levels or {MOST_FILES} files of include"))
+        } else if self.octets_read.saturating_add(metadata.len()) > LARGEST_FILE {
+            Some(format!("all files together are larger than {} MiB", LARGEST_FILE >> 20))
         } else {
             None
         }

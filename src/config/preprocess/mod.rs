@@ -9,6 +9,7 @@ mod glob;
 mod include;
 mod sequences;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,6 +48,12 @@ pub struct Reader<'o> {
     /// Lines that repetitions gave so far.
     lines_made: usize,
     files_read: usize,
+    /// Octets of all files so far.
+    octets_read: u64,
+    /// Octets of lines made by definitions and repetitions so far.
+    octets_expanded: usize,
+    /// References that the line at hand came to so far.
+    references: Cell<usize>,
 }
 
 impl<'o> Reader<'o> {
@@ -59,6 +66,9 @@ impl<'o> Reader<'o> {
             pending: VecDeque::new(),
             lines_made: 0,
             files_read: 0,
+            octets_read: 0,
+            octets_expanded: 0,
+            references: Cell::new(0),
         }
     }
 
@@ -75,6 +85,7 @@ impl<'o> Reader<'o> {
         origin: Origin,
         diagnostics: &mut Diagnostics,
     ) {
+        self.octets_read += octets.len() as u64;
         let (text, bad) = decode(octets);
         let source = self.sources.add(name, text, origin);
         if let Some(bad) = bad {

@@ -31,6 +31,9 @@ impl Reader<'_> {
                 self.lines_made += repetition.values.len();
                 for values in repetition.values.iter().rev() {
                     let filled = self.fill(rest, &repetition.names, values);
+                    if !self.has_room(line, filled.range().len(), diagnostics) {
+                        break;
+                    }
                     self.pending.push_front((filled, false));
                 }
             }

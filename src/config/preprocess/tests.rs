@@ -208,3 +208,30 @@ fn line_ends_and_marks_of_other_systems_do_no_harm() {
     assert_eq!(loaded.plan.global.router_id.as_deref(), Some("a"));
     assert_eq!(loaded.diagnostics.to_lines(), "");
 }
+
+/// Each of 60 names stands for the one before, twice: 2^60 references, or octets.
+#[test]
+fn a_definition_that_doubles_itself_sixty_times_ends_at_once_with_an_error() {
+    for first in ["$A0=", "$A0=x"] {
+        let doubled = |n: usize| format!("$A{}=${{A{}}}${{A{}}}\n", n + 1, n, n);
+        for last in [20, 60] {
+            let text: String = (0..last).map(doubled).collect();
+            let text = format!("{first}\n{text}global_defs {{\nrouter_id a${{A{last}}}\n}}\n");
+            let loaded = crate::config::parse_text("t", text);
+            let codes: Vec<_> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
+            assert_eq!(codes, ["definition-too-long"], "{first} {last}");
+        }
+    }
+}
+
+/// 4,000 lines of 64 KiB each would be 256 MiB.
+#[test]
+fn lines_that_definitions_make_are_bounded_together() {
+    let value = "x".repeat(60_000);
+    let text = format!("$A={value}\n{}", "$A\n".repeat(4000));
+    let loaded = crate::config::parse_text("t", text);
+    let too_long = loaded.diagnostics.iter().filter(|f| f.code == "definition-too-long").count();
+    assert!(loaded.diagnostics.left_out() > 0 || too_long == 1);
+    let sources = &loaded.diagnostics.sources;
+    assert!(sources.octets() < 160 << 20, "{}", sources.octets());
+}

@@ -1,0 +1,64 @@
+//! The configuration pipeline over a kept corpus, `tests/fuzz/config/`: files that once made
+//! trouble or reach parts that others do not, cut short at each octet and changed in each.
+//! `fuzz/` looks for more of them, guided by coverage.
+
+use std::fs;
+use std::path::Path;
+
+use mainstay::config::{Options, convert, format, parse_linted};
+
+/// Octets that make mischief in this language.
+const MISCHIEF: [u8; 12] = *b"{}\"'\\#!$@~\n\0";
+
+fn corpus() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/config");
+    let files = fs::read_dir(folder).expect("the corpus is part of the repository");
+    let read = |entry: fs::DirEntry| {
+        let octets = fs::read(entry.path()).expect("a file of it");
+        (entry.file_name().to_string_lossy().into_owned(), octets)
+    };
+    let all: Vec<_> = files.map(|entry| read(entry.expect("an entry"))).collect();
+    assert!(all.len() > 10, "the corpus is there");
+    all
+}
+
+/// Everything that is done with a configuration before it is run.
+fn all_of_it(octets: &[u8]) {
+    let linted = parse_linted("corpus", octets, &Options::default(), &[]);
+    let findings = &linted.loaded.diagnostics;
+    let _ = (findings.to_text(true), findings.to_json());
+    if let Ok(text) = std::str::from_utf8(octets) {
+        let laid_out = format::layout(text);
+        assert_eq!(format::layout(&laid_out), laid_out, "{text:?}");
+        let read = |text: &str| convert::document("t", text.into(), None, &Options::default());
+        let (document, findings) = read(text);
+        // Where braces do not match, what was meant is guessed from the layout.
+        if !findings.has_errors() {
+            assert_eq!(document, read(&laid_out).0, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn each_file_of_the_corpus_gives_a_plan_and_findings() {
+    for (name, octets) in corpus() {
+        eprintln!("{name}");
+        all_of_it(&octets);
+    }
+}
+
+#[test]
+fn no_mutation_of_the_corpus_ends_the_program() {
+    for (name, octets) in corpus() {
+        eprintln!("{name}");
+        // A sample of all places, about forty for each file.
+        for at in (0..octets.len()).step_by(octets.len() / 40 + 1) {
+            all_of_it(&octets[..at]);
+            for octet in MISCHIEF {
+                let mut changed = octets.clone();
+                changed[at] = octet;
+                all_of_it(&changed);
+            }
+        }
+    }
+}
