@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use arguments::{Arguments, parse};
 use report::Report;
 
-use crate::probe::fetch::{FetchError, Page, Patience, default_host, fetch, request};
+use crate::probe::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
+use crate::probe::tls::shake_hands;
 use crate::probe::{Connect, ConnectError, open};
 
 /// Without `--timeout`: as long as 32 bits of microseconds last, as in keepalived.
@@ -37,11 +38,6 @@ fn run_with(
             return Ok(1);
         }
     };
-    if arguments.use_ssl {
-        // GAP: TLS (genhash(1), --use-ssl). Until it is there nothing is fetched.
-        writeln!(err, "genhash: --use-ssl is not supported yet")?;
-        return Ok(1);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(generate(&arguments, out, err))?;
     out.flush()?;
@@ -86,14 +82,21 @@ async fn page<W: Write>(
         fwmark: arguments.fwmark,
         timeout: arguments.timeout.unwrap_or(DEFAULT_TIMEOUT),
     };
-    let mut stream =
-        open(&connect).await.map_err(|error| Failure::Reason(not_connected(&error)))?;
+    let stream = open(&connect).await.map_err(|error| Failure::Reason(not_connected(&error)))?;
     let host = arguments.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
     let request = request(arguments.version, &arguments.url, &host);
     let patience = Patience { silence: connect.timeout, until: None };
-    fetch(&mut stream, &request, patience, |piece| report.piece(piece))
-        .await
-        .map_err(|error| not_fetched(&error, arguments))
+    let seen = |piece: Piece<'_>| report.piece(piece);
+    let fetched = if arguments.use_ssl {
+        let name = arguments.virtual_host.as_deref().filter(|_| arguments.use_sni);
+        let shaken = shake_hands(stream, connect.target.ip(), name, connect.timeout).await;
+        let mut stream = shaken.map_err(|error| Failure::Reason(error.to_string()))?;
+        fetch(&mut stream, &request, patience, seen).await
+    } else {
+        let mut stream = stream;
+        fetch(&mut stream, &request, patience, seen).await
+    };
+    fetched.map_err(|error| not_fetched(&error, arguments))
 }
 
 /// keepalived's words, and ours where it has only one sentence for everything.

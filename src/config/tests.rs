@@ -337,10 +337,10 @@ fn servers_of_the_other_family_and_duplicates_are_left_out() {
 
 #[test]
 fn checkers_that_cannot_run_say_that_the_server_goes_unchecked() {
-    let (unsupported, _) = server("", "SSL_GET {\n url {\n path /\n }\n}");
+    let (unsupported, _) = server("", "BFD_CHECK {\n name b\n}");
     assert_eq!(unsupported.real_servers[0].checkers, []);
     for (lines, code) in [
-        ("SSL_GET {\n url {\n path /\n }\n}", "not-supported-yet"),
+        ("BFD_CHECK {\n name b\n}", "not-supported-yet"),
         ("HTTP_GET {\n}", "incomplete-checker"),
         ("HTTP_GET {\n url {\n }\n}", "incomplete-checker"),
         ("MISC_CHECK {\n}", "incomplete-checker"),

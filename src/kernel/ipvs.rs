@@ -8,20 +8,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::process::{Command as Process, Stdio};
 
+use neli::consts::socket::NlFamily;
+use neli::err::RouterError;
+use neli::router::synchronous::NlRouter;
+use neli::utils::Groups;
 use netlink_sys::protocols::NETLINK_GENERIC;
 
-use super::netlink::{attributes, messages, push_attribute, u16_at};
+use super::netlink::messages;
 use super::netlink_socket::{CommandSocket, Refusal, RequestKind};
 use crate::ipvs::{
     Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Service, SocketKey, Table,
 };
 use numbers::{GENL_HEADER_LEN, IPVS_FAMILY_NAME};
 
-/// nlctrl, the family that knows the others (`linux/genetlink.h`).
-const GENL_ID_CTRL: u16 = 16;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 /// The family may still be unknown just after its module was loaded.
 const RESOLVE_ATTEMPTS: usize = 3;
 
@@ -38,8 +37,8 @@ impl KernelDataPlane {
     /// # Errors
     /// `NoIpvs` when this kernel has none.
     pub fn open() -> Result<Self, DataPlaneError> {
-        let mut socket = CommandSocket::open(NETLINK_GENERIC).map_err(DataPlaneError::Io)?;
-        let family = resolve_or_load(&mut socket)?;
+        let socket = CommandSocket::open(NETLINK_GENERIC).map_err(DataPlaneError::Io)?;
+        let family = resolve_or_load()?;
         Ok(Self { socket, family })
     }
 
@@ -81,7 +80,7 @@ impl DataPlane for KernelDataPlane {
         match self.read_table() {
             // The module was unloaded, and perhaps loaded again: the family has another number.
             Err(gone) if gone.raw_os_error() == Some(libc::ENOENT) => {
-                self.family = resolve_or_load(&mut self.socket)?;
+                self.family = resolve_or_load()?;
                 self.read_table().map_err(read_error)
             }
             result => result.map_err(read_error),
@@ -146,13 +145,13 @@ fn read_error(error: io::Error) -> DataPlaneError {
     }
 }
 
-fn resolve_or_load(socket: &mut CommandSocket) -> Result<u16, DataPlaneError> {
-    if let Some(family) = resolve(socket)? {
+fn resolve_or_load() -> Result<u16, DataPlaneError> {
+    if let Some(family) = resolve()? {
         return Ok(family);
     }
     load_module();
     for _ in 0..RESOLVE_ATTEMPTS {
-        if let Some(family) = resolve(socket)? {
+        if let Some(family) = resolve()? {
             return Ok(family);
         }
     }
@@ -160,23 +159,17 @@ fn resolve_or_load(socket: &mut CommandSocket) -> Result<u16, DataPlaneError> {
 }
 
 /// The number of the family IPVS; `None`: the kernel does not know it.
-fn resolve(socket: &mut CommandSocket) -> Result<Option<u16>, DataPlaneError> {
-    let reply = socket.ask(|out| {
-        out.extend_from_slice(&[CTRL_CMD_GETFAMILY, 1, 0, 0]);
-        push_attribute(out, CTRL_ATTR_FAMILY_NAME, IPVS_FAMILY_NAME);
-        RequestKind { kind: GENL_ID_CTRL, flags: 0 }
-    });
-    match reply {
-        Ok(reply) => Ok(reply.as_deref().and_then(family_id)),
-        Err(unknown) if unknown.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-        Err(error) => Err(read_error(error)),
+fn resolve() -> Result<Option<u16>, DataPlaneError> {
+    let connected = NlRouter::connect(NlFamily::Generic, None, Groups::empty());
+    let (router, _) = connected.map_err(|error| DataPlaneError::Io(io::Error::other(error)))?;
+    match router.resolve_genl_family(IPVS_FAMILY_NAME) {
+        Ok(family) => Ok(Some(family)),
+        Err(RouterError::Nlmsgerr(refusal)) => match -refusal.error() {
+            libc::ENOENT => Ok(None),
+            errno => Err(read_error(io::Error::from_raw_os_error(errno))),
+        },
+        Err(error) => Err(DataPlaneError::Io(io::Error::other(error.to_string()))),
     }
-}
-
-fn family_id(reply: &[u8]) -> Option<u16> {
-    let (_, id) =
-        attributes(reply.get(GENL_HEADER_LEN..)?).find(|(kind, _)| *kind == CTRL_ATTR_FAMILY_ID)?;
-    u16_at(id, 0)
 }
 
 /// Runs the kernel's own modprobe. Whether it helped is seen by asking again.

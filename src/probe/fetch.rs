@@ -103,7 +103,11 @@ pub async fn fetch(
     while !response.is_complete() {
         let read = patience.wait(stream.read(&mut buffer)).await;
         let read = read.ok_or_else(|| patience.verdict(received))?;
-        let read = read.map_err(FetchError::Receive)?;
+        let read = match read {
+            // The end of a TLS stream that was not announced (close_notify); keepalived takes it too.
+            Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read.map_err(FetchError::Receive)?,
+        };
         if read == 0 {
             break;
         }

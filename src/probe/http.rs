@@ -1,11 +1,14 @@
-//! HTTP_GET: one page, judged.
+//! HTTP_GET and SSL_GET: one page, judged.
 
 use std::fmt::Write as _;
 
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
 
 use super::connect::{Seconds, open};
-use super::fetch::{FetchError, Page, Patience, default_host, fetch, request};
+use super::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
+use super::pattern::Search;
+use super::tls::shake_hands;
 use super::{HttpProbe, Url};
 use crate::check::Outcome;
 
@@ -24,20 +27,47 @@ pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
         silence: connect.timeout,
         until: Instant::now().checked_add(connect.timeout.saturating_mul(ATTEMPT_SPAN)),
     };
-    let mut stream = match open(connect).await {
+    let stream = match open(connect).await {
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
     let host = url.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
     let request = request(probe.version, &url.path, &host);
-    match fetch(&mut stream, &request, patience, |_| {}).await {
-        Ok(page) => judge(url, &page),
+    let Some(tls) = &probe.tls else { return converse(stream, url, &request, patience).await };
+    let name = tls.sni_name.as_deref().or(url.virtual_host.as_deref()).filter(|_| tls.sni);
+    match shake_hands(stream, connect.target.ip(), name, connect.timeout).await {
+        Ok(mut stream) => {
+            let outcome = converse(&mut stream, url, &request, patience).await;
+            if tls.compliant || url.tls_compliant {
+                // As with any goodbye, nothing depends on its being heard.
+                let _ = timeout(connect.timeout, stream.shutdown()).await;
+            }
+            outcome
+        }
+        Err(error) => Outcome::Failure(about(url, &error.to_string())),
+    }
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    url: &Url,
+    request: &[u8],
+    patience: Patience,
+) -> Outcome {
+    let mut search = url.pattern.as_ref().map(Search::new);
+    let seen = |piece: Piece<'_>| {
+        if let (Some(search), Piece::Body(body)) = (&mut search, piece) {
+            search.feed(body);
+        }
+    };
+    match fetch(&mut stream, request, patience, seen).await {
+        Ok(page) => judge(url, &page, search.map(Search::finish)),
         Err(error) => Outcome::Failure(about(url, &reason(&error, patience))),
     }
 }
 
-/// Judges a page, in keepalived's order: status code, then digest.
-pub fn judge(url: &Url, page: &Page) -> Outcome {
+/// Judges a page, in keepalived's order: status code, then digest, then whether its pattern was `found`.
+pub fn judge(url: &Url, page: &Page, found: Option<bool>) -> Outcome {
     let Some(status) = page.header.status else {
         return Outcome::Failure(about(url, "HTTP status line has no three-digit code"));
     };
@@ -50,6 +80,15 @@ pub fn judge(url: &Url, page: &Page) -> Outcome {
             let (found, expected) = (hex(&page.md5), hex(&expected));
             let length = page.body_len;
             let reason = format!("MD5 digest {found} of {length} bytes instead of {expected}");
+            return Outcome::Failure(about(url, &reason));
+        }
+        Some(_) | None => {}
+    }
+    match (&url.pattern, found) {
+        (Some(pattern), Some(found)) if found == pattern.absent => {
+            let (source, length) = (pattern.source(), page.body_len);
+            let what = if found { "is" } else { "is not" };
+            let reason = format!("`{source}` {what} in the page of {length} bytes");
             Outcome::Failure(about(url, &reason))
         }
         _ => Outcome::Success,

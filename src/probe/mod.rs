@@ -11,9 +11,11 @@ pub mod file;
 mod fixtures;
 pub mod http;
 mod misc;
+pub mod pattern;
 pub mod ping;
 pub mod response;
 pub mod smtp;
+pub mod tls;
 pub mod udp;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connect::{ConnectError, open};
+pub use pattern::Pattern;
 
 use crate::check::Outcome;
 use crate::config::plan::Script;
@@ -56,7 +59,7 @@ pub struct Connect {
     pub timeout: Duration,
 }
 
-/// `HTTP_GET`: each url is tried in turn.
+/// `HTTP_GET` and `SSL_GET`: each url is tried in turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpProbe {
     pub connect: Connect,
@@ -65,6 +68,19 @@ pub struct HttpProbe {
     pub urls: Vec<Url>,
     /// `fast_recovery`: no pause between urls while coming up.
     pub fast_recovery: bool,
+    /// SSL_GET; `None`: HTTP_GET.
+    pub tls: Option<Tls>,
+}
+
+/// What is particular to `SSL_GET`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// `enable_sni`: the virtual host is told to the server already in the handshake.
+    pub sni: bool,
+    /// `sni_name`: what is told instead.
+    pub sni_name: Option<String>,
+    /// `tls_compliant`: close_notify is sent.
+    pub compliant: bool,
 }
 
 /// `http_protocol`.
@@ -88,6 +104,10 @@ pub struct Url {
     pub digest: Option<[u8; 16]>,
     /// `status_code`: inclusive ranges within 100–599; 200–299 by default.
     pub status: Vec<(u16, u16)>,
+    /// `tls_compliant` of this url alone.
+    pub tls_compliant: bool,
+    /// `regex` and what belongs to it.
+    pub pattern: Option<Pattern>,
 }
 
 /// `MISC_CHECK`: a script's exit status.
@@ -143,6 +163,7 @@ impl Probe {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "TCP_CHECK",
+            Self::Http(HttpProbe { tls: Some(_), .. }) => "SSL_GET",
             Self::Http(_) => "HTTP_GET",
             Self::Misc(_) => "MISC_CHECK",
             Self::Smtp(_) => "SMTP_CHECK",

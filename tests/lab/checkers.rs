@@ -19,6 +19,7 @@ for_each_program!(
     a_mail_server_that_refuses_is_removed,
     a_name_server_that_answers_with_an_error_is_removed,
     a_closed_udp_port_removes_the_server,
+    a_pattern_in_the_page_decides,
 );
 
 /// Weight 10; with a factor of 2 the numbers 5, −4, −6 give 20, 2, 0, and −2000000000 takes the server out.
@@ -143,4 +144,27 @@ fn a_closed_udp_port_removes_the_server(lab: &Lab, program: Program) {
     table_becomes(&farm, "silence is fine", BOTH);
     drop(socket);
     table_becomes(&farm, "web1 is out again", ONLY_2);
+}
+
+/// The page must have the word, and must not have the other.
+fn a_pattern_in_the_page_decides(lab: &Lab, program: Program) {
+    let farm = Farm::new(lab);
+    let get = |pattern: &str| {
+        format!(
+            "        HTTP_GET {{\n            url {{\n                path /state\n{pattern}\n            }}\n            retry 1\n            delay_before_retry 1\n            fast_recovery\n        }}"
+        )
+    };
+    let there = get("                regex well");
+    let absent = get("                regex down\n                regex_no_match");
+    for server in [&farm.server1, &farm.server2] {
+        server.set_page("/state", "all is well");
+    }
+    let _director = start_checks(&farm.lb1, program, &service("", [there, absent]));
+    table_becomes(&farm, "both serve", BOTH);
+    farm.server1.set_page("/state", "nothing works");
+    table_becomes(&farm, "web1 is out", ONLY_2);
+    farm.server1.set_page("/state", "well again");
+    table_becomes(&farm, "web1 is back", BOTH);
+    farm.server2.set_page("/state", "all is down");
+    table_becomes(&farm, "web2 is out", "192.0.2.101:80/1");
 }

@@ -40,6 +40,8 @@ pub(super) struct Arguments {
     pub timeout: Option<Duration>,
     pub verbose: bool,
     pub use_ssl: bool,
+    /// Tell the server `virtual_host` already in the TLS handshake.
+    pub use_sni: bool,
 }
 
 /// Long name, short name, whether a value follows.
@@ -68,6 +70,7 @@ struct Given {
     timeout: Option<Duration>,
     verbose: bool,
     use_ssl: bool,
+    use_sni: bool,
 }
 
 /// Reads the command line.
@@ -147,8 +150,7 @@ impl Given {
     fn set(&mut self, option: char, value: Option<String>) -> Result<(), String> {
         match (option, value) {
             ('S', _) => self.use_ssl = true,
-            // Only means something with TLS.
-            ('I', _) => {}
+            ('I', _) => self.use_sni = true,
             ('v', _) => self.verbose = true,
             ('s', Some(value)) => {
                 let address = value.parse();
@@ -196,6 +198,7 @@ impl Given {
             timeout: self.timeout,
             verbose: self.verbose,
             use_ssl: self.use_ssl,
+            use_sni: self.use_sni,
         })
     }
 }

@@ -4,6 +4,7 @@ mod connect;
 mod datagram;
 mod file;
 mod http;
+mod url;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::context::Context;
 use super::global::replace;
 use super::script;
 use super::timing::{Defaults, TimingDraft};
-use crate::probe::{MiscProbe, Probe, SmtpProbe, smtp};
+use crate::probe::{MiscProbe, Probe, SmtpProbe, Tls, smtp};
 use connect::ConnectDraft;
 use datagram::{DnsDraft, UdpDraft};
 use file::FileDraft;
@@ -83,6 +84,9 @@ impl CheckerDraft {
             kind: match name {
                 "TCP_CHECK" => Kind::Tcp(ConnectDraft::default()),
                 "HTTP_GET" => Kind::Http(HttpDraft::default()),
+                "SSL_GET" => {
+                    Kind::Http(HttpDraft { tls: Some(Tls::default()), ..HttpDraft::default() })
+                }
                 "MISC_CHECK" => Kind::Misc(MiscDraft::default()),
                 "SMTP_CHECK" => Kind::Smtp(SmtpDraft::default()),
                 "DNS_CHECK" => Kind::Dns(DnsDraft::default()),

@@ -23,6 +23,22 @@ pub(super) fn read_command(cx: &mut Context<'_>, statement: &Statement) -> Optio
     command(cx, statement, &words)
 }
 
+/// `KEYWORD WORD`: one word, quotes and escapes resolved.
+pub(super) fn read_word(cx: &mut Context<'_>, statement: &Statement) -> Option<String> {
+    cx.argument(statement)?;
+    let keyword = cx.keyword_span(statement);
+    let (line, name) = (cx.text(statement.raw), cx.text(keyword));
+    let mut words = arguments(line.strip_prefix(name).unwrap_or(line));
+    if words.len() > 1 {
+        let at = statement.raw;
+        let message =
+            format!("only the first word of `{}` is taken: quotes make it one", cx.text(at));
+        cx.warn("surplus-words", statement, at, message);
+    }
+    words.truncate(1);
+    words.pop()
+}
+
 fn words<'a>(cx: &mut Context<'a>, statement: &Statement) -> Option<Vec<Piece<'a>>> {
     cx.argument(statement)?;
     Some(split(cx.text(statement.raw)))

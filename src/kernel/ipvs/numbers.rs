@@ -1,6 +1,6 @@
 //! The numbers of `linux/ip_vs.h`.
 
-pub const IPVS_FAMILY_NAME: &[u8] = b"IPVS\0";
+pub const IPVS_FAMILY_NAME: &str = "IPVS";
 pub const IPVS_GENL_VERSION: u8 = 1;
 /// `struct genlmsghdr`: command, version, two octets of nothing.
 pub const GENL_HEADER_LEN: usize = 4;

@@ -164,7 +164,6 @@ proptest! {
     fn any_reply_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode::service(&bytes);
         let _ = decode::destination(&bytes, Family::Inet6);
-        let _ = family_id(&bytes);
         let _ = payloads(&bytes, 30).count();
     }
 

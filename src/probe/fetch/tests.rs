@@ -40,13 +40,20 @@ async fn check(address: SocketAddr, timeout_ms: u64) -> (Outcome, u128) {
         fwmark: 0,
         timeout: Duration::from_millis(timeout_ms),
     };
-    let url =
-        Url { path: "/p".to_owned(), virtual_host: None, digest: None, status: vec![(200, 299)] };
+    let url = Url {
+        path: "/p".to_owned(),
+        virtual_host: None,
+        digest: None,
+        status: vec![(200, 299)],
+        pattern: None,
+        tls_compliant: false,
+    };
     let probe = Probe::Http(HttpProbe {
         connect,
         version: HttpVersion::Http10,
         urls: vec![url],
         fast_recovery: false,
+        tls: None,
     });
     let begun = Instant::now();
     let outcome = run(&probe, 0, &ScriptRules::default()).await;
@@ -200,8 +207,13 @@ async fn url_that_is_not_there_is_not_held_against_the_server() {
         fwmark: 0,
         timeout: Duration::from_secs(1),
     };
-    let http =
-        HttpProbe { connect, version: HttpVersion::Http10, urls: Vec::new(), fast_recovery: false };
+    let http = HttpProbe {
+        connect,
+        version: HttpVersion::Http10,
+        urls: Vec::new(),
+        fast_recovery: false,
+        tls: None,
+    };
     let outcome = run(&Probe::Http(http), 0, &ScriptRules::default()).await;
     assert!(matches!(outcome, Outcome::NotTried(_)), "{outcome:?}");
 }

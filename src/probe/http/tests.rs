@@ -6,7 +6,14 @@ const HELLO: [u8; 16] = [
 ];
 
 fn url(digest: Option<[u8; 16]>, status: &[(u16, u16)]) -> Url {
-    Url { path: "/a".to_owned(), virtual_host: None, digest, status: status.to_vec() }
+    Url {
+        path: "/a".to_owned(),
+        virtual_host: None,
+        digest,
+        status: status.to_vec(),
+        pattern: None,
+        tls_compliant: false,
+    }
 }
 
 fn page(status: u16) -> Page {
@@ -22,25 +29,25 @@ fn failure(reason: &str) -> Outcome {
 fn status_must_be_in_one_of_the_ranges() {
     let url = url(None, &[(200, 299), (404, 404)]);
     for (status, fine) in [(199, false), (200, true), (299, true), (300, false), (404, true)] {
-        assert_eq!(judge(&url, &page(status)) == Outcome::Success, fine, "{status}");
+        assert_eq!(judge(&url, &page(status), None) == Outcome::Success, fine, "{status}");
     }
     let reason = "url /a: HTTP status 302, expected 200-299, 404";
-    assert_eq!(judge(&url, &page(302)), failure(reason));
+    assert_eq!(judge(&url, &page(302), None), failure(reason));
 }
 
 #[test]
 fn digest_must_be_the_configured_one() {
     let ranges = [(200, 299)];
-    assert_eq!(judge(&url(Some(HELLO), &ranges), &page(200)), Outcome::Success);
+    assert_eq!(judge(&url(Some(HELLO), &ranges), &page(200), None), Outcome::Success);
     let reason = "url /a: MD5 digest 5f2b4547f41470dc3e293e7267461575 of 20 bytes \
                   instead of 00000000000000000000000000000000";
-    assert_eq!(judge(&url(Some([0; 16]), &ranges), &page(200)), failure(reason));
+    assert_eq!(judge(&url(Some([0; 16]), &ranges), &page(200), None), failure(reason));
 }
 
 #[test]
 fn status_is_judged_before_the_digest() {
     let url = url(Some([0; 16]), &[(200, 299)]);
-    assert_eq!(judge(&url, &page(500)), failure("url /a: HTTP status 500, expected 200-299"));
+    assert_eq!(judge(&url, &page(500), None), failure("url /a: HTTP status 500, expected 200-299"));
 }
 
 #[test]
@@ -48,5 +55,20 @@ fn reply_without_a_status_fails() {
     let mut page = page(200);
     page.header.status = None;
     let reason = "url /a: HTTP status line has no three-digit code";
-    assert_eq!(judge(&url(None, &[(100, 599)]), &page), failure(reason));
+    assert_eq!(judge(&url(None, &[(100, 599)]), &page, None), failure(reason));
+}
+
+#[test]
+fn a_pattern_must_be_there_or_must_not() {
+    let with = |absent| {
+        let mut pattern = crate::probe::Pattern::new("up", Default::default()).unwrap();
+        pattern.absent = absent;
+        Url { pattern: Some(pattern), ..url(None, &[(200, 299)]) }
+    };
+    assert_eq!(judge(&with(false), &page(200), Some(true)), Outcome::Success);
+    assert_eq!(judge(&with(true), &page(200), Some(false)), Outcome::Success);
+    let missing = "url /a: `up` is not in the page of 20 bytes";
+    assert_eq!(judge(&with(false), &page(200), Some(false)), failure(missing));
+    let present = "url /a: `up` is in the page of 20 bytes";
+    assert_eq!(judge(&with(true), &page(200), Some(true)), failure(present));
 }

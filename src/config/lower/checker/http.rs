@@ -2,23 +2,24 @@
 
 use std::time::Duration;
 
-use super::super::super::diagnostic::Diagnostic;
 use super::super::super::keywords::Keyword;
 use super::super::super::source::Span;
 use super::super::super::tree::Statement;
-use super::super::super::value;
 use super::super::context::Context;
-use super::super::global::replace;
+use super::super::global::{flag, replace};
 use super::Inherited;
 use super::connect::ConnectDraft;
-use crate::probe::{HttpProbe, HttpVersion, Url};
+use super::url::url;
+use crate::probe::{HttpProbe, HttpVersion, Tls, Url};
 
 #[derive(Debug, Default)]
 pub(super) struct HttpDraft {
     pub connect: ConnectDraft,
-    version: HttpVersion,
-    virtual_host: Option<String>,
-    fast_recovery: bool,
+    /// SSL_GET.
+    pub tls: Option<Tls>,
+    pub version: HttpVersion,
+    pub virtual_host: Option<String>,
+    pub fast_recovery: bool,
     pub urls: Vec<Url>,
     /// A url was reported to be no good.
     pub bad_url: bool,
@@ -29,14 +30,18 @@ impl HttpDraft {
         match keyword.name {
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
             "http_protocol" => self.version(cx, at),
-            "fast_recovery" => super::super::global::flag(cx, at, &mut self.fast_recovery),
-            "url" => match url(cx, at) {
+            "fast_recovery" => flag(cx, at, &mut self.fast_recovery),
+            "url" => match url(cx, at, self.name()) {
                 Some(url) => self.urls.push(url),
                 None => self.bad_url = true,
             },
-            _ => return false,
+            other => return self.tls.as_mut().is_some_and(|tls| tls_keyword(tls, cx, at, other)),
         }
         true
+    }
+
+    fn name(&self) -> &'static str {
+        if self.tls.is_some() { "SSL_GET" } else { "HTTP_GET" }
     }
 
     fn version(&mut self, cx: &mut Context<'_>, at: &Statement) {
@@ -69,71 +74,23 @@ impl HttpDraft {
             version: self.version,
             urls: self.urls,
             fast_recovery: self.fast_recovery,
+            tls: self.tls,
         }
     }
 }
 
-/// One `url` block; `None` without a path.
-fn url(cx: &mut Context<'_>, block: &Statement) -> Option<Url> {
-    let tree = cx.tree;
-    let id = cx.table.block("virtual_server/real_server/HTTP_GET/url")?;
-    let (mut path, mut virtual_host, mut digest, mut status) = (None, None, None, Vec::new());
-    for at in tree.children(block) {
-        match cx.keyword(id, at).map(|keyword| keyword.name) {
-            Some("path") => replace(&mut path, cx.string(at)),
-            Some("virtualhost") => replace(&mut virtual_host, cx.string(at)),
-            Some("digest") => {
-                let value = self::digest(cx, at);
-                cx.set_once(at, &mut digest, value);
-            }
-            Some("status_code") => status_codes(cx, at, &mut status),
-            Some(_) | None => {}
-        }
-    }
-    let Some(path) = path else {
-        let finding = Diagnostic::error("incomplete-checker", block.raw, "url lacks its path");
-        cx.push(finding.label("the server is served without this check"));
-        return None;
-    };
-    if status.is_empty() {
-        status.push((200, 299));
-    }
-    Some(Url { path, virtual_host, digest, status })
-}
-
-fn digest(cx: &mut Context<'_>, at: &Statement) -> Option<[u8; 16]> {
-    let word = cx.only_argument(at)?;
-    let text = cx.text(word.span);
-    let digest = value::md5(text);
-    if digest.is_none() {
-        let message = match text.chars().count() {
-            32 => "the digest has characters that are no hexadecimal digits".to_owned(),
-            length => format!("the digest has {length} characters; an MD5 digest has 32"),
-        };
-        let place = cx.place(at);
-        cx.push(
-            Diagnostic::error("bad-digest", word.span, message)
-                .label(place)
-                .help("mainstay genhash -s ADDRESS -p PORT -u PATH prints it"),
-        );
-    }
-    digest
-}
-
-fn status_codes(cx: &mut Context<'_>, at: &Statement, out: &mut Vec<(u16, u16)>) {
-    if cx.argument(at).is_none() {
-        return;
-    }
-    for word in &cx.words(at)[1..] {
-        let text = cx.text(word.span);
-        match value::code_range(text) {
-            Some((first, last)) if 100 <= first && first <= last && last <= 599 => {
-                out.push((first, last));
-            }
-            _ => {
-                let message = format!("status_code `{text}` is no code or range within 100-599");
-                cx.bad("bad-value", at, word.span, message);
+/// What only SSL_GET knows.
+fn tls_keyword(tls: &mut Tls, cx: &mut Context<'_>, at: &Statement, name: &str) -> bool {
+    match name {
+        "enable_sni" => flag(cx, at, &mut tls.sni),
+        "sni_name" => {
+            tls.sni = true;
+            if cx.words(at).len() > 1 {
+                replace(&mut tls.sni_name, cx.string(at));
             }
         }
+        "tls_compliant" => flag(cx, at, &mut tls.compliant),
+        _ => return false,
     }
+    true
 }

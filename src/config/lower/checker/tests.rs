@@ -116,3 +116,63 @@ fn a_track_file_without_a_file_or_of_a_name_that_is_taken_is_reported() {
     assert_eq!(codes(&format!("{FILE}{FILE}")), ["duplicate"]);
     assert_eq!(codes("track_file a {\n file /a\n weight 255\n}\n"), ["number-out-of-range"]);
 }
+
+fn url(lines: &str) -> (Option<crate::probe::Pattern>, Vec<&'static str>) {
+    let (checkers, codes) = read(&format!("HTTP_GET {{\n url {{\n path /\n{lines}\n }}\n}}"));
+    match &checkers[0].probe {
+        Probe::Http(http) => (http.urls[0].pattern.clone(), codes),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_regex_is_one_word_with_quotes_and_escapes_resolved() {
+    let source = |line: &str| {
+        let (pattern, codes) = url(line);
+        assert_eq!(codes, [""; 0], "{line}");
+        pattern.unwrap().source().to_owned()
+    };
+    assert_eq!(source("regex ^up$"), "^up$");
+    assert_eq!(source(r#"regex "all is \\w+""#), r"all is \w+");
+    assert_eq!(source(r"regex \\d\\.5"), r"\d\.5");
+    assert_eq!(url("regex all is well").1, ["surplus-words"]);
+}
+
+#[test]
+fn what_belongs_to_a_regex_may_come_in_any_order() {
+    let lines = "regex_options caseless dotall\n regex_no_match\n regex down\n regex_min_offset 3\n \
+                 regex_max_offset 9";
+    let (pattern, codes) = url(lines);
+    let pattern = pattern.unwrap();
+    assert_eq!(codes, [""; 0]);
+    assert!(pattern.absent);
+    assert_eq!((pattern.min_offset, pattern.max_offset), (3, Some(9)));
+    let neither = url("regex a\n regex_min_offset 9\n regex_max_offset 9").0.unwrap();
+    assert_eq!((neither.min_offset, neither.max_offset), (0, None), "as in keepalived");
+}
+
+#[test]
+fn a_regex_that_cannot_be_used_is_reported() {
+    assert_eq!(url("regex (?=a)").1, ["bad-regex"]);
+    assert_eq!(url("regex a\n regex_options firstline").1, ["regex-option"]);
+    assert_eq!(url("regex a\n regex_min_offset x").1, ["not-a-number"]);
+    assert_eq!(url("").0, None);
+}
+
+#[test]
+fn ssl_get_is_http_get_with_tls() {
+    let tls = |lines: &str| {
+        let check = format!("SSL_GET {{\n url {{\n path /\n }}\n{lines}\n}}");
+        match checker(&check).probe {
+            Probe::Http(http) => http.tls.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(tls(""), crate::probe::Tls::default());
+    assert!(tls(" enable_sni").sni);
+    let named = tls(" sni_name www.example\n tls_compliant");
+    assert!(named.sni && named.compliant && named.sni_name.as_deref() == Some("www.example"));
+    assert!(tls(" sni_name").sni, "alone it means the virtual host");
+    let plain = checker("HTTP_GET {\n url {\n path /\n }\n}").probe;
+    assert!(matches!(plain, Probe::Http(http) if http.tls.is_none()));
+}

@@ -1,0 +1,190 @@
+//! `regex` of a url: a pattern in a page's body, looked for while the page comes, in constant memory.
+//!
+//! keepalived takes PCRE2's language. Here it is that of the crate `regex`, which cannot be made to run for
+//! ever; what differs in meaning (`$`, `\Z`) is translated, and what it lacks is refused with the
+//! configuration. Only the body is searched: keepalived also searches the header where header and body
+//! arrive together.
+
+use std::fmt;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+/// Octets of a body that are kept for the search.
+const WINDOW: usize = 65_536;
+
+/// Octets that stay when the window is full: a match may be this long wherever it lies.
+const OVERLAP: usize = WINDOW / 2;
+
+/// `regex`, `regex_options`, `regex_no_match`, `regex_min_offset` and `regex_max_offset` of a url.
+#[derive(Clone)]
+pub struct Pattern {
+    source: String,
+    options: Options,
+    compiled: Regex,
+    /// `regex_no_match`: the pattern must not be there.
+    pub absent: bool,
+    /// `regex_min_offset`: first octet of the body at which a match may begin.
+    pub min_offset: u64,
+    /// `regex_max_offset`: last octet at which a match may begin; `None`: wherever.
+    pub max_offset: Option<u64>,
+}
+
+/// Those of `regex_options` that make a difference here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    pub caseless: bool,
+    pub multiline: bool,
+    pub dotall: bool,
+    pub extended: bool,
+    pub ungreedy: bool,
+    /// `utf` or `ucp`: letters are Unicode's, not octets.
+    pub unicode: bool,
+    /// `$` is the very end, not also before a newline there.
+    pub dollar_endonly: bool,
+}
+
+/// Why a pattern cannot be used; several lines, with a pointer to the place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadPattern(String);
+
+impl Pattern {
+    /// A pattern that must be somewhere in the body.
+    ///
+    /// # Errors
+    /// When it is malformed, or uses what only PCRE2 has.
+    pub fn new(source: &str, options: Options) -> Result<Self, BadPattern> {
+        let compiled = RegexBuilder::new(&translated(source, options))
+            .case_insensitive(options.caseless)
+            .multi_line(options.multiline)
+            .dot_matches_new_line(options.dotall)
+            .ignore_whitespace(options.extended)
+            .swap_greed(options.ungreedy)
+            .unicode(options.unicode)
+            .build()
+            .map_err(|error| BadPattern(error.to_string()))?;
+        let source = source.to_owned();
+        Ok(Self { source, options, compiled, absent: false, min_offset: 0, max_offset: None })
+    }
+
+    /// As it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |it: &Self| (it.options, it.absent, it.min_offset, it.max_offset);
+        self.source == other.source && parts(self) == parts(other)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.source, self.options)
+    }
+}
+
+/// In PCRE2 `$` and `\Z` also stand before a newline that ends the text, `\h` is a blank or tab.
+fn translated(source: &str, options: Options) -> String {
+    let end = if options.dollar_endonly { r"\z" } else { r"(?:\n?\z)" };
+    let (mut out, mut in_class) = (String::with_capacity(source.len()), false);
+    let mut letters = source.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => match letters.next() {
+                Some('Z') if !in_class => out.push_str(r"(?:\n?\z)"),
+                Some('h') if in_class => out.push_str(r" \t"),
+                Some('h') => out.push_str(r"[ \t]"),
+                Some('R') if !in_class => out.push_str(r"(?:\r\n|[\n\x0b\f\r])"),
+                Some(other) => out.extend(['\\', other]),
+                None => out.push('\\'),
+            },
+            '$' if !in_class && !options.multiline => out.push_str(end),
+            _ => {
+                match letter {
+                    '[' => in_class = true,
+                    ']' => in_class = false,
+                    _ => {}
+                }
+                out.push(letter);
+            }
+        }
+    }
+    out
+}
+
+/// The search for one pattern in one page.
+#[derive(Debug)]
+pub struct Search<'p> {
+    pattern: &'p Pattern,
+    window: Vec<u8>,
+    /// Where in the body the window begins.
+    base: u64,
+    /// From where in the body matches may begin that have not been looked for.
+    from: u64,
+    found: bool,
+}
+
+impl<'p> Search<'p> {
+    pub fn new(pattern: &'p Pattern) -> Self {
+        Self { pattern, window: Vec::new(), base: 0, from: pattern.min_offset, found: false }
+    }
+
+    /// Takes the next octets of the body.
+    pub fn feed(&mut self, mut body: &[u8]) {
+        while !body.is_empty() && !self.found && !self.is_hopeless() {
+            let room = WINDOW - self.window.len();
+            let (now, later) = body.split_at(body.len().min(room));
+            self.window.extend_from_slice(now);
+            body = later;
+            if self.window.len() == WINDOW {
+                self.look(false);
+                self.slide();
+            }
+        }
+    }
+
+    /// The body has ended: whether the pattern was in it.
+    pub fn finish(mut self) -> bool {
+        if !self.found && !self.is_hopeless() {
+            self.look(true);
+        }
+        self.found
+    }
+
+    /// Whether no match can begin any more where one may.
+    fn is_hopeless(&self) -> bool {
+        self.pattern.max_offset.is_some_and(|most| most < self.from)
+    }
+
+    fn look(&mut self, at_end: bool) {
+        let Ok(start) = usize::try_from(self.from - self.base) else { return };
+        if start > self.window.len() {
+            return;
+        }
+        // Not the slice from `start`: what stands before it decides about `^` and `\b`.
+        let regex = &self.pattern.compiled;
+        let Some(found) = regex.find_at(&self.window, start) else { return };
+        let begins = self.base + found.start() as u64;
+        if self.pattern.max_offset.is_some_and(|most| begins > most) {
+            return;
+        }
+        // A match that reaches the end of the window may be one only because of that end.
+        let ends = regex.shortest_match_at(&self.window, found.start()).unwrap_or(found.end());
+        self.found = at_end || ends < self.window.len();
+    }
+
+    /// Forgets the first part of a full window. Not all of what lies before `from`: one octet more
+    /// shows that the body does not begin there.
+    fn slide(&mut self) {
+        let gone = WINDOW - OVERLAP;
+        self.window.drain(..gone);
+        self.base += gone as u64;
+        self.from = self.from.max(self.base + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests;
