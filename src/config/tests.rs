@@ -513,3 +513,12 @@ fn what_cannot_be_tracked_is_told() {
     let loaded = parse_text("t", "vrrp_script chk {\n interval 1\n}\n");
     assert_eq!(codes(&loaded), ["missing-script"]);
 }
+
+#[test]
+fn an_owner_ignores_adverts_when_told_to_or_in_strict_mode() {
+    let ignores = |lines: &str| instance(lines).0.owner_ignores_adverts;
+    assert!(!ignores(""));
+    assert!(ignores("owner_ignore_adverts"));
+    assert!(ignores("strict_mode"));
+    assert!(!ignores("strict_mode\nowner_ignore_adverts off"));
+}
