@@ -112,6 +112,8 @@ pub struct VrrpInstance {
     pub excluded_addresses: Vec<VirtualAddress>,
     /// `skip_check_adv_addr`: do not compare the address list of each advert.
     pub skip_check_adv_addr: bool,
+    /// `owner_ignore_adverts`: at priority 255 it listens to nobody.
+    pub owner_ignores_adverts: bool,
     /// `track_interface`, `track_script`, `track_file`, weights filled in.
     pub trackers: Vec<Tracker>,
     pub notify: NotifyScripts,

@@ -522,3 +522,12 @@ fn a_password_may_be_cut_in_the_middle_of_a_letter() {
     assert_eq!(codes(&loaded), ["auth-pass-truncated"]);
     assert!(loaded.diagnostics.to_text(true).contains("9 octets"));
 }
+
+#[test]
+fn an_owner_ignores_adverts_when_told_to_or_in_strict_mode() {
+    let ignores = |lines: &str| instance(lines).0.owner_ignores_adverts;
+    assert!(!ignores(""));
+    assert!(ignores("owner_ignore_adverts"));
+    assert!(ignores("strict_mode"));
+    assert!(!ignores("strict_mode\nowner_ignore_adverts off"));
+}

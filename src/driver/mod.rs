@@ -36,6 +36,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, Loaded, Verdict};
 use crate::kernel;
 use crate::status::counted;
+use crate::vrrp::Tracked;
 pub use logging::LogOptions;
 use pid_file::PidFile;
 
@@ -221,14 +222,22 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
 /// What there is to say of interfaces that `plan` needs and this host does not have.
 pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
     let needed = plan.vrrp_instances.iter().filter(|_| !plan.global.dynamic_interfaces);
+    let missing = |name: &str| kernel::interface_index(name).is_err();
+    let advice = "create it first, or set `dynamic_interfaces` in global_defs to wait for it";
     needed
-        .filter(|instance| kernel::interface_index(&instance.interface).is_err())
-        .map(|instance| {
-            format!(
-                "{}: interface {} of vrrp_instance {} does not exist; \
-                 create it first, or set `dynamic_interfaces` in global_defs to wait for it",
-                instance.interface_at, instance.interface, instance.name
-            )
+        .flat_map(|instance| {
+            let (at, name) = (&instance.interface_at, &instance.name);
+            let own = missing(&instance.interface).then(|| {
+                let interface = &instance.interface;
+                format!("{at}: interface {interface} of vrrp_instance {name} does not exist; {advice}")
+            });
+            let tracked = instance.trackers.iter().filter_map(move |tracker| match &tracker.what {
+                Tracked::Interface(interface) if missing(interface) => Some(format!(
+                    "{at}: interface {interface}, tracked by vrrp_instance {name}, does not exist; {advice}"
+                )),
+                Tracked::Interface(_) | Tracked::Script(_) | Tracked::File(_) => None,
+            });
+            own.into_iter().chain(tracked)
         })
         .collect()
 }

@@ -21,6 +21,8 @@ pub struct Admission {
     pub addresses: Vec<IpAddr>,
     /// `skip_check_adv_addr`: the list of a sender that was accepted last time is not compared.
     pub skip_check_adv_addr: bool,
+    /// `owner_ignore_adverts`, and priority 255: nobody is listened to (RFC 9568 §7.1).
+    pub ignores_all: bool,
     /// `v3_checksum_as_v2`: VRRPv3 over IPv4 may leave the pseudo-header out of its checksum.
     pub message_checksum: bool,
 }
@@ -123,6 +125,9 @@ impl Admission {
             self.check_interval(advert.adver_interval)?;
         }
         self.transport.check(ip)?;
+        if self.ignores_all {
+            return Err(Discard::OwnerIgnores);
+        }
         Ok(Heard {
             source: ip.source,
             priority: advert.priority,

@@ -52,13 +52,15 @@ pub enum Discard {
     NotAPeer(IpAddr),
     #[error("TTL {ttl} is not within {least}-{most}, this peer's min_ttl and max_ttl")]
     PeerTtl { ttl: u8, least: u8, most: u8 },
+    #[error("we own the addresses, and owner_ignore_adverts is on")]
+    OwnerIgnores,
     #[error("this virtual router is in INIT or FAULT state")]
     NotRunning,
 }
 
 /// The distinct names that [`Discard::name`] gives, in the order of keepalived's statistics;
 /// those it has no statistic for come last.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "packet_len_err",
     "advert_interval_err",
     "ip_ttl_err",
@@ -73,6 +75,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "not_vrrp",
     "not_running",
     "unicast_src_err",
+    "owner_ignored",
 ];
 
 /// Place of `addr_list_err` in [`NAMES`]: also counts address lists that differ and are accepted.
@@ -101,6 +104,7 @@ impl Discard {
             Self::NotIpv4 { .. } | Self::Fragment | Self::Protocol(_) => 11,
             Self::NotRunning => 12,
             Self::NotAPeer(_) => 13,
+            Self::OwnerIgnores => 14,
         }
     }
 }

@@ -490,6 +490,7 @@ impl Node {
             transport: Transport::Multicast(GROUP.into()),
             addresses: vec![VIP],
             skip_check_adv_addr: false,
+            ignores_all: false,
             message_checksum: false,
         };
         Self {

@@ -6,6 +6,8 @@
 //! ```text
 //! MAINSTAY_SIM_SEED=4711 cargo test --test sim
 //! ```
+//!
+//! `MAINSTAY_SIM_FRESH=100000` takes so many fresh ones.
 
 mod lan;
 mod random;
@@ -32,7 +34,8 @@ fn seeds() -> Vec<u64> {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let fresh = now.as_nanos() as u64 % 1_000_000_000_000;
-    let fresh = fresh..fresh + FRESH_SEEDS;
+    let count = std::env::var("MAINSTAY_SIM_FRESH").ok().and_then(|count| count.parse().ok());
+    let fresh = fresh..fresh + count.unwrap_or(FRESH_SEEDS);
     KEPT_SEEDS.into_iter().chain(0..FIXED_SEEDS).chain(fresh).collect()
 }
 

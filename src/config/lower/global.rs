@@ -35,6 +35,7 @@ pub(super) struct GlobalDraft {
     pub lower_prio_no_advert: bool,
     pub strict: bool,
     pub check_unicast_src: bool,
+    pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
 }
 
@@ -118,6 +119,7 @@ impl GlobalDraft {
             "vrrp_skip_check_adv_addr" => flag(cx, at, &mut self.skip_check_adv_addr),
             "vrrp_higher_prio_send_advert" => flag(cx, at, &mut self.higher_prio_send_advert),
             "vrrp_lower_prio_no_advert" => flag(cx, at, &mut self.lower_prio_no_advert),
+            "vrrp_owner_ignore_adverts" => flag(cx, at, &mut self.owner_ignore_adverts),
             "vrrp_strict" => {
                 flag(cx, at, &mut self.strict);
                 if self.strict {

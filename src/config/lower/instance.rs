@@ -52,6 +52,7 @@ pub(super) struct InstanceDraft {
     pub peers: Vec<(UnicastPeer, Span)>,
     pub unicast_ttl: Option<u32>,
     pub check_unicast_src: bool,
+    pub owner_ignore_adverts: Option<bool>,
     pub v3_checksum_as_v2: Option<bool>,
     pub down_timer_adverts: Option<u32>,
     pub skip_check_adv_addr: Option<bool>,
@@ -135,6 +136,7 @@ impl InstanceDraft {
             "skip_check_adv_addr" => replace(&mut self.skip_check_adv_addr, cx.flag(at)),
             "higher_prio_send_advert" => replace(&mut self.higher_prio_send_advert, cx.flag(at)),
             "lower_prio_no_advert" => replace(&mut self.lower_prio_no_advert, cx.flag(at)),
+            "owner_ignore_adverts" => replace(&mut self.owner_ignore_adverts, cx.flag(at)),
             "strict_mode" => {
                 replace(&mut self.strict, cx.flag(at));
                 if self.strict == Some(true) {

@@ -58,6 +58,9 @@ impl InstanceDraft {
             excluded_addresses: plain(self.excluded_addresses),
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
+            owner_ignores_adverts: self
+                .owner_ignore_adverts
+                .unwrap_or(strict || global.owner_ignore_adverts),
             trackers,
             notify: self.notify,
         })

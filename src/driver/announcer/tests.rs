@@ -38,6 +38,7 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         addresses: Vec::new(),
         excluded_addresses: Vec::new(),
         skip_check_adv_addr: false,
+        owner_ignores_adverts: false,
         trackers: Vec::new(),
         notify,
     };

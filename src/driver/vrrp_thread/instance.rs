@@ -207,6 +207,7 @@ fn admission(plan: &VrrpInstance) -> Admission {
         transport: plan.transport.clone(),
         addresses: plan.addresses.iter().map(|each| each.address.addr()).collect(),
         skip_check_adv_addr: plan.skip_check_adv_addr,
+        ignores_all: plan.owner_ignores_adverts && plan.router.priority == 255,
         message_checksum: plan.message_checksum,
     }
 }

@@ -19,6 +19,7 @@ fn admission() -> Admission {
         transport: Transport::Multicast(GROUP),
         addresses: vec![VIP, VIP_2],
         skip_check_adv_addr: false,
+        ignores_all: false,
         message_checksum: false,
     }
 }
@@ -201,4 +202,11 @@ fn unicast_peers_are_told_by_address_and_ttl() {
     let multicast = Transport::Multicast(GROUP);
     let ip = IpMeta { source: LOWER, destination: ours, ttl: 255, header_len: 20 };
     assert_eq!(multicast.check(&ip), Err(Discard::Destination(ours)));
+}
+
+/// RFC 9568 §7.1: an owner discards what it hears; keepalived's does only when asked to.
+#[test]
+fn an_owner_that_is_told_to_ignores_every_advert() {
+    let owner = Admission { ignores_all: true, ..admission() };
+    assert_eq!(judged(&owner, &theirs(&admission()), None), Err(Discard::OwnerIgnores));
 }
