@@ -12,7 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::check::{QuorumRule, Timing};
-use crate::ipvs::{Destination, Service};
+use crate::ipvs::{Destination, Service, ServiceKey};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
@@ -235,6 +235,10 @@ pub struct ScriptUser {
 pub struct VirtualServer {
     /// The IPVS service: key, scheduler, flags, persistence.
     pub service: Service,
+    /// Further services with the same settings and servers: those of a group, less its first.
+    pub more_keys: Vec<ServiceKey>,
+    /// `group NAME`.
+    pub group: Option<GroupUse>,
     pub quorum: QuorumRule,
     pub real_servers: Vec<RealServer>,
     pub sorry_server: Option<SorryServer>,
@@ -242,6 +246,45 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
     pub omega: bool,
+}
+
+/// A virtual server's use of a `virtual_server_group`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GroupUse {
+    pub name: String,
+    /// How many virtual servers before it use the group.
+    pub number: usize,
+}
+
+/// What makes a virtual server the same one across a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ServerIdentity {
+    Service(ServiceKey),
+    Group(GroupUse),
+}
+
+/// keepalived's words: `[192.0.2.1]:tcp:80`, `FWM 1`, `[GROUP]:0`.
+impl fmt::Display for ServerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(key) => key.fmt(f),
+            Self::Group(GroupUse { name, number }) => write!(f, "[{name}]:{number}"),
+        }
+    }
+}
+
+impl VirtualServer {
+    pub fn identity(&self) -> ServerIdentity {
+        match &self.group {
+            Some(group) => ServerIdentity::Group(group.clone()),
+            None => ServerIdentity::Service(self.service.key),
+        }
+    }
+
+    /// All services in the kernel that are its own.
+    pub fn keys(&self) -> impl Iterator<Item = ServiceKey> {
+        std::iter::once(self.service.key).chain(self.more_keys.iter().copied())
+    }
 }
 
 /// One `real_server` of a virtual server.

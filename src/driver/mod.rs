@@ -6,7 +6,7 @@
 //! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
 //! | work runtime: `director` | IPVS table, health checks | told to stop |
 //! | work runtime: `announcer` | notify scripts of VRRP transitions | the vrrp thread has ended |
-//! | work runtime: [`tracking`] | tracked scripts, tracked files | the plan no longer wants it, or a stop |
+//! | work runtime: `tracking` | tracked scripts, tracked files | the plan no longer wants it, or a stop |
 //! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.
