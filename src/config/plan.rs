@@ -12,7 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::check::{QuorumRule, Timing};
-use crate::ipvs::{Destination, Service, ServiceKey};
+use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
@@ -45,6 +45,8 @@ pub struct Global {
     pub multicast_group: Ipv4Addr,
     /// `vrrp_mcast_group6`, ff02::12 by default (RFC 9568 §5.1.2.2).
     pub multicast_group6: Ipv6Addr,
+    /// `lvs_timeouts`.
+    pub lvs_timeouts: Timeouts,
     /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
@@ -78,6 +80,7 @@ impl Default for Global {
             dynamic_interfaces: false,
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
+            lvs_timeouts: Timeouts::default(),
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
         }

@@ -192,6 +192,7 @@ impl Director {
         }
         self.plan = plan;
         self.rules = Arc::new(scripts::rules(&self.plan.global));
+        self.table.set_timeouts(self.plan.global.lvs_timeouts);
         self.table.set_ours(ours);
         self.synchronise();
     }
@@ -300,6 +301,9 @@ impl Director {
                     managed.announce(&self.scripts, &action);
                 }
             }
+        }
+        if !self.keep_on_stop {
+            self.table.restore_timeouts();
         }
         match self.plan.global.lvs_flush_on_stop {
             _ if self.keep_on_stop => {}

@@ -25,3 +25,18 @@ fn removed_and_changed_entries_come_back_and_foreign_ones_stay() {
         assert!(farm.lb1.ipvs().service(HTTP).is_some());
     });
 }
+
+#[test]
+fn connection_timeouts_are_set_and_put_back() {
+    run("drift::connection_timeouts", |lab: &Lab| {
+        let farm = Farm::new(lab);
+        let config = service("", [tcp_check(), tcp_check()]);
+        let timeouts = "global_defs {\n    lvs_timeouts tcp 1000 udp 200\n}\n";
+        let director = start_checks(&farm.lb1, Program::Mainstay, &(timeouts.to_owned() + &config));
+        let shown = || farm.lb1.run("ipvsadm -L --timeout").trim().to_owned();
+        let set = "Timeout (tcp tcpfin udp): 1000 120 200";
+        eventually_eq("they are as configured", SOON, set, shown);
+        director.stop();
+        assert_eq!(shown(), "Timeout (tcp tcpfin udp): 900 120 300");
+    });
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::managed::Managed;
 use crate::driver::clock;
 use crate::ipvs::{
-    Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, Table, difference,
+    Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, Table, Timeouts, difference,
     entry_difference,
 };
 
@@ -33,6 +33,10 @@ pub struct KernelTable {
     ours: BTreeSet<ServiceKey>,
     /// Virtual servers whose wanted entries have changed, by their number.
     dirty: BTreeSet<usize>,
+    /// Connection time-outs as they are to be; what is 0 is as it was.
+    timeouts: Timeouts,
+    /// As they were before we changed them.
+    former_timeouts: Option<Timeouts>,
     /// When everything is compared again, because something was refused.
     retry_at: Option<Instant>,
     /// When the table is looked at for what others have done to it.
@@ -51,6 +55,8 @@ impl KernelTable {
             known: HashMap::new(),
             ours: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            timeouts: Timeouts::default(),
+            former_timeouts: None,
             retry_at: None,
             inspect_at: None,
             repaired: None,
@@ -60,6 +66,37 @@ impl KernelTable {
 
     pub fn set_ours(&mut self, ours: BTreeSet<ServiceKey>) {
         self.ours = ours;
+    }
+
+    /// The next comparison brings the connection time-outs to this.
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+    }
+
+    fn no_timeouts(&self) -> bool {
+        self.timeouts == Timeouts::default() && self.former_timeouts.is_none()
+    }
+
+    /// Makes the time-outs what they are to be, or what they were.
+    fn write_timeouts(&mut self) -> bool {
+        let Some(plane) = &mut self.plane else { return false };
+        let now = match plane.timeouts() {
+            Ok(now) => now,
+            Err(error) => {
+                self.refused(&error);
+                return false;
+            }
+        };
+        let wanted = self.timeouts.or(*self.former_timeouts.get_or_insert(now));
+        wanted == now || self.apply(&[Command::SetTimeouts(wanted)])
+    }
+
+    /// Puts the time-outs back to what they were before us.
+    pub fn restore_timeouts(&mut self) {
+        self.timeouts = Timeouts::default();
+        if self.former_timeouts.is_some() {
+            self.write_timeouts();
+        }
     }
 
     pub fn mark(&mut self, number: usize) {
@@ -139,7 +176,7 @@ impl KernelTable {
     pub fn synchronise(&mut self, managed: &[Managed]) {
         self.dirty.clear();
         (self.retry_at, self.inspect_at) = (None, None);
-        if managed.is_empty() && self.ours.is_empty() {
+        if managed.is_empty() && self.ours.is_empty() && self.no_timeouts() {
             return;
         }
         let entries = managed.iter().flat_map(Managed::entries);
@@ -150,6 +187,9 @@ impl KernelTable {
             Err(error) => return self.refused(&error),
         };
         let commands = difference(&found, &wanted, &self.ours);
+        if !self.no_timeouts() && !self.write_timeouts() {
+            return;
+        }
         if self.apply(&commands) {
             self.trouble = None;
             self.known = wanted.services.into_iter().collect();

@@ -16,6 +16,10 @@ impl DataPlane for Watched {
         self.plane.lock().unwrap().list()
     }
 
+    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError> {
+        self.plane.lock().unwrap().timeouts()
+    }
+
     fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
         self.plane.lock().unwrap().apply(commands)
     }
@@ -117,4 +121,20 @@ fn what_others_change_of_ours_is_put_right_and_nothing_else_is_touched() {
     assert!(table.repaired.is_some());
     table.repair(&ours);
     assert_eq!(table.repaired, None, "the next look finds nothing to do");
+}
+
+#[test]
+fn timeouts_are_set_one_by_one_and_put_back_at_the_end() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    let timeouts = |tcp_s, tcp_fin_s, udp_s| Timeouts { tcp_s, tcp_fin_s, udp_s };
+    let held = || watched.plane.lock().unwrap().timeouts().unwrap();
+    table.set_timeouts(timeouts(1000, 0, 200));
+    table.synchronise(&[]);
+    assert_eq!(held(), timeouts(1000, 120, 200));
+    table.set_timeouts(timeouts(0, 60, 0));
+    table.synchronise(&[]);
+    assert_eq!(held(), timeouts(900, 60, 300), "what a reload takes out is as it was");
+    table.restore_timeouts();
+    assert_eq!(held(), timeouts(900, 120, 300));
 }
