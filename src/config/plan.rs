@@ -12,7 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::check::{QuorumRule, Timing};
-use crate::ipvs::{Destination, Service};
+use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
@@ -46,6 +46,8 @@ pub struct Global {
     pub multicast_group: Ipv4Addr,
     /// `vrrp_mcast_group6`, ff02::12 by default (RFC 9568 §5.1.2.2).
     pub multicast_group6: Ipv6Addr,
+    /// `lvs_timeouts`.
+    pub lvs_timeouts: Timeouts,
     /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
@@ -79,6 +81,7 @@ impl Default for Global {
             dynamic_interfaces: false,
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
+            lvs_timeouts: Timeouts::default(),
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
         }
@@ -248,6 +251,10 @@ pub struct ScriptUser {
 pub struct VirtualServer {
     /// The IPVS service: key, scheduler, flags, persistence.
     pub service: Service,
+    /// Further services with the same settings and servers: those of a group, less its first.
+    pub more_keys: Vec<ServiceKey>,
+    /// `group NAME`.
+    pub group: Option<GroupUse>,
     pub quorum: QuorumRule,
     pub real_servers: Vec<RealServer>,
     pub sorry_server: Option<SorryServer>,
@@ -255,6 +262,45 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
     pub omega: bool,
+}
+
+/// A virtual server's use of a `virtual_server_group`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GroupUse {
+    pub name: String,
+    /// How many virtual servers before it use the group.
+    pub number: usize,
+}
+
+/// What makes a virtual server the same one across a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ServerIdentity {
+    Service(ServiceKey),
+    Group(GroupUse),
+}
+
+/// keepalived's words: `[192.0.2.1]:tcp:80`, `FWM 1`, `[GROUP]:0`.
+impl fmt::Display for ServerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(key) => key.fmt(f),
+            Self::Group(GroupUse { name, number }) => write!(f, "[{name}]:{number}"),
+        }
+    }
+}
+
+impl VirtualServer {
+    pub fn identity(&self) -> ServerIdentity {
+        match &self.group {
+            Some(group) => ServerIdentity::Group(group.clone()),
+            None => ServerIdentity::Service(self.service.key),
+        }
+    }
+
+    /// All services in the kernel that are its own.
+    pub fn keys(&self) -> impl Iterator<Item = ServiceKey> {
+        std::iter::once(self.service.key).chain(self.more_keys.iter().copied())
+    }
 }
 
 /// One `real_server` of a virtual server.

@@ -118,8 +118,12 @@ impl SourceMap {
         &self.sources[id as usize]
     }
 
+    /// The text of `span`; one that would cut a letter in two takes in all of it.
     pub fn text(&self, span: Span) -> &str {
-        &self.get(span.source).text[span.range()]
+        let (text, range) = (&self.get(span.source).text, span.range());
+        let start = text.floor_char_boundary(range.start);
+        let end = text.ceil_char_boundary(range.end.max(range.start));
+        &text[start..end]
     }
 
     /// The stretch of a file that `span` stands for: itself, or for an expanded line the words

@@ -25,7 +25,7 @@ use super::clock;
 use super::schedule::Schedule;
 use super::scripts::{self, Scripts};
 use crate::check::{Action, AttemptId, Event, Outcome};
-use crate::config::plan::{FlushOnStop, Plan};
+use crate::config::plan::{FlushOnStop, Plan, ServerIdentity};
 use crate::ipvs::ServiceKey;
 use crate::notify::ScriptRules;
 use crate::probe;
@@ -52,7 +52,7 @@ pub enum Command {
 /// do not.
 #[derive(Debug)]
 struct Finished {
-    service: ServiceKey,
+    service: ServerIdentity,
     attempt: AttemptId,
     outcome: Outcome,
 }
@@ -86,7 +86,7 @@ pub fn spawn(director: Director) -> io::Result<Handle> {
 pub struct Director {
     plan: Arc<Plan>,
     managed: Vec<Managed>,
-    by_key: HashMap<ServiceKey, usize>,
+    by_identity: HashMap<ServerIdentity, usize>,
     schedule: Schedule,
     table: KernelTable,
     scripts: Scripts,
@@ -117,7 +117,7 @@ impl Director {
         Self {
             plan: Arc::default(),
             managed: Vec::new(),
-            by_key: HashMap::new(),
+            by_identity: HashMap::new(),
             schedule: Schedule::default(),
             table: KernelTable::new(open),
             scripts,
@@ -139,7 +139,7 @@ impl Director {
     /// Runs until told to stop.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            let deadline = earliest(self.schedule.next(), self.table.retry_at());
+            let deadline = earliest(self.schedule.next(), self.table.compare_at());
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Reload(plan, ours, reply)) => {
@@ -165,16 +165,16 @@ impl Director {
         self.started = true;
         self.files.follow(&plan, &self.work);
         let now = clock::now();
-        let mut old: HashMap<ServiceKey, Managed> =
-            self.managed.drain(..).map(|each| (each.key(), each)).collect();
+        let mut old: HashMap<ServerIdentity, Managed> =
+            self.managed.drain(..).map(|each| (each.identity(), each)).collect();
         self.schedule.clear();
-        self.by_key.clear();
+        self.by_identity.clear();
         for server in &plan.virtual_servers {
             let mut managed = Managed::new(Arc::new(server.clone()));
             managed.preset(&self.files);
             let number = self.managed.len();
             self.seed = self.seed.wrapping_add(1);
-            match old.remove(&managed.key()) {
+            match old.remove(&managed.identity()) {
                 Some(before) => {
                     managed.adopt(now, &before, self.seed, &mut self.actions);
                     let removed = self.actions.iter().filter_map(Action::removed_server);
@@ -182,7 +182,7 @@ impl Director {
                 }
                 None => managed.start(now, self.seed, &mut self.actions),
             }
-            self.by_key.insert(managed.key(), number);
+            self.by_identity.insert(managed.identity(), number);
             self.managed.push(managed);
             self.act(number);
         }
@@ -192,6 +192,7 @@ impl Director {
         }
         self.plan = plan;
         self.rules = Arc::new(scripts::rules(&self.plan.global));
+        self.table.set_timeouts(self.plan.global.lvs_timeouts);
         self.table.set_ours(ours);
         self.synchronise();
     }
@@ -208,7 +209,7 @@ impl Director {
 
     fn take_in(&mut self, finished: Finished) {
         let Finished { service, attempt, outcome } = finished;
-        if let Some(&number) = self.by_key.get(&service) {
+        if let Some(&number) = self.by_identity.get(&service) {
             self.handle(number, Event::Result { attempt, outcome });
             self.table.write_dirty(&self.managed);
         }
@@ -225,7 +226,7 @@ impl Director {
     /// Tells a FILE_CHECK what its file says.
     fn tell(&mut self, user: User) {
         let User { service, server, checker } = user;
-        let Some(&number) = self.by_key.get(&service) else { return };
+        let Some(&number) = self.by_identity.get(&service) else { return };
         if let Some(outcome) = self.managed[number].told(&self.files, server, checker) {
             self.handle(number, Event::Told { server, checker, outcome });
         }
@@ -239,10 +240,8 @@ impl Director {
             self.handle(number, Event::DeadlineReached);
         }
         self.due = due;
-        if self.table.retry_at().is_some_and(|at| at <= now) {
-            self.synchronise();
-        }
         self.table.write_dirty(&self.managed);
+        self.table.compare(&self.managed);
     }
 
     fn handle(&mut self, number: usize, event: Event) {
@@ -259,7 +258,7 @@ impl Director {
                 Action::Attempt { server, checker, target, attempt } => {
                     let probe = managed.probe(server, checker);
                     let reply = self.results.clone();
-                    let service = managed.key();
+                    let service = managed.identity();
                     let places = self.attempts.clone();
                     let rules = self.rules.clone();
                     self.work.spawn(async move {
@@ -274,7 +273,7 @@ impl Director {
                         let _ = reply.send(Finished { service, attempt, outcome }).await;
                     });
                 }
-                Action::TableChanged => self.table.mark(managed.key()),
+                Action::TableChanged => self.table.mark(number),
                 announced => managed.announce(&self.scripts, &announced),
             }
         }
@@ -302,6 +301,9 @@ impl Director {
                     managed.announce(&self.scripts, &action);
                 }
             }
+        }
+        if !self.keep_on_stop {
+            self.table.restore_timeouts();
         }
         match self.plan.global.lvs_flush_on_stop {
             _ if self.keep_on_stop => {}

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::config::plan::Plan;
+use crate::config::plan::{Plan, VirtualServer};
 use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
 
 /// What a director may have put into the kernel: all that its configuration names.
@@ -39,7 +39,7 @@ impl Record {
                 (interface.clone(), virtual_address.address)
             })
         });
-        let services = plan.virtual_servers.iter().map(|server| Key::from(server.service.key));
+        let services = plan.virtual_servers.iter().flat_map(VirtualServer::keys).map(Key::from);
         Self { addresses: addresses.collect(), services: services.collect() }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::{Command, Forward, ServiceKey, SocketKey, Tunnel};
+use super::{Command, Forward, ServiceKey, SocketKey, Timeouts, Tunnel};
 
 /// `[192.0.2.1]:tcp:80`, `[2001:db8::1]:udp:53`, `FWM 1`.
 impl fmt::Display for ServiceKey {
@@ -56,6 +56,9 @@ impl fmt::Display for Command {
             }
             Self::DeleteDestination(key, address) => write!(f, "take {address} out of {key}"),
             Self::Flush => f.write_str("empty the IPVS table"),
+            Self::SetTimeouts(Timeouts { tcp_s, tcp_fin_s, udp_s }) => {
+                write!(f, "set the time-outs tcp {tcp_s} tcpfin {tcp_fin_s} udp {udp_s}")
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::{
     Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Family, Forward, Persistence,
-    Service, ServiceKey, SocketKey, Table, Tunnel,
+    Service, ServiceKey, SocketKey, Table, Timeouts, Tunnel,
 };
 
 /// The kernel's own refusals (errno(3)), as numbers: a pure module has no `libc`.
@@ -27,15 +27,24 @@ const ENGINES: &[&str] = &["sip"];
 const LONGEST_NAME: usize = 15;
 
 /// Starts empty; [`Table`]s can be put in and taken out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct MemoryDataPlane {
     table: Table,
+    timeouts: Timeouts,
+}
+
+impl Default for MemoryDataPlane {
+    fn default() -> Self {
+        Self::with_table(Table::default())
+    }
 }
 
 impl MemoryDataPlane {
     /// One that holds `table` already, as after a start beside foreign entries.
     pub fn with_table(table: Table) -> Self {
-        Self { table }
+        // The kernel's own.
+        let timeouts = Timeouts { tcp_s: 900, tcp_fin_s: 120, udp_s: 300 };
+        Self { table, timeouts }
     }
 
     pub fn table(&self) -> &Table {
@@ -63,6 +72,10 @@ impl MemoryDataPlane {
             }
             Command::Flush => {
                 self.table.services.clear();
+                Ok(())
+            }
+            Command::SetTimeouts(timeouts) => {
+                self.timeouts = timeouts.or(self.timeouts);
                 Ok(())
             }
         }
@@ -121,6 +134,10 @@ impl MemoryDataPlane {
 impl DataPlane for MemoryDataPlane {
     fn list(&mut self) -> Result<Table, DataPlaneError> {
         Ok(self.table.clone())
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError> {
+        Ok(self.timeouts)
     }
 
     fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {

@@ -141,6 +141,30 @@ pub enum Command {
     DeleteDestination(ServiceKey, SocketKey),
     /// Everything, whoever made it.
     Flush,
+    /// Connection time-outs of the whole namespace; 0 leaves one as it is.
+    SetTimeouts(Timeouts),
+}
+
+/// `lvs_timeouts`: how long the kernel keeps silent connections, in seconds; the namespace's, not a
+/// service's. 0: not said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    pub tcp_s: u32,
+    pub tcp_fin_s: u32,
+    pub udp_s: u32,
+}
+
+impl Timeouts {
+    /// What is not said is that of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let or = |own, other| if own == 0 { other } else { own };
+        Self {
+            tcp_s: or(self.tcp_s, other.tcp_s),
+            tcp_fin_s: or(self.tcp_fin_s, other.tcp_fin_s),
+            udp_s: or(self.udp_s, other.udp_s),
+        }
+    }
 }
 
 /// Applies commands to a table: the kernel's, or one in memory.
@@ -150,6 +174,12 @@ pub trait DataPlane: Send {
     /// # Errors
     /// When the table cannot be read: no IPVS in the kernel, missing CAP_NET_ADMIN.
     fn list(&mut self) -> Result<Table, DataPlaneError>;
+
+    /// The connection time-outs as they are now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError>;
 
     /// Carries out `commands` in order. A failing one does not stop those after it. Adding what
     /// is there already and deleting what is gone are no failures.

@@ -18,6 +18,7 @@ use super::netlink::messages;
 use super::netlink_socket::{CommandSocket, Refusal, RequestKind};
 use crate::ipvs::{
     Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Service, SocketKey, Table,
+    Timeouts,
 };
 use numbers::{GENL_HEADER_LEN, IPVS_FAMILY_NAME};
 
@@ -85,6 +86,16 @@ impl DataPlane for KernelDataPlane {
             }
             result => result.map_err(read_error),
         }
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError> {
+        let kind = RequestKind { kind: self.family, flags: 0 };
+        let reply = self.socket.ask(|out| {
+            encode::get_timeouts(out);
+            kind
+        });
+        let reply = reply.map_err(read_error)?.unwrap_or_default();
+        Ok(decode::timeouts(reply.get(GENL_HEADER_LEN..).unwrap_or_default()))
     }
 
     fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {

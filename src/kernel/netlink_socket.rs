@@ -113,6 +113,25 @@ impl CommandSocket {
         ))
     }
 
+    /// One request that is answered by one message; gives that message's payload.
+    pub fn ask(
+        &mut self,
+        write: impl Fn(&mut Vec<u8>) -> RequestKind,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let (sequence, _) = self.write_datagram(&[()], &|(): &(), out| write(out));
+        self.socket.send(&self.request, 0)?;
+        let mut reply = None;
+        loop {
+            self.receive()?;
+            for message in messages(&self.answer).filter(|m| m.sequence == sequence) {
+                match verdict(&message) {
+                    Some(verdict) => return verdict.into_result().map(|()| reply),
+                    None => reply = Some(message.payload.to_vec()),
+                }
+            }
+        }
+    }
+
     /// `None`: the kernel says that what it gave may be inconsistent.
     fn dump_once(
         &mut self,

@@ -93,7 +93,7 @@ fn statistics(out: &mut String, status: &InstanceStatus) -> fmt::Result {
 
 fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
     let (server, pool) = (&status.server, &status.pool);
-    writeln!(out, " Virtual server = {}", server.service.key)?;
+    writeln!(out, " Virtual server = {}", server.identity())?;
     writeln!(out, "   Scheduler = {}", server.service.scheduler)?;
     if let Some(persistence) = &server.service.persistence {
         writeln!(out, "   Persistence timeout = {}s", persistence.timeout_s)?;

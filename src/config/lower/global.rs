@@ -109,6 +109,7 @@ impl GlobalDraft {
             }
             "vrrp_check_unicast_src" => self.check_unicast_src = true,
             "v3_checksum_as_v2" => self.v3_checksum_as_v2 = true,
+            "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
             "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
@@ -139,6 +140,38 @@ impl GlobalDraft {
                 cx.bad("address-family-mismatch", at, at.raw, message);
             }
             None => {}
+        }
+    }
+
+    /// `[tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]`.
+    fn timeouts(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        if cx.argument(at).is_none() {
+            return;
+        }
+        for pair in cx.words(at)[1..].chunks(2) {
+            let name = cx.text(pair[0].span);
+            let timeouts = &mut self.plan.lvs_timeouts;
+            let field = match name {
+                "tcp" => &mut timeouts.tcp_s,
+                "tcpfin" => &mut timeouts.tcp_fin_s,
+                "udp" => &mut timeouts.udp_s,
+                _ => {
+                    let message = format!("`{name}` is not tcp, tcpfin or udp");
+                    return cx.bad("bad-value", at, pair[0].span, message);
+                }
+            };
+            match pair.get(1) {
+                // The kernel counts in ticks, which must not overflow (keepalived.conf(5)).
+                Some(word) => {
+                    if let Some(seconds) = cx.number_in(at, name, *word, (1, 31 * 86_400)) {
+                        *field = seconds;
+                    }
+                }
+                None => {
+                    let message = format!("`{name}` lacks its seconds");
+                    cx.bad("incomplete-timeouts", at, pair[0].span, message);
+                }
+            }
         }
     }
 

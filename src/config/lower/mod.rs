@@ -5,6 +5,7 @@ mod authentication;
 mod checker;
 mod context;
 mod global;
+mod group;
 mod instance;
 mod instance_finish;
 mod instance_transport;
@@ -20,6 +21,7 @@ mod tracking;
 mod virtual_server;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
@@ -27,9 +29,10 @@ use super::keywords::{Support, TOP};
 use super::plan::{Plan, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
-use crate::ipvs::ServiceKey;
+use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
 use context::Context;
 use global::GlobalDraft;
+use group::Group;
 use instance::InstanceDraft;
 use sync_group::SyncGroupDraft;
 use track_file::TrackFiles;
@@ -45,7 +48,9 @@ pub(super) struct Lowering {
     sync_group_names: HashMap<String, Span>,
     tracking: tracking::Definitions,
     virtual_servers: Vec<VirtualServer>,
-    services: HashMap<ServiceKey, Span>,
+    /// Where each virtual server was said.
+    server_spans: Vec<Span>,
+    groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
 }
 
@@ -61,6 +66,7 @@ impl Lowering {
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
+            "virtual_server_group" => self.group(&mut cx, root),
             "vrrp_sync_group" => self.sync_group(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
@@ -86,16 +92,96 @@ impl Lowering {
     }
 
     fn virtual_server(&mut self, cx: &mut Context<'_>, root: &Statement) {
-        let Some(server) = virtual_server::read(cx, root) else { return };
-        match self.services.get(&server.service.key) {
-            Some(&first) => {
-                cx.push(duplicate(cx.text(root.raw), root.raw, first));
-            }
-            None => {
-                self.services.insert(server.service.key, root.raw);
-                self.virtual_servers.push(server);
+        if let Some(server) = virtual_server::read(cx, root) {
+            self.virtual_servers.push(server);
+            self.server_spans.push(root.raw);
+        }
+    }
+
+    fn group(&mut self, cx: &mut Context<'_>, root: &Statement) {
+        let Some((name, group)) = group::read(cx, root) else { return };
+        match self.groups.entry(name) {
+            Entry::Vacant(place) => drop(place.insert(group)),
+            Entry::Occupied(first) => {
+                let message = format!("group {} is there already", first.key());
+                cx.warn("duplicate", root, root.raw, message);
             }
         }
+    }
+
+    /// Gives virtual servers of groups their services, and takes out what is served twice.
+    fn settled_servers(
+        &mut self,
+        sources: &SourceMap,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<VirtualServer> {
+        let mut taken: HashMap<ServiceKey, Span> = HashMap::new();
+        let servers = std::mem::take(&mut self.virtual_servers);
+        let mut settled = Vec::with_capacity(servers.len());
+        for (mut server, at) in servers.into_iter().zip(std::mem::take(&mut self.server_spans)) {
+            if !self.fill_from_group(&mut server, at, diagnostics) {
+                continue;
+            }
+            let is_new = |key: &ServiceKey| match taken.get(key) {
+                Some(&first) => {
+                    let name = match &server.group {
+                        Some(_) => key.to_string(),
+                        None => sources.text(at).to_owned(),
+                    };
+                    diagnostics.push(duplicate(&name, at, first));
+                    false
+                }
+                None => true,
+            };
+            let mut keys: Vec<ServiceKey> = server.keys().filter(is_new).collect();
+            keys.retain(|key| taken.insert(*key, at).is_none());
+            if let Some((first, others)) = keys.split_first() {
+                (server.service.key, server.more_keys) = (*first, others.to_vec());
+                settled.push(server);
+            }
+        }
+        settled
+    }
+
+    /// Whether there is something to serve.
+    fn fill_from_group(
+        &mut self,
+        server: &mut VirtualServer,
+        at: Span,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        let Some(use_of) = &mut server.group else { return true };
+        let ServiceKey::Address { protocol, address } = server.service.key else { return true };
+        let Some(group) = self.groups.get_mut(&use_of.name) else {
+            let message = format!("there is no virtual_server_group {}", use_of.name);
+            let finding = Diagnostic::error("unknown-group", at, message);
+            diagnostics.push(finding.label("this service is not served"));
+            return false;
+        };
+        use_of.number = group.users;
+        group.users += 1;
+        let (keys, note) = group.keys(protocol, Family::of(address.ip), at);
+        note.into_iter().for_each(|note| diagnostics.push(note));
+        let Some((first, others)) = keys.split_first() else {
+            let message = format!("virtual_server_group {} has nothing to serve", use_of.name);
+            let finding = Diagnostic::error("empty-group", at, message);
+            diagnostics.push(finding.label("this service is not served"));
+            return false;
+        };
+        (server.service.key, server.more_keys) = (*first, others.to_vec());
+        let no_port = |key: &ServiceKey| {
+            matches!(key, ServiceKey::Address { address: SocketKey { port: 0, .. }, .. })
+        };
+        if server.service.persistence.is_none() && keys.iter().any(no_port) {
+            let prefix_len = if Family::of(address.ip) == Family::Inet { 32 } else { 128 };
+            let timeout_s = service::PERSISTENCE_S;
+            let message = format!(
+                "addresses without a port need persistence: persistence_timeout {timeout_s} is set"
+            );
+            diagnostics.push(Diagnostic::note("persistence-forced", at, message));
+            server.service.persistence = Some(Persistence { timeout_s, prefix_len, engine: None });
+        }
+        true
     }
 
     fn sync_group(&mut self, cx: &mut Context<'_>, root: &Statement) {
@@ -110,7 +196,8 @@ impl Lowering {
     }
 
     /// The plan, once the whole file has been read.
-    pub fn finish(self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
+    pub fn finish(mut self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
+        let virtual_servers = self.settled_servers(sources, diagnostics);
         let mut seen = HashMap::new();
         let mut vrrp_instances = Vec::with_capacity(self.instances.len());
         for draft in self.instances {
@@ -146,7 +233,7 @@ impl Lowering {
             sync_groups,
             track_scripts,
             track_files,
-            virtual_servers: self.virtual_servers,
+            virtual_servers,
         }
     }
 }

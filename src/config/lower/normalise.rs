@@ -3,10 +3,10 @@
 //! except where said).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::diagnostic::Diagnostic;
-use super::super::plan::{RealServer, SorryServer, VirtualServer};
+use super::super::plan::{GroupUse, RealServer, SorryServer, VirtualServer};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::checker::Inherited;
@@ -45,10 +45,16 @@ pub(super) fn finish(
     let flags = draft.flags(&key, scheduler, cx);
     let quorum = draft.quorum(&real_servers, cx);
     let sorry_server = draft.settled_sorry_server(family, cx);
+    let group = match &draft.reached {
+        Reached::Group(name) => Some(GroupUse { name: name.clone(), number: 0 }),
+        Reached::Address { .. } | Reached::Fwmark(_) => None,
+    };
     let has_port = !matches!(draft.reached, Reached::Address { port: 0, .. });
     let persistence = draft.persistence.finish(cx, block, family, has_port);
     Some(VirtualServer {
         service: Service { key, scheduler: scheduler.to_owned(), flags, persistence },
+        more_keys: Vec::new(),
+        group,
         quorum,
         real_servers,
         sorry_server,
@@ -175,9 +181,10 @@ impl VirtualServerDraft {
     ) -> u16 {
         let service = match self.reached {
             Reached::Address { port, .. } => port,
-            Reached::Fwmark(_) => 0,
+            Reached::Fwmark(_) | Reached::Group(_) => 0,
         };
-        if forward == Forward::Nat {
+        // In a group it is that of each service, which is not known yet.
+        if forward == Forward::Nat || matches!(self.reached, Reached::Group(_)) {
             return written.unwrap_or(service);
         }
         // Behind a mark a port is only what checks go to.
@@ -202,12 +209,18 @@ impl VirtualServerDraft {
                 }
                 ServiceKey::Fwmark { family, mark }
             }
-            Reached::Address { ip, port } => {
+            Reached::Address { .. } | Reached::Group(_) => {
                 if !self.named.protocol {
                     let finding = cx.defaulted(block, "protocol", "UDP");
                     cx.push(finding.help("protocol TCP"));
                 }
                 let protocol = self.protocol.map_or(Protocol::Udp, |(protocol, _)| protocol);
+                // A group's services come once the whole file is read; till then this says of which family.
+                let (ip, port) = match (&self.reached, family) {
+                    (Reached::Address { ip, port }, _) => (*ip, *port),
+                    (_, Family::Inet) => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+                    (_, Family::Inet6) => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+                };
                 ServiceKey::Address { protocol, address: SocketKey { ip, port } }
             }
         }

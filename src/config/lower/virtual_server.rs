@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
 use super::super::plan::{Script, VirtualServer};
 use super::super::source::Span;
@@ -17,7 +16,7 @@ use super::{normalise, script};
 use crate::ipvs::{Family, Forward, Protocol};
 
 /// What the service is reached by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Reached {
     /// Port 0: every port.
     Address {
@@ -25,6 +24,8 @@ pub(super) enum Reached {
         port: u16,
     },
     Fwmark(u32),
+    /// By all that a virtual_server_group of this name names.
+    Group(String),
 }
 
 #[derive(Debug)]
@@ -89,14 +90,12 @@ fn reached(cx: &mut Context<'_>, block: &Statement) -> Option<Reached> {
     let first = cx.argument(block)?;
     match cx.text(first.span) {
         "group" => {
-            let message = "virtual servers of a group are not supported yet";
-            let finding = Diagnostic::error("not-supported-yet", block.raw, message);
-            cx.push(
-                finding
-                    .label("this service is not served")
-                    .help("write one virtual_server for each address of the group"),
-            );
-            None
+            let Some(word) = cx.words(block).get(2).copied() else {
+                cx.bad("missing-parameter", block, block.raw, "`group` lacks its name");
+                return None;
+            };
+            cx.no_more_than(block, 2);
+            Some(Reached::Group(cx.text(word.span).to_owned()))
         }
         "fwmark" => {
             let Some(word) = cx.words(block).get(2).copied() else {
@@ -238,7 +237,9 @@ impl VirtualServerDraft {
                 let message = format!("ip_family is not that of {ip}; ignored");
                 cx.bad("address-family-mismatch", at, word.span, message);
             }
-            Reached::Address { .. } | Reached::Fwmark(_) => self.family = Some(family),
+            Reached::Address { .. } | Reached::Fwmark(_) | Reached::Group(_) => {
+                self.family = Some(family);
+            }
         }
     }
 

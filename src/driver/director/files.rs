@@ -13,8 +13,7 @@ use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::config::plan::{LONGEST, Plan};
-use crate::ipvs::ServiceKey;
+use crate::config::plan::{LONGEST, Plan, ServerIdentity};
 use crate::kernel::FileWatch;
 use crate::probe::Probe;
 use crate::probe::file::{MAX_LENGTH, value};
@@ -34,9 +33,9 @@ pub struct Changed {
 }
 
 /// A checker that depends on a file: its place in its virtual server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct User {
-    pub service: ServiceKey,
+    pub service: ServerIdentity,
     pub server: usize,
     pub checker: usize,
 }
@@ -93,7 +92,7 @@ impl Files {
 
     /// All checkers that depend on a file.
     pub fn all_users(&self) -> Vec<User> {
-        self.users.values().flatten().copied().collect()
+        self.users.values().flatten().cloned().collect()
     }
 }
 
@@ -108,11 +107,11 @@ impl Drop for Files {
 fn users(plan: &Plan) -> HashMap<PathBuf, Vec<User>> {
     let mut users: HashMap<PathBuf, Vec<User>> = HashMap::new();
     for virtual_server in &plan.virtual_servers {
-        let service = virtual_server.service.key;
+        let service = virtual_server.identity();
         for (server, real) in virtual_server.real_servers.iter().enumerate() {
             for (checker, each) in real.checkers.iter().enumerate() {
                 if let Probe::File(file) = &each.probe {
-                    let user = User { service, server, checker };
+                    let user = User { service: service.clone(), server, checker };
                     users.entry(file.path.clone()).or_default().push(user);
                 }
             }

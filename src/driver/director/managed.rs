@@ -8,9 +8,9 @@ use crate::check::{
     Action, Cause, CheckerSettings, Event, Kind, Outcome, PairedServer, Pairing, Pool,
     PoolSettings, ServerSettings, Sorry, Verdict,
 };
-use crate::config::plan::{Checker, RealServer, Script, VirtualServer};
+use crate::config::plan::{Checker, RealServer, Script, ServerIdentity, VirtualServer};
 use crate::driver::scripts::Scripts;
-use crate::ipvs::{Destination, Entry, ServiceKey};
+use crate::ipvs::{Destination, Entry, Forward, Service, ServiceKey, SocketKey};
 use crate::probe::{Probe, file};
 
 pub struct Managed {
@@ -22,11 +22,11 @@ pub struct Managed {
 
 impl Managed {
     pub fn new(server: Arc<VirtualServer>) -> Self {
-        Self { pool: Pool::new(settings(&server)), name: server.service.key.to_string(), server }
+        Self { pool: Pool::new(settings(&server)), name: server.identity().to_string(), server }
     }
 
-    pub fn key(&self) -> ServiceKey {
-        self.server.service.key
+    pub fn identity(&self) -> ServerIdentity {
+        self.server.identity()
     }
 
     /// Lets the checkers of files begin with what the files say.
@@ -62,16 +62,38 @@ impl Managed {
         self.server.real_servers[server].checkers[checker].probe.clone()
     }
 
-    /// What IPVS is to hold of this virtual server now.
-    pub fn entry(&self) -> Entry {
+    /// What IPVS is to hold of this virtual server now: one entry for each of its services.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        let held = self.held();
+        self.server.keys().map(move |key| {
+            let at_key = |destination: &Destination| {
+                let address = self.address_at(key, destination);
+                (address, Destination { address, ..destination.clone() })
+            };
+            let service = Service { key, ..self.server.service.clone() };
+            Entry { service, destinations: held.iter().map(at_key).collect() }
+        })
+    }
+
+    /// In a group, packets that keep their port arrive at that of the service they were for.
+    fn address_at(&self, key: ServiceKey, destination: &Destination) -> SocketKey {
+        if self.server.group.is_none() || destination.forward == Forward::Nat {
+            return destination.address;
+        }
+        let port = match key {
+            ServiceKey::Address { address, .. } => address.port,
+            ServiceKey::Fwmark { .. } => 0,
+        };
+        SocketKey { port, ..destination.address }
+    }
+
+    /// The destinations that serve now; of two with one address the later counts.
+    fn held(&self) -> Vec<Destination> {
         let wanted = self.pool.wanted();
         let servers = self.server.real_servers.iter().zip(&wanted.servers);
-        let mut destinations = std::collections::BTreeMap::new();
+        let mut held = Vec::with_capacity(wanted.servers.len());
         let mut add = |destination: &Destination, weight: Option<u32>| {
-            if let Some(weight) = weight {
-                let held = Destination { weight, ..destination.clone() };
-                destinations.insert(held.address, held);
-            }
+            held.extend(weight.map(|weight| Destination { weight, ..destination.clone() }));
         };
         // A sorry server that is also a real server yields to it while that one serves.
         if let Some(sorry) = &self.server.sorry_server {
@@ -82,7 +104,7 @@ impl Managed {
                 add(&server.destination, *weight);
             }
         }
-        Entry { service: self.server.service.clone(), destinations }
+        held
     }
 
     fn is_sorry(&self, server: &RealServer) -> bool {
@@ -206,7 +228,7 @@ impl Managed {
     /// `[192.168.8.101]:tcp:80`, with the virtual server's protocol as keepalived has it.
     fn name_of(&self, server: usize) -> String {
         let address = self.server.real_servers[server].destination.address;
-        let protocol = match self.key() {
+        let protocol = match self.server.service.key {
             ServiceKey::Address { protocol, .. } => protocol.to_string(),
             ServiceKey::Fwmark { .. } => "none".to_owned(),
         };

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::numbers::*;
 use crate::ipvs::{
     Destination, Family, Forward, Persistence, Protocol, Service, ServiceFlags, ServiceKey,
-    SocketKey, Tunnel, TunnelChecksum,
+    SocketKey, Timeouts, Tunnel, TunnelChecksum,
 };
 use crate::kernel::netlink::{attributes, string, u16_at, u32_at};
 
@@ -20,6 +20,21 @@ pub fn service(payload: &[u8]) -> Option<Service> {
     let persistence = persistent.then_some(Persistence { timeout_s, prefix_len, engine });
     let flags = ServiceFlags(flags & !(IP_VS_SVC_F_PERSISTENT | IP_VS_SVC_F_HASHED));
     Some(Service { key, scheduler, flags, persistence })
+}
+
+/// The connection time-outs in a message's attributes; what is not there is 0.
+pub fn timeouts(payload: &[u8]) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    for (kind, value) in attributes(payload) {
+        let field = match kind {
+            IPVS_CMD_ATTR_TIMEOUT_TCP => &mut timeouts.tcp_s,
+            IPVS_CMD_ATTR_TIMEOUT_TCP_FIN => &mut timeouts.tcp_fin_s,
+            IPVS_CMD_ATTR_TIMEOUT_UDP => &mut timeouts.udp_s,
+            _ => continue,
+        };
+        *field = u32_at(value, 0).unwrap_or(0);
+    }
+    timeouts
 }
 
 /// The destination in a message's attributes; `family`: that of its service, for kernels before

@@ -30,7 +30,18 @@ pub fn command(command: &Command, out: &mut Vec<u8>) {
             push_nested(out, IPVS_CMD_ATTR_DEST, |out| destination_key(*address, out));
         }
         Command::Flush => header(IPVS_CMD_FLUSH, out),
+        Command::SetTimeouts(timeouts) => {
+            header(IPVS_CMD_SET_CONFIG, out);
+            push_u32(out, IPVS_CMD_ATTR_TIMEOUT_TCP, timeouts.tcp_s);
+            push_u32(out, IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, timeouts.tcp_fin_s);
+            push_u32(out, IPVS_CMD_ATTR_TIMEOUT_UDP, timeouts.udp_s);
+        }
     }
+}
+
+/// Appends the request for the connection time-outs.
+pub fn get_timeouts(out: &mut Vec<u8>) {
+    header(IPVS_CMD_GET_CONFIG, out);
 }
 
 /// Appends the request for a dump of all services.

@@ -176,3 +176,18 @@ fn ssl_get_is_http_get_with_tls() {
     let plain = checker("HTTP_GET {\n url {\n path /\n }\n}").probe;
     assert!(matches!(plain, Probe::Http(http) if http.tls.is_none()));
 }
+
+#[test]
+fn lvs_timeouts_are_said_one_by_one() {
+    let read = |words: &str| {
+        let loaded = parse_text("t", format!("global_defs {{\n lvs_timeouts {words}\n}}\n"));
+        let timeouts = loaded.plan.global.lvs_timeouts;
+        let codes: Vec<_> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
+        ((timeouts.tcp_s, timeouts.tcp_fin_s, timeouts.udp_s), codes)
+    };
+    assert_eq!(read("tcp 1000 udp 200"), ((1000, 0, 200), vec![]));
+    assert_eq!(read("tcpfin 60"), ((0, 60, 0), vec![]));
+    assert_eq!(read("sctp 60"), ((0, 0, 0), vec!["bad-value"]));
+    assert_eq!(read("tcp 9999999"), ((0, 0, 0), vec!["number-out-of-range"]));
+    assert_eq!(read("udp"), ((0, 0, 0), vec!["incomplete-timeouts"]));
+}

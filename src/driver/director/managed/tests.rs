@@ -62,6 +62,8 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
             flags: ServiceFlags::default(),
             persistence: None,
         },
+        more_keys: Vec::new(),
+        group: None,
         quorum: QuorumRule::default(),
         real_servers: servers.iter().map(|each| real_server(each)).collect(),
         sorry_server: Some(SorryServer { destination: destination(SORRY), inhibit: false }),
@@ -73,7 +75,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
 
 /// Address and weight of what IPVS is to hold.
 fn held(managed: &Managed) -> Vec<(String, u32)> {
-    let destinations = managed.entry().destinations;
+    let destinations = managed.entries().next().unwrap().destinations;
     destinations.values().map(|each| (each.address.to_string(), each.weight)).collect()
 }
 

@@ -16,6 +16,10 @@ impl DataPlane for Watched {
         self.plane.lock().unwrap().list()
     }
 
+    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError> {
+        self.plane.lock().unwrap().timeouts()
+    }
+
     fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
         self.plane.lock().unwrap().apply(commands)
     }
@@ -53,6 +57,8 @@ fn service(key: ServiceKey) -> Service {
 fn managed(port: u16) -> Managed {
     let mut managed = Managed::new(Arc::new(VirtualServer {
         service: service(key(port)),
+        more_keys: Vec::new(),
+        group: None,
         quorum: crate::check::QuorumRule::default(),
         real_servers: Vec::new(),
         sorry_server: None,
@@ -86,11 +92,49 @@ fn a_kernel_without_ipvs_is_asked_again_until_it_has_it() {
     let mut table = watched.table();
     table.set_ours(BTreeSet::from([key(80)]));
     table.synchronise(&[managed(80)]);
-    assert!(table.retry_at().is_some());
+    assert!(table.compare_at().is_some());
     assert!(table.trouble().unwrap().contains("modprobe ip_vs"));
 
     *watched.missing.lock().unwrap() = false;
     table.synchronise(&[managed(80)]);
-    assert_eq!((table.retry_at(), table.trouble()), (None, None));
+    assert_eq!((table.retry_at, table.trouble()), (None, None));
     assert_eq!(watched.services(), [key(80)]);
+}
+
+#[test]
+fn what_others_change_of_ours_is_put_right_and_nothing_else_is_touched() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    let ours = [managed(80), managed(81)];
+    table.set_ours(BTreeSet::from([key(80), key(81)]));
+    table.synchronise(&ours);
+    assert!(table.compare_at().is_some(), "a look is due some day");
+    watched.add_foreign(key(22));
+    let changed = Service { scheduler: "rr".to_owned(), ..service(key(81)) };
+    let meddling = [Command::DeleteService(key(80)), Command::SetService(changed)];
+    watched.plane.lock().unwrap().apply(&meddling);
+
+    table.repair(&ours);
+    assert_eq!(watched.services(), [key(22), key(80), key(81)]);
+    let held = watched.plane.lock().unwrap().table().services[&key(81)].service.clone();
+    assert_eq!(held, service(key(81)));
+    assert!(table.repaired.is_some());
+    table.repair(&ours);
+    assert_eq!(table.repaired, None, "the next look finds nothing to do");
+}
+
+#[test]
+fn timeouts_are_set_one_by_one_and_put_back_at_the_end() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    let timeouts = |tcp_s, tcp_fin_s, udp_s| Timeouts { tcp_s, tcp_fin_s, udp_s };
+    let held = || watched.plane.lock().unwrap().timeouts().unwrap();
+    table.set_timeouts(timeouts(1000, 0, 200));
+    table.synchronise(&[]);
+    assert_eq!(held(), timeouts(1000, 120, 200));
+    table.set_timeouts(timeouts(0, 60, 0));
+    table.synchronise(&[]);
+    assert_eq!(held(), timeouts(900, 60, 300), "what a reload takes out is as it was");
+    table.restore_timeouts();
+    assert_eq!(held(), timeouts(900, 120, 300));
 }
