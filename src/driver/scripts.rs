@@ -74,14 +74,16 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
     let servers = plan.virtual_servers.iter();
     let quorum = servers.clone().flat_map(|server| [&server.quorum_up, &server.quorum_down]);
     let real_servers = servers.flat_map(|server| &server.real_servers);
-    let health = real_servers.clone().flat_map(|server| [&server.notify_up, &server.notify_down]);
+    let health = real_servers
+        .clone()
+        .flat_map(|server| [server.notify_up.as_deref(), server.notify_down.as_deref()]);
     let checkers = real_servers.flat_map(|server| &server.checkers);
     let checks = checkers.filter_map(|checker| match &checker.probe {
         Probe::Misc(misc) => Some(&misc.script),
         _ => None,
     });
     let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
-    vrrp.chain(quorum).chain(health).flatten().chain(checks).chain(tracked)
+    vrrp.chain(quorum).flatten().chain(health.flatten()).chain(checks).chain(tracked)
 }
 
 /// Says what became of scripts. It ends with the queue.

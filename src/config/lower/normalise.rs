@@ -166,8 +166,8 @@ impl VirtualServerDraft {
             destination,
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
             checkers,
-            notify_up: draft.notify_up,
-            notify_down: draft.notify_down,
+            notify_up: draft.notify_up.map(Box::new),
+            notify_down: draft.notify_down.map(Box::new),
         }
     }
 

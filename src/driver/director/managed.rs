@@ -123,7 +123,7 @@ impl Managed {
                     self.name,
                     self.why(*index, cause)
                 );
-                self.run(scripts, server(index).notify_up.as_ref());
+                self.run(scripts, server(index).notify_up.as_deref());
             }
             Action::ServerDown { server: index, cause } => {
                 tracing::warn!(
@@ -132,7 +132,7 @@ impl Managed {
                     self.name,
                     self.why(*index, cause)
                 );
-                self.run(scripts, server(index).notify_down.as_ref());
+                self.run(scripts, server(index).notify_down.as_deref());
             }
             Action::QuorumGained { sum, needed, .. } => {
                 tracing::info!("{} gained its quorum: weight {sum} of {needed} needed", self.name);
@@ -181,7 +181,7 @@ impl Managed {
     /// A reload took `server` away while it was up.
     pub fn announce_removed(&self, scripts: &Scripts, server: usize) {
         tracing::info!("{} of {} is no longer configured", self.name_of(server), self.name);
-        self.run(scripts, self.server.real_servers[server].notify_down.as_ref());
+        self.run(scripts, self.server.real_servers[server].notify_down.as_deref());
     }
 
     fn run(&self, scripts: &Scripts, script: Option<&Script>) {
