@@ -45,6 +45,9 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     for fault in &status.faults {
         fact(out, "Fault", &format_args!("{}: {fault}", plan.interface))?;
     }
+    for tracked in &status.tracked {
+        fact(out, "Tracked", tracked)?;
+    }
     fact(out, "Interface", &plan.interface)?;
     fact(out, "Virtual Router ID", &router.vrid)?;
     fact(out, "Priority", &router.priority)?;

@@ -23,6 +23,8 @@ pub struct InstanceStatus {
     /// Who was last heard as the Active Router.
     pub active_router: Option<IpAddr>,
     pub faults: Vec<String>,
+    /// What it tracks, one a line: what, how it is, and what that does.
+    pub tracked: Vec<String>,
     /// Until the protocol's next deadline.
     pub next_deadline: Option<Duration>,
     /// How late a deadline was served at worst.

@@ -104,6 +104,10 @@ fn a_weighted_script_that_fails_hands_the_vip_over_and_takes_it_back(
     set_well(&pair.r1, false);
     two.wait_for_state(0, "MASTER");
     one.wait_for_state(before, "BACKUP");
+    if first == Program::Mainstay {
+        let line = "script chk is bad, weight -60: priority -60";
+        assert!(one.dump().contains(line), "{}", one.dump());
+    }
     // It said so before it had to yield: 100 − 60.
     wait_for("r1 advertises 40", SOON, || {
         let priorities = pair.capture.adverts_of(crate::configs::LB1);

@@ -182,7 +182,7 @@ impl Instance {
             })
     }
 
-    pub fn status(&self, now: Instant, unknown_vrids: u64) -> InstanceStatus {
+    pub fn status(&self, now: Instant, unknown_vrids: u64, tracked: Vec<String>) -> InstanceStatus {
         InstanceStatus {
             plan: self.plan.clone(),
             state: self.state,
@@ -195,6 +195,7 @@ impl Instance {
             latest: self.latest,
             counters: self.counters.clone(),
             unknown_vrids,
+            tracked,
         }
     }
 }

@@ -443,7 +443,8 @@ impl VrrpThread {
         let unknown = |instance: &Instance| {
             instance.socket.and_then(|key| self.unknown_vrids.get(&key)).copied().unwrap_or(0)
         };
-        self.instances.iter().map(|instance| instance.status(now, unknown(instance))).collect()
+        let all = self.instances.iter();
+        all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use super::VrrpThread;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
 use crate::driver::clock;
-use crate::vrrp::{Event, FaultCause, PublicState, Reading, Tracked};
+use crate::vrrp::{Effect, Event, FaultCause, PublicState, Reading, Tracked, Tracker};
 
 /// The last reading of every script and file.
 pub type Readings = HashMap<Tracked, Reading>;
@@ -61,6 +61,23 @@ impl VrrpThread {
                 self.start_if_ready(number, now);
             }
         }
+    }
+
+    /// For the dump: `script chk is bad, weight -60: priority -60`.
+    pub(super) fn describe_tracked(&self, instance: &Instance) -> Vec<String> {
+        let line = |tracker: &Tracker| {
+            let now = reading(&tracker.what, &self.interfaces, &self.readings);
+            let effect = tracker.effect(now);
+            let (what, weight) = (&tracker.what, tracker.weight);
+            let reverse = if tracker.reverse { " reverse" } else { "" };
+            let comes_to = match effect {
+                Effect { fault: true, .. } => "FAULT".to_owned(),
+                Effect { pending: true, .. } => "waiting for it".to_owned(),
+                Effect { priority, .. } => format!("priority {priority:+}"),
+            };
+            format!("{what} is {now}, weight {weight}{reverse}: {comes_to}")
+        };
+        instance.plan.trackers.iter().map(line).collect()
     }
 
     /// Forgets what the plan no longer tracks: tracked again later, it begins anew.
