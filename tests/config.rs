@@ -62,7 +62,7 @@ fn a_file_of_mistakes_gives_all_of_them_at_once() {
 
 #[test]
 fn the_samples_in_etc_are_clean() {
-    for name in ["director-pair.conf", "vip-only.conf"] {
+    for name in ["director.conf", "pair.conf"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc").join(name);
         let loaded = config::load(&path, &config::Options::default());
         assert_eq!(loaded.diagnostics.to_lines(), "", "{name}");
@@ -82,9 +82,14 @@ fn the_keyword_table_knows_every_keyword_of_the_reference() {
         let fields: Vec<_> = row.split('\t').collect();
         let block = table().block(fields[0]).unwrap_or_else(|| panic!("no block {}", fields[0]));
         let keyword = table().get(block, fields[1]).unwrap_or_else(|| panic!("no {row}"));
-        assert_eq!((keyword.args, keyword.default), (fields[2], fields[3]), "{row}");
+        assert_eq!(keyword.args, fields[2], "{row}");
+        let on_purpose = OTHER_DEFAULTS.contains(&(fields[0], fields[1]));
+        assert_eq!(keyword.default != fields[3], on_purpose, "{row}");
     }
 }
+
+/// Keywords whose default is not keepalived's: each is in the man page's DIFFERENCES FROM KEEPALIVED.
+const OTHER_DEFAULTS: [(&str, &str); 1] = [("vrrp_instance", "unicast_ttl")];
 
 /// Words of the table and rubbish between them, so that all blocks are reached.
 fn word() -> impl Strategy<Value = String> {
