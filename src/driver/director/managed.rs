@@ -114,64 +114,61 @@ impl Managed {
 
     /// Says what happened, in the log and to the configured scripts.
     pub fn announce(&self, scripts: &Scripts, action: &Action) {
-        let server = |index: &usize| &self.server.real_servers[*index];
+        self.log(action);
+        self.run(scripts, self.script_for(action));
+    }
+
+    /// The script that is configured for this news, if it is of the kind that has one.
+    fn script_for(&self, action: &Action) -> Option<&Script> {
         match action {
-            Action::ServerUp { server: index, cause } => {
-                tracing::info!(
-                    "{} of {} is up: {}",
-                    self.name_of(*index),
-                    self.name,
-                    self.why(*index, cause)
-                );
-                self.run(scripts, server(index).notify_up.as_deref());
+            Action::ServerUp { server, .. } => {
+                self.server.real_servers[*server].notify_up.as_deref()
             }
-            Action::ServerDown { server: index, cause } => {
-                tracing::warn!(
-                    "{} of {} is down: {}",
-                    self.name_of(*index),
-                    self.name,
-                    self.why(*index, cause)
-                );
-                self.run(scripts, server(index).notify_down.as_deref());
+            Action::ServerDown { server, .. } => {
+                self.server.real_servers[*server].notify_down.as_deref()
+            }
+            Action::QuorumGained { .. } => self.server.quorum_up.as_ref(),
+            Action::QuorumLost { .. } => self.server.quorum_down.as_ref(),
+            Action::WeightChanged { .. }
+            | Action::AttemptFailed { .. }
+            | Action::AttemptNotTried { .. }
+            | Action::CheckerPassed { .. }
+            | Action::Attempt { .. }
+            | Action::TableChanged
+            | Action::ServerRemoved { .. } => None,
+        }
+    }
+
+    fn log(&self, action: &Action) {
+        let (name, of) = (&self.name, |server: &usize| self.name_of(*server));
+        match action {
+            Action::ServerUp { server, cause } => {
+                tracing::info!("{} of {name} is up: {}", of(server), self.why(*server, cause));
+            }
+            Action::ServerDown { server, cause } => {
+                tracing::warn!("{} of {name} is down: {}", of(server), self.why(*server, cause));
             }
             Action::QuorumGained { sum, needed, .. } => {
-                tracing::info!("{} gained its quorum: weight {sum} of {needed} needed", self.name);
-                self.run(scripts, self.server.quorum_up.as_ref());
+                tracing::info!("{name} gained its quorum: weight {sum} of {needed} needed");
             }
             Action::QuorumLost { sum, needed, .. } => {
-                tracing::warn!(
-                    "{} lost its quorum: weight {sum} of {needed} needed{}",
-                    self.name,
-                    self.instead()
-                );
-                self.run(scripts, self.server.quorum_down.as_ref());
+                let instead = self.instead();
+                tracing::warn!("{name} lost its quorum: weight {sum} of {needed} needed{instead}");
             }
             Action::WeightChanged { server, weight } => {
-                tracing::info!(
-                    "{} of {} has weight {weight} now",
-                    self.name_of(*server),
-                    self.name
-                );
+                tracing::info!("{} of {name} has weight {weight} now", of(server));
             }
             Action::AttemptFailed { server, checker, reason, verdict, .. } => {
                 self.log_failure(*server, *checker, reason, *verdict);
             }
             Action::AttemptNotTried { server, checker, reason } => {
-                tracing::warn!(
-                    "{} of {}: {} could not be tried: {reason}",
-                    self.name_of(*server),
-                    self.name,
-                    self.checker(*server, *checker)
-                );
+                let checker = self.checker(*server, *checker);
+                tracing::warn!("{} of {name}: {checker} could not be tried: {reason}", of(server));
             }
             Action::CheckerPassed { server, checker, first } => {
+                let checker = self.checker(*server, *checker);
                 let again = if *first { "passed" } else { "passes again" };
-                tracing::info!(
-                    "{} of {}: {} {again}",
-                    self.name_of(*server),
-                    self.name,
-                    self.checker(*server, *checker)
-                );
+                tracing::info!("{} of {name}: {checker} {again}", of(server));
             }
             // The director sees to these itself.
             Action::Attempt { .. } | Action::TableChanged | Action::ServerRemoved { .. } => {}
