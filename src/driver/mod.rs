@@ -265,6 +265,9 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     let version = env!("CARGO_PKG_VERSION");
     let file = options.configuration.display();
     tracing::info!("Mainstay v{version} starting with {file}: {}", counted(&loaded.plan));
+    if loaded.plan.vrrp_instances.is_empty() && loaded.plan.virtual_servers.is_empty() {
+        tracing::warn!("{file} has neither a vrrp_instance nor a virtual_server: nothing to do");
+    }
     if !options.log.console {
         log_findings(&loaded.diagnostics);
     }
