@@ -113,6 +113,7 @@ fn after_five_repairs_in_ten_seconds_the_vip_is_left_to_the_other_router() {
         for _ in 0..6 {
             eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
             pair.r1.ip(&format!("addr del {VIP}/32 dev eth0"));
+            // Removals within 100 ms of a repair count as one: the next must be another.
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
         one.wait_for_state(0, "FAULT");

@@ -62,6 +62,7 @@ fn started(links: &Links, first: Program, second: Program) -> (Director<'_>, Dir
     eventually("r1 holds both", SOON, || holds(&links.r1) == [true, true]);
     let two = Director::start(&links.r2, second, group(50, ""));
     two.wait_for_state(0, "BACKUP");
+    // Long enough to have heard the other for more than one interval.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     only("r2 heeds r1", &links.r1, &links.r2);
     (one, two)

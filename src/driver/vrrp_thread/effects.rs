@@ -288,6 +288,7 @@ fn not_sent(instance: &mut Instance, to: IpAddr, error: &io::Error) {
     }
     instance.unsent += 1;
 }
+
 fn assignment(ifindex: u32, address: IpNet) -> Assignment {
     Assignment {
         ifindex,
