@@ -37,6 +37,10 @@ pub(super) struct GlobalDraft {
     pub check_unicast_src: bool,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
+    /// Where iproute2 has its names.
+    pub iproute_usr_dir: Option<String>,
+    pub iproute_etc_dir: Option<String>,
+    pub default_interface: Option<String>,
 }
 
 impl GarpDraft {
@@ -109,6 +113,9 @@ impl GlobalDraft {
             }
             "vrrp_check_unicast_src" => self.check_unicast_src = true,
             "v3_checksum_as_v2" => self.v3_checksum_as_v2 = true,
+            "iproute_usr_dir" => replace(&mut self.iproute_usr_dir, cx.string(at)),
+            "iproute_etc_dir" => replace(&mut self.iproute_etc_dir, cx.string(at)),
+            "default_interface" => replace(&mut self.default_interface, cx.interface(at)),
             "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
