@@ -184,6 +184,8 @@ impl VrrpThread {
         let used: HashSet<SocketKey> =
             self.instances.iter().filter_map(|each| each.socket).collect();
         self.sockets.retain(|key, _| used.contains(key));
+        self.vrids_told.retain(|(key, _)| used.contains(key));
+        self.size_receive_queues();
         self.promote_secondaries();
     }
 }
