@@ -22,6 +22,7 @@ mod scripts;
 mod supervisor;
 mod tracking;
 mod vrrp_thread;
+mod waited_for;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -271,6 +272,7 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     if !options.log.console {
         log_findings(&loaded.diagnostics);
     }
+    waited_for::interfaces(&loaded.plan).iter().for_each(|line| tracing::warn!("{line}"));
     log_script_findings(&loaded.plan);
 }
 

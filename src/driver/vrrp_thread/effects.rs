@@ -113,7 +113,9 @@ impl Effects {
     /// Takes `objects` off, in the order of leaving.
     pub fn release(&mut self, owner: Owner, objects: Vec<KernelObject>) {
         for object in in_order_of_leaving(objects) {
-            self.failing.remove(&(owner, object.clone()));
+            if !self.failing.is_empty() {
+                self.failing.remove(&(owner, object.clone()));
+            }
             self.push(owner, KernelChange::Remove(object));
         }
     }
@@ -204,6 +206,16 @@ impl Effects {
     /// Owners of what the kernel would not take.
     pub fn failing_owners(&self) -> BTreeSet<Owner> {
         self.failing.iter().map(|(owner, _)| *owner).collect()
+    }
+
+    /// All that the kernel would not take; forgotten here.
+    pub fn take_failing(&mut self) -> HashSet<(Owner, KernelObject)> {
+        std::mem::take(&mut self.failing)
+    }
+
+    /// What the kernel would not take, of owners that have other numbers now.
+    pub fn set_failing(&mut self, failing: HashSet<(Owner, KernelObject)>) {
+        self.failing = failing;
     }
 
     /// Whether something has begun or ceased to fail since the last call.

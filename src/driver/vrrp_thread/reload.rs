@@ -22,6 +22,7 @@ impl VrrpThread {
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let now = clock::now();
         let mut held = vec![Held { owner: Owner::Static, objects: self.held_by(Owner::Static) }];
+        let failing = self.name_failing();
         self.follow_routing(&plan);
         self.plan = plan.clone();
         self.forget_readings();
@@ -36,6 +37,7 @@ impl VrrpThread {
         }
         self.mark_twins();
         self.index_holders();
+        self.renumber_failing(failing);
         self.exchange_objects(&held, now);
         self.carry_out();
         self.bereaved = self.list_bereaved();
