@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{InstanceStatus, ServerStatus, Status, counted, human};
-use crate::config::plan::{Global, Plan, VirtualAddress};
+use crate::config::plan::{Authentication, Global, HmacMode, Plan, VirtualAddress, VrrpInstance};
 
 /// Renders everything there is to know.
 pub fn dump(plan: &Plan, status: &Status) -> String {
@@ -53,6 +53,7 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     fact(out, "Priority", &router.priority)?;
     fact(out, "Effective priority", &status.priority)?;
     fact(out, "Advert interval", &human(router.adver_interval.as_duration()))?;
+    fact(out, "Authentication", &authentication(plan))?;
     fact(out, "Preempt", &if router.preempt { "enabled" } else { "disabled" })?;
     if let Some(source) = status.source {
         fact(out, "Using src_ip", &source)?;
@@ -67,6 +68,25 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     addresses(out, "Virtual IP", &plan.addresses)?;
     addresses(out, "Virtual IP Excluded", &plan.excluded_addresses)?;
     statistics(out, status)
+}
+
+/// How adverts are authenticated; never with what.
+fn authentication(plan: &VrrpInstance) -> String {
+    match (&plan.hmac, plan.authentication) {
+        (Some(hmac), _) => {
+            let ids: Vec<String> = hmac.keys.iter().map(|key| key.id.to_string()).collect();
+            let signs = hmac.active_key.map_or("none".to_owned(), |id| id.to_string());
+            let mode = match hmac.mode {
+                HmacMode::Enforce => "enforce",
+                HmacMode::Permissive => "permissive",
+                HmacMode::ReceiveOnly => "receive-only",
+            };
+            format!("HMAC-SHA256, mode {mode}, keys {}, active {signs}", ids.join(" "))
+        }
+        (None, Authentication::None) => "none".to_owned(),
+        (None, Authentication::SimpleText(_)) => "PASS".to_owned(),
+        (None, Authentication::Header(_)) => "AH".to_owned(),
+    }
 }
 
 fn addresses(out: &mut String, title: &str, addresses: &[VirtualAddress]) -> fmt::Result {

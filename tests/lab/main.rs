@@ -30,4 +30,5 @@ mod tracking;
 mod vrrp_authentication;
 mod vrrp_failover;
 mod vrrp_garbage;
+mod vrrp_limits;
 mod vrrp_transports;
