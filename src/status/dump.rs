@@ -65,6 +65,9 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
         fact(out, "Next deadline in", &human(next))?;
     }
     fact(out, "Worst lateness", &human(status.latest))?;
+    if let Some(octets) = status.receive_queue {
+        fact(out, "Receive buffer", &octets)?;
+    }
     addresses(out, "Virtual IP", &plan.addresses)?;
     addresses(out, "Virtual IP Excluded", &plan.excluded_addresses)?;
     statistics(out, status)

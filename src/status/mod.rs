@@ -30,6 +30,9 @@ pub struct InstanceStatus {
     /// How late a deadline was served at worst.
     pub latest: Duration,
     pub counters: Counters,
+    /// Octets of adverts that can wait to be read from its socket, in the kernel's count; `None`:
+    /// it has none.
+    pub receive_queue: Option<usize>,
     /// Packets on its interface that no instance there could be given.
     pub unknown_vrids: u64,
 }

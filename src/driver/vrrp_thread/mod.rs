@@ -454,7 +454,13 @@ impl VrrpThread {
             instance.socket.and_then(|key| self.unknown_vrids.get(&key)).copied().unwrap_or(0)
         };
         let all = self.instances.iter();
-        all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
+        let status = |each: &Instance| {
+            let socket = each.socket.and_then(|key| self.sockets.get(&key));
+            let receive_queue = socket.and_then(|socket| socket.receive_queue().ok());
+            let status = each.status(now, unknown(each), self.describe_tracked(each));
+            InstanceStatus { receive_queue, ..status }
+        };
+        all.map(status).collect()
     }
 }
 
