@@ -25,6 +25,7 @@ mod lifecycle;
 mod links;
 mod notify;
 mod restart;
+mod routing;
 mod sync_groups;
 mod tracking;
 mod vrrp_authentication;
