@@ -119,3 +119,21 @@ fn an_error_in_an_included_file_shows_how_it_came_to_be_read() {
     let text = loaded.diagnostics.to_text(false);
     insta::assert_snapshot!("included", text.replace(&*folder.to_string_lossy(), "conf"));
 }
+
+/// Of a definition of several lines the one that is wrong, and the definitions it names.
+#[test]
+fn an_error_in_a_definition_shows_the_line_of_it_and_what_it_names() {
+    let text = "$HOST=300\n$NET=192.0.2.${HOST}\n$BLOCK= \\\n    virtual_ipaddress { \\\n        \
+                ${NET}/24 \\\n    }\nvrrp_instance VI_1 {\n    interface eth0\n    \
+                virtual_router_id 51\n    $BLOCK\n}\n";
+    insta::assert_snapshot!("definitions", said(text));
+}
+
+/// keepalived ends at such a line whether or not we act on the keyword.
+#[test]
+fn a_value_is_missed_of_keywords_that_have_no_effect_too() {
+    insta::assert_snapshot!(
+        "missing_values",
+        said("global_defs {\n    smtp_connect_timeout\n    umask\n    router_id\n}\n")
+    );
+}

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Parser};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::config_options;
 use super::run::DEFAULT_FILE;
 use crate::config::{self, Loaded, Verdict};
 use crate::driver::{self, LogOptions, Options, PidFiles};
-use crate::kernel::node_name;
 
 /// Run Mainstay with the options of keepalived(8)
 ///
@@ -77,6 +77,9 @@ struct KeepalivedArgs {
     /// Name that `@` lines are compared with; by default the host name up to the first dot.
     #[arg(short = 'i', long, value_name = "ID")]
     config_id: Option<String>,
+    /// Each included file must be there, as if `include` were `includea`.
+    #[arg(short = 'e', long)]
+    all_config: bool,
     /// Ignore SIGINT.
     #[arg(long)]
     ignore_sigint: bool,
@@ -119,13 +122,15 @@ struct WithoutEffect {
     core_dump: bool,
     #[arg(short = 'M', long, num_args = 0..=1, require_equals = true, hide = true)]
     core_dump_pattern: Option<Option<OsString>>,
-    #[arg(short = 'e', long, hide = true)]
-    all_config: bool,
 }
 
 impl KeepalivedArgs {
     fn config_options(&self) -> config::Options {
-        config::Options { config_id: self.config_id.clone().unwrap_or_else(node_name) }
+        let include_checks = match self.all_config {
+            true => config::IncludeChecks::ALL,
+            false => config::IncludeChecks::default(),
+        };
+        config::Options { include_checks, ..config_options(self.config_id.clone()) }
     }
 }
 
@@ -143,10 +148,8 @@ impl WithoutEffect {
 
     /// Options that would make us run something else than was asked for.
     fn refused(&self) -> Option<&'static str> {
-        let given = [
-            (self.namespace.is_some(), "--namespace: start it with `ip netns exec NAME` instead"),
-            (self.all_config, "--all-config"),
-        ];
+        let given =
+            [(self.namespace.is_some(), "--namespace: start it with `ip netns exec NAME` instead")];
         given.into_iter().find(|(given, _)| *given).map(|(_, what)| what)
     }
 }

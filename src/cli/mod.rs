@@ -14,6 +14,10 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::Options;
+use crate::driver;
+use crate::kernel::node_name;
+
 /// VRRP and IPVS director: keeps an address alive on two machines, balances over healthy servers.
 #[derive(Debug, Parser)]
 #[command(name = "mainstay", version, infer_long_args = true)]
@@ -66,6 +70,15 @@ fn mainstay(argv: Vec<OsString>) -> i32 {
             let _ = error.print();
             error.exit_code()
         }
+    }
+}
+
+/// What a configuration depends on besides its text: `config_id` as given, else the host's name.
+fn config_options(config_id: Option<String>) -> Options {
+    Options {
+        config_id: config_id.unwrap_or_else(node_name),
+        random_seed: driver::random_seed(),
+        ..Options::default()
     }
 }
 

@@ -53,6 +53,15 @@ pub struct Keyword {
     pub child: Option<BlockId>,
 }
 
+impl Keyword {
+    /// Whether it means nothing by itself.
+    pub fn needs_argument(&self) -> bool {
+        self.args.starts_with(|first: char| first.is_ascii_uppercase() || first == '<')
+            || self.args.starts_with("[inet|inet6] IP")
+            || self.args.starts_with("[lock] ")
+    }
+}
+
 /// FNV-1a: keywords are short, and the table is ours, so nobody can choose colliding ones.
 #[derive(Debug)]
 pub struct ShortHasher(u64);

@@ -92,7 +92,11 @@ impl Options {
     pub fn new(configuration: PathBuf) -> Self {
         Self {
             configuration,
-            configuration_options: config::Options { config_id: kernel::node_name() },
+            configuration_options: config::Options {
+                config_id: kernel::node_name(),
+                random_seed: random_seed(),
+                ..config::Options::default()
+            },
             log: LogOptions {
                 console: true,
                 syslog: None,
@@ -112,6 +116,12 @@ impl Options {
             runtime_directory: runtime_directory(),
         }
     }
+}
+
+/// Different in each process.
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 /// systemd tells where it made our directory (systemd.exec(5), RuntimeDirectory=).

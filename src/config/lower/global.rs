@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::super::IncludeChecks;
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
 use super::super::plan::{FlushOnStop, Global};
@@ -112,6 +113,9 @@ impl GlobalDraft {
             "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
+            // The reader has acted on both (`preprocess`).
+            "include_check" => include_check(cx, at),
+            "random_seed" => drop(cx.number(at, keyword)),
             "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
             "vrrp_down_timer_adverts" => {
                 replace(&mut self.down_timer_adverts, cx.number(at, keyword));
@@ -193,6 +197,21 @@ impl GlobalDraft {
 
     pub fn finish(self) -> Global {
         self.plan
+    }
+}
+
+/// Points out words of `include_check` that change nothing.
+fn include_check(cx: &mut Context<'_>, at: &Statement) {
+    let words: Vec<&str> = cx.words(at)[1..].iter().map(|word| cx.text(word.span)).collect();
+    let (_, idle) = IncludeChecks::default().edited(&words);
+    for word in &cx.words(at)[1..] {
+        let text = cx.text(word.span);
+        if idle.contains(&text) {
+            let message = format!("include_check: `{text}` is ignored");
+            let finding = Diagnostic::error("bad-value", word.span, message);
+            let finding = finding.label("not a check, or not the first without + or -");
+            cx.push(finding.help("include_check read +match +wildcard_match +brace_match"));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod instance;
 mod instance_finish;
 mod instance_transport;
 mod normalise;
+mod parameter;
 mod peers;
 mod real_server;
 mod script;

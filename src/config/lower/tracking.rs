@@ -176,8 +176,8 @@ impl Definitions {
     ) -> Vec<Tracker> {
         let mut trackers: Vec<Tracker> = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            // Its own interface is tracked anyway.
             if draft.kind == Kind::Interface && draft.name == interface {
+                report(own_interface(draft));
                 continue;
             }
             match self.tracker(draft) {
@@ -218,6 +218,13 @@ impl Definitions {
         let files = files.filter(|each| tracked(&Tracked::File(each.name.clone())));
         (scripts.collect(), files.collect())
     }
+}
+
+/// keepalived complains of it, too.
+fn own_interface(draft: &TrackDraft) -> Diagnostic {
+    let message = format!("{} is the instance's own interface", draft.name);
+    Diagnostic::note("tracks-own-interface", draft.at, message)
+        .label("watched in any case: the line has no effect")
 }
 
 fn unknown(draft: &TrackDraft) -> Diagnostic {
