@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and the names `keepalived` and `genhash`.
 
 pub mod check;
+pub mod completions;
 pub mod convert;
 pub mod explain;
 pub mod fmt;
@@ -38,6 +39,8 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// Turn a configuration into JSON, or JSON into a configuration
     Convert(convert::ConvertArgs),
+    /// Print completions for a shell: source <(mainstay completions bash)
+    Completions(completions::CompletionsArgs),
     /// Fetch a page and print its digest, for HTTP_GET; takes genhash(1)'s options
     #[command(disable_help_flag = true)]
     Genhash {
@@ -63,6 +66,7 @@ fn mainstay(argv: Vec<OsString>) -> i32 {
             Command::Explain(args) => explain::run(&args),
             Command::Fmt(args) => fmt::run(&args),
             Command::Convert(args) => convert::run(&args),
+            Command::Completions(args) => completions::run(&args),
             Command::Genhash { arguments } => genhash::run(arguments.into_iter()),
         },
         Err(error) => {

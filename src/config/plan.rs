@@ -3,6 +3,8 @@
 //! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
 //! exactly when they ask for the same, wherever in the file they said it.
 
+mod daemon;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -17,11 +19,13 @@ use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
+pub use daemon::{Daemon, ReloadCheck, ReloadFile};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub global: Global,
+    pub daemon: Daemon,
     pub vrrp_instances: Vec<VrrpInstance>,
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.

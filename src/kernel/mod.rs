@@ -11,11 +11,13 @@
 mod address;
 mod arp_socket;
 mod async_fd;
+pub mod calendar;
 mod change;
 mod deadline;
 mod file_watch;
 mod interface;
 mod ipvs;
+pub mod namespace;
 mod netlink;
 mod netlink_socket;
 pub mod process;

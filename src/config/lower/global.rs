@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::super::IncludeChecks;
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
-use super::super::plan::{FlushOnStop, Global};
+use super::super::plan::{Daemon, FlushOnStop, Global};
 use super::super::tree::Statement;
 use super::context::Context;
+use super::daemon;
 use super::script;
 
 /// What was said about gratuitous ARP, here or in an instance.
@@ -26,6 +27,7 @@ pub(super) struct GarpDraft {
 #[derive(Debug, Default)]
 pub(super) struct GlobalDraft {
     plan: Global,
+    pub daemon: Daemon,
     pub garp: GarpDraft,
     /// `vrrp_min_garp`: one gratuitous ARP and no more, where nothing else is said.
     pub min_garp: bool,
@@ -97,7 +99,9 @@ impl GlobalDraft {
 
     fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
         let garp_name = keyword.name.strip_prefix("vrrp_").unwrap_or_default();
-        if self.garp.read(cx, at, keyword, garp_name) {
+        if self.garp.read(cx, at, keyword, garp_name)
+            || daemon::read(&mut self.daemon, cx, at, keyword)
+        {
             return;
         }
         match keyword.name {

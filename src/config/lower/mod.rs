@@ -4,6 +4,7 @@ mod address;
 mod authentication;
 mod checker;
 mod context;
+mod daemon;
 mod global;
 mod group;
 mod instance;
@@ -64,6 +65,7 @@ impl Lowering {
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
+            _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
@@ -229,6 +231,7 @@ impl Lowering {
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
         let (track_scripts, track_files) = self.tracking.finish(trackers);
         Plan {
+            daemon: self.global.daemon.clone(),
             global: self.global.finish(),
             vrrp_instances,
             sync_groups,

@@ -203,6 +203,12 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a line of the file led here; those that wait for their turn have no line read yet.
+    fn is_being_read(&self, canonical: Option<&PathBuf>) -> bool {
+        let begun = self.stack.iter().filter(|frame| frame.at > 0);
+        begun.into_iter().any(|frame| frame.canonical.as_ref() == canonical)
+    }
+
     /// Why `path` must not be read, if so.
     fn unsuitable(&self, path: &Path) -> Option<String> {
         let metadata = match path.metadata() {
@@ -216,7 +222,7 @@ impl Reader<'_> {
             Some("it is not a plain file".to_owned())
         } else if metadata.permissions().mode() & 0o111 != 0 {
             Some("it is executable, so it is taken for a program".to_owned())
-        } else if self.stack.iter().any(|frame| frame.canonical == canonical) {
+        } else if self.is_being_read(canonical.as_ref()) {
             Some("it is being read already: it includes itself".to_owned())
         } else if self.stack.len() >= DEEPEST || self.files_read >= MOST_FILES {
             Some(format!("more than {DEEPEST} levels or {MOST_FILES} files of include"))

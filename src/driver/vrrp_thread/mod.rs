@@ -38,7 +38,7 @@ use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
 };
 use crate::status::InstanceStatus;
-use crate::vrrp::{Event, PublicState, Reading, State, Tracked};
+use crate::vrrp::{Counters, Event, PublicState, Reading, State, Tracked};
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
@@ -58,6 +58,8 @@ pub enum Command {
     /// Make this plan the running one.
     Reload(Arc<Plan>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// Count from zero again.
+    ClearCounters,
     /// A tracked script or file has this reading now.
     Tracked(Tracked, Reading),
     /// Resign everywhere and end.
@@ -273,6 +275,9 @@ impl VrrpThread {
         match command {
             Some(Command::Reload(plan)) => self.adopt(plan),
             Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
+            Some(Command::ClearCounters) => {
+                self.instances.iter_mut().for_each(|each| each.counters = Counters::default());
+            }
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {
