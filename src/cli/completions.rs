@@ -37,6 +37,14 @@ fn script(shell: Shell) -> Vec<u8> {
         });
     let mut out = Vec::new();
     generate(shell, &mut command, "mainstay", &mut out);
+    // What a word without an option may be, clap leaves out for fish.
+    if shell == Shell::Fish {
+        let words = words_of_the_table().join(" ");
+        let line = format!(
+            "complete -c mainstay -n \"__fish_mainstay_using_subcommand explain\" -f -a \"{words}\"\n"
+        );
+        out.extend_from_slice(line.as_bytes());
+    }
     out
 }
 

@@ -131,6 +131,10 @@ impl SourceMap {
     /// The text of `span`; one that would cut a letter in two takes in all of it.
     pub fn text(&self, span: Span) -> &str {
         let (text, range) = (&self.get(span.source).text, span.range());
+        // Nearly always: words begin and end with a whole letter.
+        if let Some(found) = text.get(range.clone()) {
+            return found;
+        }
         let start = text.floor_char_boundary(range.start);
         let end = text.ceil_char_boundary(range.end.max(range.start));
         &text[start..end]

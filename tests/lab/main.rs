@@ -23,6 +23,7 @@ mod idle;
 mod ipvs;
 mod lifecycle;
 mod links;
+mod meaning;
 mod notify;
 mod restart;
 mod sync_groups;

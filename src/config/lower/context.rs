@@ -68,7 +68,8 @@ impl<'a> Context<'a> {
     /// is has been reported, and its block is passed over whole.
     pub fn keyword(&mut self, block: BlockId, statement: &Statement) -> Option<&'static Keyword> {
         let name = self.text_at(statement, 0)?;
-        let Some(keyword) = self.table.get(block, name) else {
+        let known = self.tree.keyword(statement, block);
+        let Some(keyword) = known.or_else(|| self.table.get(block, name)) else {
             self.unknown(block, statement, name);
             return None;
         };

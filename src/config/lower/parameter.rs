@@ -63,7 +63,8 @@ const GLOBAL: [&str; 51] = [
 ];
 
 /// Block and keyword, likewise.
-const ELSEWHERE: [(&str, &str); 26] = [
+const ELSEWHERE: [(&str, &str); 27] = [
+    ("top", "track_group"),
     ("top", "net_namespace"),
     ("top", "instance"),
     ("top", "vrrp_instance"),
@@ -122,7 +123,8 @@ impl Context<'_> {
             return true;
         }
         let (tree, Some(block)) = (self.tree, keyword.child) else { return false };
-        if LISTS.contains(&keyword.name) && keyword.block != "top" {
+        // The block `track_file` outside all others is no list.
+        if LISTS.contains(&keyword.name) && (keyword.block, keyword.name) != ("top", "track_file") {
             return false;
         }
         for inner in tree.children(statement) {

@@ -155,6 +155,9 @@ impl<'o> Reader<'o> {
             diagnostics.push(line_too_long(line, text));
             return None;
         }
+        if !lexer::is_special(text) {
+            return trimmed(line, text);
+        }
         let content = &text[..lexer::comment_start(text)];
         if content.contains('\0') {
             let at = line.part(content.find('\0').map_or(0..0, |at| at..at + 1));
