@@ -95,7 +95,8 @@ fn each_member_is_seen(name: &str, documents: &[Value]) {
 #[test]
 fn check_prints_what_its_schema_says() {
     let chain = "$A=x\n$B=$A\nvrrp_instance V {\n virtual_router_id $B\n interface eth0\n}\n";
-    let check = |files: &[&str], input| printed(&[&["check", "--format", "json"], files].concat(), input);
+    let check =
+        |files: &[&str], input| printed(&[&["check", "--format", "json"], files].concat(), input);
     each_member_is_seen(
         "check",
         &[

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay::config::plan::{Checker, Plan, RealServer, Script, VirtualAddress, VirtualServer};
 use mainstay::config::plan::VrrpInstance;
+use mainstay::config::plan::{Checker, Plan, RealServer, Script, VirtualAddress, VirtualServer};
 use mainstay::config::{self, Options};
 use mainstay::ipvs::{Forward, ServiceKey, Tunnel};
 use mainstay::kernel::node_name;
@@ -95,7 +95,10 @@ fn understood_by_keepalived(host: &Host, text: &str) -> Facts {
         dumps.iter().filter(|name| wanted(name)).all(|name| complete(&name))
     });
     let mut facts = Facts::new();
-    dumps.iter().filter(|name| wanted(name)).for_each(|name| read_dump(&host.read(name), &mut facts));
+    dumps
+        .iter()
+        .filter(|name| wanted(name))
+        .for_each(|name| read_dump(&host.read(name), &mut facts));
     drop(director);
     // Its addresses and services are no business of the next one.
     let _ = host.output(host.command("ipvsadm").arg("-C"));
@@ -199,7 +202,8 @@ impl Reader {
             found.extend(item(list, trimmed));
             return;
         }
-        self.list = LISTS.iter().find(|(title, _)| trimmed.starts_with(title)).map(|(_, list)| *list);
+        self.list =
+            LISTS.iter().find(|(title, _)| trimmed.starts_with(title)).map(|(_, list)| *list);
         if self.list.is_none() {
             found.extend(fact(&self.thing, trimmed));
         }
@@ -268,12 +272,12 @@ fn item(list: &str, text: &str) -> Option<String> {
 
 fn fact(thing: &str, line: &str) -> Option<String> {
     // `Multicast address 224.0.0.18` has no sign.
-    let (key, value) =
-        line.split_once(" = ").or_else(|| Some(("Multicast address", line.strip_prefix("Multicast address ")?)))?;
+    let (key, value) = line
+        .split_once(" = ")
+        .or_else(|| Some(("Multicast address", line.strip_prefix("Multicast address ")?)))?;
     let number = || value.split_whitespace().next().unwrap_or_default();
-    let millis = |unit: f64| {
-        number().parse::<f64>().ok().map(|n| format!("{}", (n * unit).round() as i64))
-    };
+    let millis =
+        |unit: f64| number().parse::<f64>().ok().map(|n| format!("{}", (n * unit).round() as i64));
     let is = |what: &str| thing.starts_with(what);
     let interval = if value.contains("milli") { 1.0 } else { 1000.0 };
     let timed = match key {
@@ -416,10 +420,8 @@ fn server_facts(server: &VirtualServer, facts: &mut Facts) {
         let address = real.destination.address;
         let thing = format!("{name} {} {}", address.ip, address.port);
         facts.insert(format!("real {thing}"), real_facts(real));
-        let mut number = 0;
-        for checker in &real.checkers {
+        for (number, checker) in real.checkers.iter().enumerate() {
             let suffix = if number == 0 { String::new() } else { format!(" #{number}") };
-            number += 1;
             facts.insert(format!("check {thing}{suffix}"), checker_facts(checker));
         }
     }
