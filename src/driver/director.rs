@@ -7,6 +7,7 @@
 
 mod files;
 mod managed;
+mod news;
 mod table;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,7 +24,8 @@ use self::table::KernelTable;
 pub use self::table::Open;
 use super::clock;
 use super::schedule::Schedule;
-use super::scripts::{self, Scripts};
+use super::outlets::Outlets;
+use super::scripts;
 use crate::check::{Action, AttemptId, Event, Outcome};
 use crate::config::plan::{FlushOnStop, Plan, ServerIdentity};
 use crate::ipvs::ServiceKey;
@@ -89,7 +91,7 @@ pub struct Director {
     by_identity: HashMap<ServerIdentity, usize>,
     schedule: Schedule,
     table: KernelTable,
-    scripts: Scripts,
+    outlets: Outlets,
     files: Files,
     changed_files: mpsc::Receiver<Changed>,
     /// How MISC_CHECK scripts run.
@@ -111,7 +113,7 @@ pub struct Director {
 }
 
 impl Director {
-    pub fn new(open: Open, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
+    pub fn new(open: Open, outlets: Outlets, keep_on_stop: bool, seed: u64) -> Self {
         let (results, finished) = mpsc::channel(RESULTS);
         let (files, changed_files) = Files::new();
         Self {
@@ -120,7 +122,7 @@ impl Director {
             by_identity: HashMap::new(),
             schedule: Schedule::default(),
             table: KernelTable::new(open),
-            scripts,
+            outlets,
             files,
             changed_files,
             rules: Arc::default(),
@@ -178,9 +180,14 @@ impl Director {
                 Some(before) => {
                     managed.adopt(now, &before, self.seed, &mut self.actions);
                     let removed = self.actions.iter().filter_map(Action::removed_server);
-                    removed.for_each(|server| before.announce_removed(&self.scripts, server));
+                    removed.for_each(|server| before.announce_removed(&self.outlets, server));
                 }
-                None => managed.start(now, self.seed, &mut self.actions),
+                None => {
+                    managed.start(now, self.seed, &mut self.actions);
+                    if plan.global.tell_initial_servers {
+                        managed.announce_initial(&self.outlets);
+                    }
+                }
             }
             self.by_identity.insert(managed.identity(), number);
             self.managed.push(managed);
@@ -202,7 +209,7 @@ impl Director {
         for mut managed in gone {
             managed.pool.handle(now, Event::Shutdown, &mut self.actions);
             for action in self.actions.drain(..) {
-                managed.announce(&self.scripts, &action);
+                managed.announce(&self.outlets, &action, &[]);
             }
         }
     }
@@ -253,6 +260,7 @@ impl Director {
     fn act(&mut self, number: usize) {
         let managed = &self.managed[number];
         self.schedule.set(number, managed.pool.next_deadline());
+        let changed = news::changed_servers(&self.actions);
         for action in self.actions.drain(..) {
             match action {
                 Action::Attempt { server, checker, target, attempt } => {
@@ -274,7 +282,7 @@ impl Director {
                     });
                 }
                 Action::TableChanged => self.table.mark(number),
-                announced => managed.announce(&self.scripts, &announced),
+                announced => managed.announce(&self.outlets, &announced, &changed),
             }
         }
     }
@@ -298,7 +306,7 @@ impl Director {
             managed.pool.handle(now, Event::Shutdown, &mut self.actions);
             for action in self.actions.drain(..) {
                 if managed.server.omega {
-                    managed.announce(&self.scripts, &action);
+                    managed.announce(&self.outlets, &action, &[]);
                 }
             }
         }

@@ -14,6 +14,9 @@ use tokio::task::JoinHandle;
 
 use super::director::{self, Director};
 use super::record::{self, Record};
+use super::fifos::FifoSet;
+use super::mailer::Mailer;
+use super::outlets::Outlets;
 use super::scripts::Scripts;
 use super::tracking::Trackers;
 use super::{
@@ -23,6 +26,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
+use crate::notify::mail::Postman;
 use crate::status::{Status, counted, dump as render};
 
 /// Threads of the work runtime: checks and scripts wait far more than they work.
@@ -39,7 +43,7 @@ pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
-    let outcome = runtime.block_on(async { Supervisor::start(options, plan)?.run().await });
+    let outcome = runtime.block_on(async { Supervisor::start(options, plan).await?.run().await });
     end(runtime);
     outcome
 }
@@ -55,7 +59,9 @@ struct Supervisor {
     /// Services that may be deleted from the kernel's table.
     ours: BTreeSet<ServiceKey>,
     record: PathBuf,
-    scripts: Scripts,
+    outlets: Outlets,
+    fifos: FifoSet,
+    postman: Postman,
     vrrp: mpsc::Sender<vrrp_thread::Command>,
     vrrp_ended: oneshot::Receiver<()>,
     announcer: JoinHandle<()>,
@@ -66,7 +72,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
+    async fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
         // Signals first: from here on a stop is always a clean one.
         let signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
@@ -75,24 +81,31 @@ impl Supervisor {
         let former = Record::read(&record);
         let owned = Record::of(&plan).union(former);
         write_record(&owned, &record);
+        let (mailer, postman) = Mailer::start();
+        mailer.follow(&plan.global);
+        let mut fifos = FifoSet::default();
+        fifos.follow(&plan.global).await;
         let scripts = Scripts::new(&plan.global);
+        let outlets = Outlets { scripts, fifos: fifos.fifos.clone(), mailer };
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
             leftovers: owned.addresses.iter().cloned().collect(),
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
-        let announcer = tokio::spawn(announcer::run(vrrp.reports, scripts.clone()));
+        let announcer = tokio::spawn(announcer::run(vrrp.reports, outlets.clone()));
         let mut trackers = Trackers::new(vrrp.commands.clone());
         trackers.follow(&plan);
         let director =
-            Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
+            Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director)
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
         Ok(Self {
             ours: owned.services(),
             record,
-            scripts,
+            outlets,
+            fifos,
+            postman,
             vrrp: vrrp.commands,
             vrrp_ended: vrrp.ended,
             announcer,
@@ -190,7 +203,10 @@ impl Supervisor {
         write_record(&owned, &self.record);
         self.ours = owned.services();
         self.plan = plan;
-        self.scripts.follow(&self.plan.global);
+        self.outlets.scripts.follow(&self.plan.global);
+        self.outlets.mailer.follow(&self.plan.global);
+        // Before anything is told of the new plan: their scripts are new, too.
+        self.fifos.follow(&self.plan.global).await;
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
         self.trackers.follow(&self.plan);
         self.put_into_effect().await;
@@ -237,7 +253,11 @@ impl Supervisor {
         if tokio::time::timeout(STOP_LIMIT, parts).await.is_err() {
             tracing::error!("not everything has stopped within {STOP_LIMIT:?}: ending anyway");
         }
-        self.scripts.finish().await;
+        tokio::join!(
+            self.outlets.scripts.finish(),
+            self.outlets.mailer.finish(self.postman),
+            self.fifos.finish(),
+        );
         if self.options.release_addresses && self.options.release_ipvs {
             let _ = std::fs::remove_file(&self.record);
         }

@@ -130,19 +130,8 @@ async fn track_script(script: TrackScript, rules: ScriptRules, mut to: Readings)
         let up = core.result(exit == Exit::Status(0));
         if to.tell(if up { Reading::Good } else { Reading::Bad }).await {
             let verdict = if up { "succeeds" } else { "fails" };
-            tracing::info!("vrrp_script {name} {verdict}: {}", worded(&exit));
+            tracing::info!("vrrp_script {name} {verdict}: {exit}");
         }
-    }
-}
-
-fn worded(exit: &Exit) -> String {
-    match exit {
-        Exit::Status(status) => format!("exit status {status}"),
-        Exit::Signal(signal) => format!("killed by signal {signal}"),
-        Exit::TimedOut(after) => {
-            format!("ended after {}, its timeout", crate::status::human(*after))
-        }
-        Exit::NotStarted(reason) => reason.clone(),
     }
 }
 

@@ -24,6 +24,10 @@ pub struct ScriptRules {
     pub user: Option<ScriptUser>,
     /// `enable_script_security`: what is [`Finding::is_fatal`] only then, is refused.
     pub enforce: bool,
+    /// `use_symlink_paths`: scripts are run by the path given, not by what its links lead to.
+    pub keep_links: bool,
+    /// `umask`; `None`: 077 for scripts, 0177 for FIFOs.
+    pub umask: Option<u32>,
 }
 
 /// What speaks against a script. Worded for operators; begins with the script's name.
@@ -98,8 +102,17 @@ pub fn vet(script: &Script, rules: &ScriptRules) -> Result<Vetted, Finding> {
     };
     match warning {
         Some(finding) if rules.enforce || finding.is_fatal() => Err(finding),
-        warning => Ok(Vetted { program, credentials, warning }),
+        warning => Ok(Vetted { program: resolved(name, program, rules)?, credentials, warning }),
     }
+}
+
+/// What is run: unless links are to be kept, the very file that was looked at, so that nobody can
+/// swap a link in between.
+fn resolved(name: &str, program: PathBuf, rules: &ScriptRules) -> Result<PathBuf, Finding> {
+    if rules.keep_links {
+        return Ok(program);
+    }
+    fs::canonicalize(&program).map_err(|error| unreachable(name, &program, &error))
 }
 
 /// A name without a slash is looked up in PATH, as keepalived does.

@@ -64,16 +64,28 @@ pub enum Command {
     Stop,
 }
 
-/// A transition that notify scripts are to hear of.
+/// What the outside is to hear of.
 #[derive(Debug)]
 pub struct Report {
     pub who: Who,
-    pub state: PublicState,
+    pub news: News,
     /// Effective priority, 1–255; a group's is 0.
     pub priority: u8,
 }
 
-/// Whose transition it was.
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    Entered(PublicState),
+    /// `fifo_write_vrrp_states_on_reload`.
+    StillIn(PublicState),
+    /// While MASTER, an advert of lower priority.
+    HeardLowerPriority,
+    /// In this state.
+    PriorityChanged(PublicState),
+}
+
+/// Whose news it is.
 #[derive(Debug, Clone)]
 pub enum Who {
     Instance(Arc<VrrpInstance>),
@@ -94,6 +106,10 @@ impl Who {
             Self::Instance(_) => "INSTANCE",
             Self::Group(_) => "GROUP",
         }
+    }
+
+    pub fn is_group(&self) -> bool {
+        matches!(self, Self::Group(_))
     }
 
     pub fn notify(&self) -> &NotifyScripts {
@@ -271,7 +287,12 @@ impl VrrpThread {
 
     fn obey(&mut self, command: Option<Command>) -> ControlFlow<()> {
         match command {
-            Some(Command::Reload(plan)) => self.adopt(plan),
+            Some(Command::Reload(plan)) => {
+                self.adopt(plan);
+                if self.plan.global.fifos.states_on_reload {
+                    self.repeat_states();
+                }
+            }
             Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
