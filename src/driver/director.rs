@@ -23,11 +23,11 @@ use self::managed::Managed;
 use self::table::KernelTable;
 pub use self::table::Open;
 use super::clock;
-use super::schedule::Schedule;
 use super::outlets::Outlets;
-use super::scripts;
+use super::schedule::Schedule;
+use super::{scheduling, scripts};
 use crate::check::{Action, AttemptId, Event, Outcome};
-use crate::config::plan::{FlushOnStop, Plan, ServerIdentity};
+use crate::config::plan::{FlushOnStop, Plan, Scheduling, ServerIdentity};
 use crate::ipvs::ServiceKey;
 use crate::notify::ScriptRules;
 use crate::probe;
@@ -73,13 +73,14 @@ const COMMANDS: usize = 4;
 ///
 /// # Errors
 /// When the thread or its runtime cannot be had.
-pub fn spawn(director: Director) -> io::Result<Handle> {
+pub fn spawn(director: Director, scheduling: Scheduling) -> io::Result<Handle> {
     let (commands, receive_commands) = mpsc::channel(COMMANDS);
     let (ending, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("director".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending: oneshot::Sender<()> = ending;
+        scheduling::apply("the director", &scheduling);
         runtime.block_on(director.run(receive_commands));
     })?;
     Ok(Handle { commands, ended })

@@ -21,6 +21,7 @@ mod outlets;
 mod pid_file;
 mod record;
 mod schedule;
+mod scheduling;
 mod scripts;
 mod supervisor;
 mod tracking;
@@ -160,7 +161,7 @@ fn start(options: Options) -> Result<i32, Failure> {
     if !options.foreground {
         nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
     }
-    if let Some(mask) = options.umask {
+    if let Some(mask) = loaded.plan.global.umask {
         umask(Mode::from_bits_truncate(mask));
     }
     if let Err(error) = kernel::process::raise_descriptor_limit() {
@@ -203,8 +204,10 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
     }
 }
 
-/// `-P` and `-C`: leaves out the half that is not to run.
+/// The command line goes before the file: `-P` and `-C` leave out the half that is not to run, `-u`
+/// is the umask.
 fn restrict(loaded: &mut Loaded, options: &Options) {
+    loaded.plan.global.umask = options.umask.or(loaded.plan.global.umask);
     if !options.vrrp {
         loaded.plan.vrrp_instances.clear();
     }

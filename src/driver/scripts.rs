@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::config::plan::{Global, NotifyScripts, Plan, Script};
+use crate::config::plan::{Global, NotifyScripts, OneShot, Plan, Script};
+use crate::notify::script::run_script;
 use crate::notify::security::{Finding, vet};
 use crate::notify::{Exit, Job, Limits, NotifyQueue, Report, ScriptRules};
 use crate::probe::Probe;
@@ -54,6 +55,15 @@ pub fn rules(global: &Global) -> ScriptRules {
         enforce: global.script_security,
         keep_links: global.keep_links,
         umask: global.umask,
+    }
+}
+
+/// Runs `startup_script` or `shutdown_script` to its end or its time-out, and says what became of it.
+pub async fn run_once(what: &str, once: &OneShot, global: &Global) {
+    let exit = run_script(&once.script, &[], &rules(global), Some(once.timeout)).await;
+    match exit {
+        Exit::Status(0) => tracing::info!("{what} done"),
+        exit => tracing::error!("{what}: {exit}; going on without it"),
     }
 }
 

@@ -13,14 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::director::{self, Director};
-use super::record::{self, Record};
 use super::fifos::FifoSet;
 use super::mailer::Mailer;
 use super::outlets::Outlets;
+use super::record::{self, Record};
 use super::scripts::Scripts;
 use super::tracking::Trackers;
 use super::{
-    Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
+    Failure, Options, announcer, log_findings, log_script_findings, restrict, scheduling, scripts,
+    vrrp_thread,
 };
 use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
@@ -32,14 +33,17 @@ use crate::status::{Status, counted, dump as render};
 /// Threads of the work runtime: checks and scripts wait far more than they work.
 const WORKERS: usize = 2;
 
-/// How long a part may take to stop before the process ends without it.
+/// How long a part may take to stop before the process ends without it, unless `child_wait_time`
+/// says otherwise.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the director until it is told to stop.
 pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
+    let checks = plan.global.checker_scheduling.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("work")
+        .on_thread_start(move || scheduling::apply("a work thread", &checks))
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
@@ -76,6 +80,16 @@ impl Supervisor {
         // Signals first: from here on a stop is always a clean one.
         let signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
+        let mut signals = signals;
+        if let Some(script) = &plan.global.startup_script {
+            // Who is told to stop while it runs has nothing to take back yet.
+            tokio::select! {
+                () = scripts::run_once("startup_script", script, &plan.global) => {}
+                () = signals.stop() => {
+                    return Err(Failure::fatal("stopped", "during startup_script"));
+                }
+            }
+        }
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
         let former = Record::read(&record);
@@ -98,7 +112,7 @@ impl Supervisor {
         trackers.follow(&plan);
         let director =
             Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
-        let director = director::spawn(director)
+        let director = director::spawn(director, plan.global.checker_scheduling.clone())
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
         Ok(Self {
             ours: owned.services(),
@@ -250,8 +264,9 @@ impl Supervisor {
                 let _ = self.director_ended.await;
             }
         };
-        if tokio::time::timeout(STOP_LIMIT, parts).await.is_err() {
-            tracing::error!("not everything has stopped within {STOP_LIMIT:?}: ending anyway");
+        let limit = self.plan.global.stop_limit.unwrap_or(STOP_LIMIT);
+        if tokio::time::timeout(limit, parts).await.is_err() {
+            tracing::error!("not everything has stopped within {limit:?}: ending anyway");
         }
         tokio::join!(
             self.outlets.scripts.finish(),
@@ -260,6 +275,9 @@ impl Supervisor {
         );
         if self.options.release_addresses && self.options.release_ipvs {
             let _ = std::fs::remove_file(&self.record);
+        }
+        if let Some(script) = &self.plan.global.shutdown_script {
+            scripts::run_once("shutdown_script", script, &self.plan.global).await;
         }
         tracing::info!("stopped");
     }

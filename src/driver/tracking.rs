@@ -1,9 +1,13 @@
-//! Runs tracked scripts and watches tracked files, each in a task of its own on the work runtime.
+//! Runs tracked scripts and watches tracked files, each in a task of its own on the work runtime, and
+//! counts tracked processes in one.
 //!
 //! A task owns its script's process or its file's watch. It ends when a reload no longer wants it
 //! as it is, which also kills a script that still runs, or with the vrrp thread. Readings go
 //! to the vrrp thread through its bounded channel; a task that finds it full waits, and so sends the
 //! newest reading late rather than not at all.
+
+mod process_table;
+mod processes;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::scripts;
 use super::vrrp_thread::Command;
-use crate::config::plan::{Plan, TrackFile, TrackScript};
+use crate::config::plan::{Plan, TrackFile, TrackProcess, TrackScript};
 use crate::kernel::FileWatch;
 use crate::notify::script::run;
 use crate::notify::{Exit, Invocation, ScriptRules};
@@ -27,6 +31,8 @@ const WATCH_AGAIN: Duration = Duration::from_secs(5);
 pub struct Trackers {
     vrrp: mpsc::Sender<Command>,
     tasks: HashMap<Tracked, (Definition, JoinHandle<()>)>,
+    /// What is counted, by which task.
+    processes: (Vec<TrackProcess>, Option<JoinHandle<()>>),
 }
 
 /// What a task was started for: the same again, it goes on.
@@ -38,11 +44,12 @@ enum Definition {
 
 impl Trackers {
     pub fn new(vrrp: mpsc::Sender<Command>) -> Self {
-        Self { vrrp, tasks: HashMap::new() }
+        Self { vrrp, tasks: HashMap::new(), processes: (Vec::new(), None) }
     }
 
     /// Tracks what `plan` asks for, and no more. What is asked for as before is left alone.
     pub fn follow(&mut self, plan: &Plan) {
+        self.follow_processes(&plan.track_processes);
         let rules = scripts::rules(&plan.global);
         let scripts = plan.track_scripts.iter().map(|script| {
             let definition = Definition::Script(script.clone(), rules.clone());
@@ -68,8 +75,20 @@ impl Trackers {
         }
     }
 
+    fn follow_processes(&mut self, wanted: &[TrackProcess]) {
+        let (counted, task) = &mut self.processes;
+        if counted == wanted {
+            return;
+        }
+        task.take().inspect(JoinHandle::abort);
+        *counted = wanted.to_vec();
+        if !wanted.is_empty() {
+            *task = Some(tokio::spawn(processes::track(wanted.to_vec(), self.vrrp.clone())));
+        }
+    }
+
     fn start(&self, what: Tracked, definition: Definition) -> JoinHandle<()> {
-        let to = Readings { what, vrrp: self.vrrp.clone(), last: None };
+        let to = Readings::new(what, self.vrrp.clone());
         match definition {
             Definition::Script(script, rules) => tokio::spawn(track_script(script, rules, to)),
             Definition::File(file) => tokio::spawn(track_file(file, to)),
@@ -80,6 +99,7 @@ impl Trackers {
 impl Drop for Trackers {
     fn drop(&mut self) {
         self.tasks.values().for_each(|(_, task)| task.abort());
+        self.processes.1.take().inspect(JoinHandle::abort);
     }
 }
 
@@ -91,6 +111,10 @@ struct Readings {
 }
 
 impl Readings {
+    fn new(what: Tracked, vrrp: mpsc::Sender<Command>) -> Self {
+        Self { what, vrrp, last: None }
+    }
+
     /// Whether it was news.
     async fn tell(&mut self, reading: Reading) -> bool {
         let news = self.last.replace(reading) != Some(reading);

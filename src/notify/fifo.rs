@@ -130,7 +130,9 @@ impl Backlog {
             state.lost += 1;
             if state.lost == 1 {
                 let path = &self.path;
-                tracing::error!("FIFO {path} is not read: {BACKLOG} lines wait, older ones are lost");
+                tracing::error!(
+                    "FIFO {path} is not read: {BACKLOG} lines wait, older ones are lost"
+                );
             }
         }
         state.lines.push_back(line.to_owned());
@@ -211,9 +213,8 @@ async fn serve(
     let (wanted, for_opening) = (fifo.clone(), rules.clone());
     let opened = tokio::task::spawn_blocking(move || open(&wanted, &for_opening)).await;
     let opened = opened.unwrap_or_else(|error| Err(FifoError::Open(io::Error::other(error))));
-    let sender = opened.and_then(|(file, made)| {
-        Ok((Sender::from_file(file).map_err(FifoError::Open)?, made))
-    });
+    let sender = opened
+        .and_then(|(file, made)| Ok((Sender::from_file(file).map_err(FifoError::Open)?, made)));
     let (sender, made) = match sender {
         Ok(opened) => opened,
         Err(error) => {
@@ -275,7 +276,8 @@ fn open(fifo: &Fifo, rules: &ScriptRules) -> Result<(File, bool), FifoError> {
         Err(nix::errno::Errno::EEXIST) => false,
         Err(error) => return Err(FifoError::Create(error.into())),
     };
-    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&fifo.path);
+    let file =
+        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&fifo.path);
     let file = file.map_err(FifoError::Open)?;
     let found = file.metadata().map_err(FifoError::Open)?;
     if made {
@@ -287,8 +289,14 @@ fn open(fifo: &Fifo, rules: &ScriptRules) -> Result<(File, bool), FifoError> {
 }
 
 /// The mode as meant, whatever the umask of the process is, and the owner.
-fn give(file: &File, mode: u32, uid: nix::unistd::Uid, gid: nix::unistd::Gid) -> Result<(), FifoError> {
-    let failed = |source: io::Error| FifoError::Give { uid: uid.as_raw(), gid: gid.as_raw(), source };
+fn give(
+    file: &File,
+    mode: u32,
+    uid: nix::unistd::Uid,
+    gid: nix::unistd::Gid,
+) -> Result<(), FifoError> {
+    let failed =
+        |source: io::Error| FifoError::Give { uid: uid.as_raw(), gid: gid.as_raw(), source };
     file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     if nix::unistd::geteuid().is_root() {
         nix::unistd::fchown(file, Some(uid), Some(gid)).map_err(|errno| failed(errno.into()))?;

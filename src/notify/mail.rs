@@ -94,7 +94,9 @@ impl MailQueue {
             state.letters.pop_front();
             state.lost += 1;
             if state.lost == 1 {
-                tracing::error!("the mail relay is too slow: {QUEUE} mails wait, older ones are lost");
+                tracing::error!(
+                    "the mail relay is too slow: {QUEUE} mails wait, older ones are lost"
+                );
             }
         }
         state.letters.push_back(letter);

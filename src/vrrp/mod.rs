@@ -9,6 +9,7 @@ mod fights;
 #[cfg(test)]
 mod fixtures;
 mod group;
+mod process_quorum;
 mod rise_fall;
 mod rival;
 mod router;
@@ -25,6 +26,7 @@ pub use counters::Counters;
 pub use debounce::{Debounce, LinkDelays};
 pub use event::{Action, Event, Note};
 pub use group::{GroupMove, Standing, SyncGroup};
+pub use process_quorum::ProcessQuorum;
 pub use rise_fall::RiseFall;
 pub use rival::Rival;
 pub use router::{Active, Backup, Idle, State, VirtualRouter};

@@ -107,7 +107,8 @@ impl ProcessDraft {
             false => ProcessMatch::Name,
         });
         if matching == ProcessMatch::Name && command.len() > 15 {
-            let message = format!("the kernel keeps 15 characters of a process's name, not {command}");
+            let message =
+                format!("the kernel keeps 15 characters of a process's name, not {command}");
             let finding = Diagnostic::warning("name-too-long", block.raw, message);
             cx.push(finding.label("the first 15 are compared").help("full_command"));
         }

@@ -178,7 +178,8 @@ impl Definitions {
     pub fn read_process(&mut self, cx: &mut Context<'_>, block: &Statement) {
         let Some(name) = cx.string(block) else { return };
         if self.processes.iter().any(|known| *known.what.name == *name) {
-            let message = format!("vrrp_track_process {name} is there already; the first one counts");
+            let message =
+                format!("vrrp_track_process {name} is there already; the first one counts");
             return cx.warn("duplicate", block, block.raw, message);
         }
         let draft = ProcessDraft::read(cx, block);

@@ -33,20 +33,15 @@ use self::interfaces::Interfaces;
 use self::tracking::Readings;
 use super::clock;
 use super::schedule::Schedule;
+use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
-use crate::kernel::{
-    ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
-};
+use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
 use crate::vrrp::{Event, PublicState, Reading, State, Tracked};
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
 const REPORTS: usize = 16_384;
-
-/// Real-time priority: the lowest there is. It is above every ordinary process, which is all
-/// that adverts need.
-const REAL_TIME_PRIORITY: i32 = 1;
 
 /// A deadline believed this late was kept from us by the machine (a suspend, a stopped process):
 /// what has arrived meanwhile is heard before anything is sent.
@@ -150,7 +145,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
     std::thread::Builder::new().name("vrrp".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending = ending;
-        be_on_time();
+        be_on_time(&plan.global);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         match runtime {
             Ok(runtime) => runtime.block_on(async {
@@ -168,16 +163,6 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
     })?;
     wait_opened.recv().map_err(io::Error::other)??;
     Ok(Handle { commands, reports: receive_reports, ended })
-}
-
-/// Real-time scheduling and locked memory: wanted, not needed.
-fn be_on_time() {
-    if let Err(error) = real_time(REAL_TIME_PRIORITY) {
-        tracing::info!("the vrrp thread runs without real-time scheduling: {error}");
-    }
-    if let Err(error) = lock_memory() {
-        tracing::info!("memory is not locked, adverts may wait for swap: {error}");
-    }
 }
 
 /// What a socket listens on: a multicast group on an interface, or our own unicast address.

@@ -39,10 +39,13 @@ fn a_mail_is_keepalived_octet_for_octet() {
 
 #[test]
 fn many_recipients_are_folded_one_a_line() {
-    let to = ["first-of-them@example.com", "second-of-them@example.com", "the-third-of-them@example.com"]
-        .map(str::to_owned);
-    let folded =
-        "first-of-them@example.com,\r\n second-of-them@example.com,\r\n the-third-of-them@example.com";
+    let to = [
+        "first-of-them@example.com",
+        "second-of-them@example.com",
+        "the-third-of-them@example.com",
+    ]
+    .map(str::to_owned);
+    let folded = "first-of-them@example.com,\r\n second-of-them@example.com,\r\n the-third-of-them@example.com";
     assert_eq!(recipients(&to), folded);
 }
 
@@ -115,7 +118,8 @@ async fn the_conversation_takes_replies_of_several_lines() {
 async fn one_refused_recipient_does_not_cost_the_others_their_mail() {
     let ok = "250 ok\r\n";
     let no = "550 no such user\r\n";
-    let (result, told) = talk(vec!["220 x\r\n", ok, ok, no, ok, "354 go\r\n", ok, "221 x\r\n"]).await;
+    let (result, told) =
+        talk(vec!["220 x\r\n", ok, ok, no, ok, "354 go\r\n", ok, "221 x\r\n"]).await;
     result.unwrap();
     assert_eq!(told.last().map(String::as_str), Some("QUIT"));
     let (result, _) = talk(vec!["220 x\r\n", ok, ok, no, no]).await;

@@ -52,7 +52,11 @@ fn script(program: &str) -> Script {
 }
 
 fn rules(user: &str, enforce: bool) -> ScriptRules {
-    ScriptRules { user: Some(ScriptUser { user: user.to_owned(), group: None }), enforce, ..ScriptRules::default() }
+    ScriptRules {
+        user: Some(ScriptUser { user: user.to_owned(), group: None }),
+        enforce,
+        ..ScriptRules::default()
+    }
 }
 
 #[test]
