@@ -10,6 +10,7 @@ mod process_table;
 mod processes;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -20,7 +21,7 @@ use super::scripts;
 use super::vrrp_thread::Command;
 use crate::config::plan::{Plan, TrackFile, TrackProcess, TrackScript};
 use crate::kernel::FileWatch;
-use crate::notify::script::run;
+use crate::notify::script::Running;
 use crate::notify::{Exit, Invocation, ScriptRules};
 use crate::vrrp::{Reading, RiseFall, Tracked};
 
@@ -30,9 +31,16 @@ const WATCH_AGAIN: Duration = Duration::from_secs(5);
 /// Everything that is tracked by a task.
 pub struct Trackers {
     vrrp: mpsc::Sender<Command>,
-    tasks: HashMap<Tracked, (Definition, JoinHandle<()>)>,
+    tasks: HashMap<Tracked, Task>,
     /// What is counted, by which task.
     processes: (Vec<TrackProcess>, Option<JoinHandle<()>>),
+}
+
+/// What it was started for, and what it said last.
+struct Task {
+    definition: Definition,
+    last: Last,
+    handle: JoinHandle<()>,
 }
 
 /// What a task was started for: the same again, it goes on.
@@ -40,6 +48,19 @@ pub struct Trackers {
 enum Definition {
     Script(TrackScript, ScriptRules),
     File(TrackFile),
+}
+
+impl Definition {
+    /// Whether what `former` found still holds, as keepalived has it: the same command, run by the
+    /// same user.
+    fn goes_on(&self, former: &Self) -> bool {
+        match (self, former) {
+            (Self::Script(new, new_rules), Self::Script(old, old_rules)) => {
+                new.script == old.script && new_rules.user == old_rules.user
+            }
+            (Self::Script(..) | Self::File(_), _) => false,
+        }
+    }
 }
 
 impl Trackers {
@@ -60,17 +81,15 @@ impl Trackers {
             .iter()
             .map(|file| (Tracked::File(file.name.clone()), Definition::File(file.clone())));
         let wanted: HashMap<_, _> = scripts.chain(files).collect();
-        self.tasks.retain(|what, (running, task)| {
-            let same = wanted.get(what) == Some(running);
-            if !same {
-                task.abort();
-            }
-            same
-        });
+        let ended = self.tasks.extract_if(|what, task| wanted.get(what) != Some(&task.definition));
+        let mut ended: HashMap<Tracked, Task> = ended.collect();
+        ended.values().for_each(|task| task.handle.abort());
         for (what, definition) in wanted {
             if !self.tasks.contains_key(&what) {
-                let task = self.start(what.clone(), definition.clone());
-                self.tasks.insert(what, (definition, task));
+                let former = ended.remove(&what).filter(|task| definition.goes_on(&task.definition));
+                let last = former.map(|task| task.last).unwrap_or_default();
+                let handle = self.start(what.clone(), definition.clone(), last.clone());
+                self.tasks.insert(what, Task { definition, last, handle });
             }
         }
     }
@@ -87,8 +106,8 @@ impl Trackers {
         }
     }
 
-    fn start(&self, what: Tracked, definition: Definition) -> JoinHandle<()> {
-        let to = Readings::new(what, self.vrrp.clone());
+    fn start(&self, what: Tracked, definition: Definition, last: Last) -> JoinHandle<()> {
+        let to = Readings::new(what, self.vrrp.clone(), last);
         match definition {
             Definition::Script(script, rules) => tokio::spawn(track_script(script, rules, to)),
             Definition::File(file) => tokio::spawn(track_file(file, to)),
@@ -98,7 +117,7 @@ impl Trackers {
 
 impl Drop for Trackers {
     fn drop(&mut self) {
-        self.tasks.values().for_each(|(_, task)| task.abort());
+        self.tasks.values().for_each(|task| task.handle.abort());
         self.processes.1.take().inspect(JoinHandle::abort);
     }
 }
@@ -107,17 +126,26 @@ impl Drop for Trackers {
 struct Readings {
     what: Tracked,
     vrrp: mpsc::Sender<Command>,
-    last: Option<Reading>,
+    last: Last,
 }
 
+/// What was said last; it outlives its task, so that the next one can go on from there.
+type Last = Arc<Mutex<Option<Reading>>>;
+
 impl Readings {
-    fn new(what: Tracked, vrrp: mpsc::Sender<Command>) -> Self {
-        Self { what, vrrp, last: None }
+    fn new(what: Tracked, vrrp: mpsc::Sender<Command>, last: Last) -> Self {
+        Self { what, vrrp, last }
+    }
+
+    fn last(&self) -> Option<Reading> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was news.
     async fn tell(&mut self, reading: Reading) -> bool {
-        let news = self.last.replace(reading) != Some(reading);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = last.replace(reading) != Some(reading);
+        drop(last);
         if news {
             let _ = self.vrrp.send(Command::Tracked(self.what.clone(), reading)).await;
         }
@@ -129,8 +157,7 @@ impl Readings {
 /// it were not tracked, as keepalived has it.
 async fn track_script(script: TrackScript, rules: ScriptRules, mut to: Readings) {
     let name = script.name.clone();
-    let timeout = Some(script.timeout);
-    let invocation = match Invocation::prepare(&script.script, &[], &rules, timeout).await {
+    let invocation = match Invocation::prepare(&script.script, &[], &rules, None).await {
         Ok(invocation) => invocation,
         Err(finding) => {
             tracing::error!("vrrp_script {name} is not tracked: {finding}");
@@ -138,24 +165,46 @@ async fn track_script(script: TrackScript, rules: ScriptRules, mut to: Readings)
             return;
         }
     };
-    let mut core = RiseFall::new(script.rise, script.fall, script.init_fail);
-    if script.init_fail {
+    let TrackScript { rise, fall, init_fail, .. } = script;
+    let mut core = match to.last() {
+        Some(up @ (Reading::Good | Reading::Bad)) => {
+            RiseFall::resumed(rise, fall, up == Reading::Good)
+        }
+        _ => RiseFall::new(rise, fall, init_fail),
+    };
+    if init_fail && to.last().is_none() {
         to.tell(Reading::Bad).await;
     }
     let mut ticks = interval(script.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         let due = ticks.tick().await;
-        let exit = run(&invocation).await;
-        if due.elapsed() > script.interval {
-            let took = crate::status::human(due.elapsed());
-            tracing::debug!("vrrp_script {name} took {took}: runs were left out");
-        }
+        let (exit, overdue) = attempt(&invocation, script.timeout).await;
         let up = core.result(exit == Exit::Status(0));
         if to.tell(if up { Reading::Good } else { Reading::Bad }).await {
             let verdict = if up { "succeeds" } else { "fails" };
             tracing::info!("vrrp_script {name} {verdict}: {exit}");
         }
+        // Its time was over for the verdict; it may take some more to end it.
+        if let Some(mut overdue) = overdue {
+            overdue.end().await;
+        }
+        if due.elapsed() > script.interval {
+            let took = crate::status::human(due.elapsed());
+            tracing::debug!("vrrp_script {name} took {took}: runs were left out");
+        }
+    }
+}
+
+/// One run: how it ended, and itself if it has not.
+async fn attempt(invocation: &Invocation, limit: Duration) -> (Exit, Option<Running>) {
+    let mut running = match Running::start(invocation) {
+        Ok(running) => running,
+        Err(exit) => return (exit, None),
+    };
+    match tokio::time::timeout(limit, running.ended()).await {
+        Ok(exit) => (exit, None),
+        Err(_) => (Exit::TimedOut(limit), Some(running)),
     }
 }
 

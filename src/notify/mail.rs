@@ -251,8 +251,12 @@ fn one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
+/// A kernel that was given no name says "(none)", which relays do not take.
 fn host_name() -> String {
-    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
+    let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
+    let is_name = !name.is_empty() && name.bytes().all(fits);
+    if is_name { name } else { "localhost".to_owned() }
 }
 
 fn user_name() -> String {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::Readings;
+use super::{Last, Readings};
 use super::process_table::{Table, scan};
 use crate::config::plan::TrackProcess;
 use crate::driver::clock;
@@ -116,7 +116,11 @@ impl Watched {
         // A process number is an i32: there are not more than that.
         let most = most.map(|most| most as usize);
         let quorum = ProcessQuorum::new(least as usize, most, up_delay, down_delay);
-        let readings = Readings::new(Tracked::Process(definition.name.clone()), vrrp.clone());
+        let readings = Readings::new(
+            Tracked::Process(definition.name.clone()),
+            vrrp.clone(),
+            Last::default(),
+        );
         Self { definition, quorum, readings }
     }
 
