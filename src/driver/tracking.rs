@@ -86,7 +86,8 @@ impl Trackers {
         ended.values().for_each(|task| task.handle.abort());
         for (what, definition) in wanted {
             if !self.tasks.contains_key(&what) {
-                let former = ended.remove(&what).filter(|task| definition.goes_on(&task.definition));
+                let former =
+                    ended.remove(&what).filter(|task| definition.goes_on(&task.definition));
                 let last = former.map(|task| task.last).unwrap_or_default();
                 let handle = self.start(what.clone(), definition.clone(), last.clone());
                 self.tasks.insert(what, Task { definition, last, handle });
@@ -137,15 +138,17 @@ impl Readings {
         Self { what, vrrp, last }
     }
 
+    fn replace(&self, reading: Reading) -> Option<Reading> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(reading)
+    }
+
     fn last(&self) -> Option<Reading> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was news.
-    async fn tell(&mut self, reading: Reading) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = last.replace(reading) != Some(reading);
-        drop(last);
+    async fn tell(&self, reading: Reading) -> bool {
+        let news = self.replace(reading) != Some(reading);
         if news {
             let _ = self.vrrp.send(Command::Tracked(self.what.clone(), reading)).await;
         }
@@ -155,7 +158,7 @@ impl Readings {
 
 /// Runs the script at each interval, never two at once. One that may not be run at all is as if
 /// it were not tracked, as keepalived has it.
-async fn track_script(script: TrackScript, rules: ScriptRules, mut to: Readings) {
+async fn track_script(script: TrackScript, rules: ScriptRules, to: Readings) {
     let name = script.name.clone();
     let invocation = match Invocation::prepare(&script.script, &[], &rules, None).await {
         Ok(invocation) => invocation,

@@ -114,7 +114,8 @@ pub fn vet(script: &Script, rules: &ScriptRules) -> Result<Vetted, Finding> {
     match warning {
         Some(finding) if rules.enforce || finding.is_fatal() => Err(finding),
         warning => {
-            let from_path = || Finding::FromPath { script: name.to_owned(), program: program.clone() };
+            let from_path =
+                || Finding::FromPath { script: name.to_owned(), program: program.clone() };
             let warning = warning.or_else(|| (!name.contains('/')).then(from_path));
             Ok(Vetted { program: resolved(name, program, rules)?, credentials, warning })
         }
@@ -239,8 +240,8 @@ fn examine_component(name: &str, component: &Path, found: &Metadata) -> Result<(
 
 /// Names the first component of `path` that is not there or cannot be looked at.
 fn unreachable(name: &str, path: &Path, error: &std::io::Error) -> Finding {
-    let mut components = path.ancestors().filter(|each| !each.as_os_str().is_empty());
-    let component = components.rfind(|each| fs::metadata(each).is_err()).unwrap_or(path);
+    let components = path.ancestors().filter(|each| !each.as_os_str().is_empty());
+    let component = components.filter(|each| fs::metadata(each).is_err()).last().unwrap_or(path);
     Finding::Unreachable {
         script: name.to_owned(),
         component: component.to_owned(),

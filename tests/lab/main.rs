@@ -30,6 +30,7 @@ mod processes;
 mod restart;
 mod sync_groups;
 mod tracking;
+mod vrrp_authentication;
 mod vrrp_failover;
 mod vrrp_garbage;
 mod vrrp_transports;

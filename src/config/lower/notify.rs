@@ -132,6 +132,11 @@ impl NotifyDraft {
                 _ => "notification_email { admin@example.com }",
             }));
         }
+        // One path is one FIFO: the general one goes before, as in keepalived.
+        let all = self.all.known();
+        self.vrrp.differ_from(std::slice::from_ref(&all), &mut self.findings);
+        let vrrp = self.vrrp.known();
+        self.lvs.differ_from(&[all, vrrp], &mut self.findings);
         std::mem::take(&mut self.findings)
     }
 
@@ -141,10 +146,8 @@ impl NotifyDraft {
     }
 
     /// Puts it all into the plan.
-    pub fn finish(mut self, plan: &mut Global) {
-        let all = self.all.finish(&mut self.findings, &[]);
-        let vrrp = self.vrrp.finish(&mut self.findings, &[all.as_ref()]);
-        let lvs = self.lvs.finish(&mut self.findings, &[all.as_ref(), vrrp.as_ref()]);
+    pub fn finish(self, plan: &mut Global) {
+        let (all, vrrp, lvs) = (self.all.finish(), self.vrrp.finish(), self.lvs.finish());
         plan.fifos = Fifos { all, vrrp, lvs, states_on_reload: self.states_on_reload };
         plan.mail_of_checkers = self.mails_of_checkers.or(self.mails);
         let one_shot = |(script, timeout): (Option<Script>, Option<Duration>)| {
@@ -185,16 +188,22 @@ impl FifoDraft {
         cx.set_once(at, &mut self.script, script);
     }
 
-    /// One path is one FIFO: the general one goes before, as in keepalived.
-    fn finish(&mut self, findings: &mut Vec<Diagnostic>, others: &[Option<&Fifo>]) -> Option<Fifo> {
-        let (path, user, at) = self.path.take()?;
-        if others.iter().flatten().any(|other| other.path == path) {
+    fn known(&self) -> Option<PathBuf> {
+        self.path.as_ref().map(|(path, ..)| path.clone())
+    }
+
+    fn differ_from(&mut self, others: &[Option<PathBuf>], findings: &mut Vec<Diagnostic>) {
+        let same = |(path, ..): &mut (PathBuf, _, _)| others.contains(&Some(path.clone()));
+        if let Some((path, _, at)) = self.path.take_if(same) {
             let message = format!("{} is another FIFO's path already", path.display());
             let finding = Diagnostic::error("duplicate", at, message);
             findings.push(finding.label("this one is left out"));
-            return None;
         }
-        Some(Fifo { path, user, script: self.script.take() })
+    }
+
+    fn finish(self) -> Option<Fifo> {
+        let (path, user, _) = self.path?;
+        Some(Fifo { path, user, script: self.script })
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::{Last, Readings};
 use super::process_table::{Table, scan};
+use super::{Last, Readings};
 use crate::config::plan::TrackProcess;
 use crate::driver::clock;
 use crate::driver::vrrp_thread::Command;
@@ -116,11 +116,8 @@ impl Watched {
         // A process number is an i32: there are not more than that.
         let most = most.map(|most| most as usize);
         let quorum = ProcessQuorum::new(least as usize, most, up_delay, down_delay);
-        let readings = Readings::new(
-            Tracked::Process(definition.name.clone()),
-            vrrp.clone(),
-            Last::default(),
-        );
+        let readings =
+            Readings::new(Tracked::Process(definition.name.clone()), vrrp.clone(), Last::default());
         Self { definition, quorum, readings }
     }
 
