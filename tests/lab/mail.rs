@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::configs::{Pair, SOON, instance};
+use crate::configs::{Farm, Pair, SOON, VIP, instance, with_globals};
 use crate::harness::Program::{Keepalived, Mainstay};
 use crate::harness::{Director, Lab, MailServer, Manner, Program, eventually, eventually_eq, run};
 
@@ -101,5 +101,35 @@ fn no_email_faults_sends_none_for_fault() {
         let subject = |what| format!("[LB] VRRP Instance KAV_1 - Entering {what} state");
         let expected = ["BACKUP", "BACKUP", "MASTER", "MASTER"].map(subject).to_vec();
         eventually_eq("the mails", SOON, expected, || relay.subjects());
+    });
+}
+
+/// `smtp_alert` is on for real servers and off for virtual ones where nothing is said.
+#[test]
+fn a_server_that_dies_is_mailed_with_its_quorum() {
+    run("mail::server", |lab: &Lab| {
+        let mut farm = Farm::new(lab);
+        let relay = MailServer::start(&farm.lb1, Manner::Plain);
+        let server = format!(
+            "virtual_server {VIP} 80 {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    \
+             protocol TCP\n    smtp_alert\n    real_server 192.0.2.101 80 {{\n        \
+             TCP_CHECK {{\n            connect_timeout 2\n            retry 0\n        }}\n    }}\n}}\n"
+        );
+        let head = format!("global_defs {{\n{GLOBALS}");
+        let configuration = with_globals(&server).replacen("global_defs {\n", &head, 1);
+        farm.lb1.ip(&format!("addr add {VIP}/32 dev eth0"));
+        let _director = Director::start(&farm.lb1, Mainstay, configuration);
+        eventually("the mail of the start", SOON, || relay.mails().len() == 1);
+        farm.server1.die();
+        let expected = [
+            "[LB] Realserver [192.0.2.101]:tcp:80 of virtual server [192.0.2.142]:tcp:80 - DOWN",
+            "[LB] Virtualserver [192.0.2.142]:tcp:80 - DOWN",
+            "[LB] Virtualserver [192.0.2.142]:tcp:80 - UP",
+        ];
+        eventually_eq("the mails", SOON, expected.map(str::to_owned).to_vec(), || relay.subjects());
+        let mails = relay.mails();
+        let has = |body: &str| mails.iter().any(|mail| mail.lines.iter().any(|line| line == body));
+        assert!(has("=> Starting with quorum up 1+0=1 <= 1 <="), "{mails:?}");
+        assert!(has("=> Lost quorum 1-0=1 > 0 <="), "{mails:?}");
     });
 }

@@ -22,13 +22,17 @@ impl Managed {
             }
             Action::QuorumGained { initial, sum, needed } => {
                 self.tell_quorum(outlets, true);
-                let gained = if *initial { "Starting with quorum" } else { "Gained quorum" };
-                let body = format!("{gained}: weight {sum} of {needed} needed");
+                let gained = if *initial { "Starting with quorum up" } else { "Gained quorum" };
+                let hysteresis = u64::from(self.server.quorum.hysteresis);
+                let quorum = needed.saturating_sub(hysteresis);
+                let body = format!("{gained} {quorum}+{hysteresis}={needed} <= {sum}");
                 outlets.mailer.quorum(&self.server, &self.name, true, &body);
             }
             Action::QuorumLost { sum, needed, .. } => {
                 self.tell_quorum(outlets, false);
-                let body = format!("Lost quorum: weight {sum} of {needed} needed");
+                let hysteresis = u64::from(self.server.quorum.hysteresis);
+                let quorum = needed + hysteresis;
+                let body = format!("Lost quorum {quorum}-{hysteresis}={needed} > {sum}");
                 outlets.mailer.quorum(&self.server, &self.name, false, &body);
             }
             Action::AttemptFailed { server, checker, reason, verdict: Verdict::Down, .. }
