@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
 use crate::probe::Probe;
+use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
@@ -34,6 +35,9 @@ pub struct Plan {
     /// `vrrp_track_process`es that an instance tracks.
     pub track_processes: Vec<TrackProcess>,
     pub virtual_servers: Vec<VirtualServer>,
+    /// `static_ipaddress`, `static_routes`, `static_rules`.
+    pub static_objects: StaticObjects,
+    pub track_groups: Vec<TrackGroup>,
 }
 
 /// `global_defs` as far as the running director needs it (keepalived.conf(5)).
@@ -180,6 +184,12 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `virtual_routes`: there while MASTER.
+    pub routes: Vec<VirtualRoute>,
+    /// `virtual_rules`: there while MASTER.
+    pub rules: Vec<VirtualRule>,
+    /// `promote_secondaries`: an address that loses the first of its subnet stays.
+    pub promote_secondaries: bool,
     /// `skip_check_adv_addr`: do not compare the address list of each advert.
     pub skip_check_adv_addr: bool,
     /// `owner_ignore_adverts`: at priority 255 it listens to nobody.
@@ -350,6 +360,45 @@ pub struct VirtualAddress {
     pub flags: u32,
     /// `no_track`: what somebody else removes stays away until the next transition.
     pub no_track: bool,
+    /// `track_group`, of static addresses.
+    pub track_group: Option<String>,
+}
+
+/// One line of `virtual_routes` or `static_routes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualRoute {
+    pub route: Route,
+    /// As an address's.
+    pub no_track: bool,
+    /// `track_group`, of static routes.
+    pub track_group: Option<String>,
+}
+
+/// One line of `virtual_rules` or `static_rules`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualRule {
+    pub rule: Rule,
+    /// As an address's.
+    pub no_track: bool,
+    /// `track_group`, of static rules.
+    pub track_group: Option<String>,
+}
+
+/// What is in the kernel from start to stop, whatever the state of any instance.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StaticObjects {
+    /// Each with its interface.
+    pub addresses: Vec<VirtualAddress>,
+    pub routes: Vec<VirtualRoute>,
+    pub rules: Vec<VirtualRule>,
+}
+
+/// One `track_group`: the instances that cannot run without certain static objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackGroup {
+    pub name: String,
+    /// Names of instances.
+    pub members: Vec<String>,
 }
 
 /// A program to run, with its arguments and the user to run it as.

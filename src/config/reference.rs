@@ -215,6 +215,8 @@ fn escaped(text: &str) -> String {
             '^' => out.push_str("\\(ha"),
             '~' => out.push_str("\\(ti"),
             '`' => out.push_str("\\(ga"),
+            // A long line may be broken behind it.
+            '|' => out.push_str("|\\:"),
             '…' => out.push_str("..."),
             other => out.push(other),
         }

@@ -103,7 +103,11 @@ impl Supervisor {
         let outlets = Outlets { scripts, fifos: fifos.fifos.clone(), mailer };
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
-            leftovers: owned.addresses.iter().cloned().collect(),
+            leftovers: vrrp_thread::Leftovers {
+                addresses: owned.addresses.iter().cloned().collect(),
+                routes: owned.routes.clone(),
+                rules: owned.rules.clone(),
+            },
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;

@@ -28,6 +28,7 @@ pub use announcements::Announcements;
 pub use counters::Counters;
 pub use debounce::{Debounce, LinkDelays};
 pub use event::{Action, Event, Note};
+pub use fights::Fights;
 pub use group::{GroupMove, Standing, SyncGroup};
 pub use hmac::{AntiReplay, Hmac, HmacMemory, HmacMode};
 pub use process_quorum::ProcessQuorum;

@@ -28,6 +28,7 @@ mod mail;
 mod notify;
 mod processes;
 mod restart;
+mod routing;
 mod sync_groups;
 mod tracking;
 mod vrrp_authentication;

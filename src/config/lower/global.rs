@@ -39,6 +39,10 @@ pub(super) struct GlobalDraft {
     pub check_unicast_src: bool,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
+    /// Where iproute2 has its names.
+    pub iproute_usr_dir: Option<String>,
+    pub iproute_etc_dir: Option<String>,
+    pub default_interface: Option<String>,
     receive_queue: ReceiveQueue,
     receive_queue_multiplier: Option<u32>,
 }
@@ -120,6 +124,9 @@ impl GlobalDraft {
             }
             "vrrp_check_unicast_src" => self.check_unicast_src = true,
             "v3_checksum_as_v2" => self.v3_checksum_as_v2 = true,
+            "iproute_usr_dir" => replace(&mut self.iproute_usr_dir, cx.string(at)),
+            "iproute_etc_dir" => replace(&mut self.iproute_etc_dir, cx.string(at)),
+            "default_interface" => replace(&mut self.default_interface, cx.interface(at)),
             "log_unknown_vrids" => self.plan.log_unknown_vrids = true,
             "vrrp_rx_bufs_policy" => self.receive_queue(cx, at),
             "vrrp_rx_bufs_multiplier" => {
