@@ -185,6 +185,7 @@ mod tests {
             next_deadline: None,
             latest: Duration::ZERO,
             counters: Counters::default(),
+            repairs: Default::default(),
             unknown_vrids: 0,
         };
         let text = json(&[status], 1, Duration::from_millis(1_000_500));

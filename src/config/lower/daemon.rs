@@ -1,7 +1,6 @@
 //! Keywords about the director as a process, outside all blocks and in `global_defs`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::super::keywords::Keyword;
 use super::super::plan::{Daemon, ReloadCheck, ReloadFile};
@@ -20,10 +19,6 @@ pub(super) fn read(
         "net_namespace" => name(cx, at, &mut daemon.net_namespace),
         "instance" => name(cx, at, &mut daemon.instance),
         "use_pid_dir" => daemon.use_pid_dir = true,
-        "child_wait_time" => {
-            let seconds = cx.number(at, keyword);
-            replace(&mut daemon.stop_limit, seconds.map(|s| Duration::from_secs(s.into())));
-        }
         "reload_check_config" => daemon.reload_check = Some(ReloadCheck { log: optional(cx, at) }),
         "reload_file" => daemon.reload_file = Some(ReloadFile { path: optional(cx, at) }),
         "reload_time_file" => replace(&mut daemon.reload_time_file, path(cx, at)),
@@ -93,9 +88,8 @@ mod tests {
         let text = "global_defs {\n reload_check_config\n reload_file /run/r\n \
                     reload_time_file /etc/t\n reload_repeat\n state_dump_file /var/s/\n \
                     stats_dump_file st\n json_dump_file j\n json_version 2\n \
-                    data_use_instance\n}\nchild_wait_time 7\n";
+                    data_use_instance\n}\n";
         let expected = Daemon {
-            stop_limit: Some(Duration::from_secs(7)),
             reload_check: Some(ReloadCheck { log: None }),
             reload_file: Some(ReloadFile { path: Some("/run/r".into()) }),
             reload_time_file: Some("/etc/t".into()),

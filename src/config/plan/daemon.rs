@@ -1,7 +1,6 @@
 //! How the director runs as a process: its namespace, its files, its reloads.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The process's part of a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,8 +11,6 @@ pub struct Daemon {
     pub use_pid_dir: bool,
     /// `instance`: part of the names of files and of the log's ident.
     pub instance: Option<String>,
-    /// `child_wait_time`: how long the parts may take to stop.
-    pub stop_limit: Option<Duration>,
     /// `reload_check_config`: a new file is taken over only if there is nothing to complain of.
     pub reload_check: Option<ReloadCheck>,
     /// `reload_time_file`: tells when to reload.
