@@ -3,6 +3,9 @@
 //! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
 //! exactly when they ask for the same, wherever in the file they said it.
 
+mod daemon;
+mod notify;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -18,17 +21,22 @@ use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
+pub use daemon::{Daemon, ReloadCheck, ReloadFile};
+pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub global: Global,
+    pub daemon: Daemon,
     pub vrrp_instances: Vec<VrrpInstance>,
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.
     pub track_scripts: Vec<TrackScript>,
     /// `track_file`s that an instance tracks.
     pub track_files: Vec<TrackFile>,
+    /// `vrrp_track_process`es that an instance tracks.
+    pub track_processes: Vec<TrackProcess>,
     pub virtual_servers: Vec<VirtualServer>,
     /// `static_ipaddress`, `static_routes`, `static_rules`.
     pub static_objects: StaticObjects,
@@ -60,6 +68,27 @@ pub struct Global {
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
     pub lvs_flush_on_stop: FlushOnStop,
+    /// `use_symlink_paths`: scripts are run by the path given, not by what its links lead to.
+    pub keep_links: bool,
+    /// `umask`; `None`: as inherited, and 0177 for FIFOs.
+    pub umask: Option<u32>,
+    pub fifos: Fifos,
+    /// `None`: nobody to send mail to, or nobody who takes it.
+    pub mail: Option<Mail>,
+    /// `smtp_alert_checker`, else `smtp_alert`, where they were given.
+    pub mail_of_checkers: Option<bool>,
+    /// `no_email_faults`: no mail for FAULT.
+    pub no_fault_mail: bool,
+    /// `no_checker_emails`: mail when a server goes up or down, not for each of its checkers.
+    pub no_checker_mail: bool,
+    /// `rs_init_notifies`: servers that start up are told as such.
+    pub tell_initial_servers: bool,
+    pub startup_script: Option<OneShot>,
+    pub shutdown_script: Option<OneShot>,
+    /// `child_wait_time`: how long the parts may take to stop; `None`: the default.
+    pub stop_limit: Option<Duration>,
+    pub vrrp_scheduling: Scheduling,
+    pub checker_scheduling: Scheduling,
 }
 
 /// How much room adverts have that wait to be read, for each instance of a socket
@@ -108,6 +137,19 @@ impl Default for Global {
             lvs_timeouts: Timeouts::default(),
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
+            keep_links: false,
+            umask: None,
+            fifos: Fifos::default(),
+            mail: None,
+            mail_of_checkers: None,
+            no_fault_mail: false,
+            no_checker_mail: false,
+            tell_initial_servers: false,
+            startup_script: None,
+            shutdown_script: None,
+            stop_limit: None,
+            vrrp_scheduling: Scheduling::default(),
+            checker_scheduling: Scheduling::default(),
         }
     }
 }
@@ -257,6 +299,38 @@ pub struct TrackFile {
     pub init: Option<InitFile>,
 }
 
+/// One `vrrp_track_process`: which processes are counted, and how many must run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackProcess {
+    pub name: Arc<str>,
+    /// `process`, first word: the process's name, or with `full_command` or parameters argv's first.
+    pub command: String,
+    pub parameters: Vec<String>,
+    pub matching: ProcessMatch,
+    /// `quorum`: fewest for success.
+    pub least: u32,
+    /// `quorum_max`: most for success; `None`: any number.
+    pub most: Option<u32>,
+    /// `fork_delay`: how long it must be well before it counts as well.
+    pub up_delay: Duration,
+    /// `terminate_delay`: how long it must be ill before it counts as ill.
+    pub down_delay: Duration,
+}
+
+/// What of a process is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProcessMatch {
+    /// Its name, /proc/PID/comm.
+    #[default]
+    Name,
+    /// Its command line (`full_command`, or parameters are given): these words and no others.
+    Exact,
+    /// `param_match partial`: the command line begins with these words.
+    Partial,
+    /// `param_match initial`: as `Partial`, the last word being the beginning of its own.
+    Initial,
+}
+
 /// What `init_file` asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InitFile {
@@ -330,19 +404,6 @@ pub struct TrackGroup {
     pub members: Vec<String>,
 }
 
-/// The notify scripts of one instance; each may be absent.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NotifyScripts {
-    /// `notify`: run on every transition, with `INSTANCE NAME STATE PRIORITY` appended.
-    pub any: Option<Script>,
-    pub master: Option<Script>,
-    pub backup: Option<Script>,
-    pub fault: Option<Script>,
-    pub stop: Option<Script>,
-    /// `notify_deleted`; without it a removed instance reports FAULT.
-    pub deleted: Option<Script>,
-}
-
 /// A program to run, with its arguments and the user to run it as.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Script {
@@ -376,6 +437,8 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
     pub omega: bool,
+    /// `smtp_alert`; `None`: as the global settings say, else no.
+    pub mails: Option<bool>,
 }
 
 /// A virtual server's use of a `virtual_server_group`.
@@ -424,6 +487,8 @@ pub struct RealServer {
     pub destination: Destination,
     /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
     pub inhibit_on_failure: bool,
+    /// `smtp_alert`; `None`: as the global settings say, else yes.
+    pub mails: Option<bool>,
     pub checkers: Vec<Checker>,
     /// Boxed, as `notify_down`: of 100,000 servers hardly one has any.
     pub notify_up: Option<Box<Script>>,

@@ -258,6 +258,6 @@ mod tests {
         for name in ["nopreempt", "vrrp_sync_group", "unicast_peer", "smtp_server"] {
             assert!(section.contains(name), "{name}");
         }
-        assert!(!section.contains("param_match"), "inside a block that is left out as a whole");
+        assert!(!section.contains("idle_tx"), "inside a block that is left out as a whole");
     }
 }

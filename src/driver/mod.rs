@@ -14,10 +14,16 @@
 mod announcer;
 mod clock;
 mod director;
+mod fifos;
 mod logging;
+mod mailer;
+mod outlets;
 mod pid_file;
+mod process_files;
 mod record;
+mod reload_time;
 mod schedule;
+mod scheduling;
 mod scripts;
 mod supervisor;
 mod tracking;
@@ -28,7 +34,6 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
@@ -40,6 +45,7 @@ use crate::status::counted;
 use crate::vrrp::Tracked;
 pub use logging::LogOptions;
 use pid_file::PidFile;
+pub use process_files::PidNames;
 
 /// Syslog facility of daemons (RFC 5424 §6.2.1).
 pub const FACILITY_DAEMON: u8 = 3;
@@ -69,6 +75,8 @@ pub struct Options {
     pub umask: Option<u32>,
     /// Where dumps and the record of what is ours are kept.
     pub runtime_directory: PathBuf,
+    /// `--namespace`: wins over the configuration.
+    pub net_namespace: Option<String>,
 }
 
 /// Where the process number is written; `None`: nowhere.
@@ -79,13 +87,8 @@ pub struct PidFiles {
     pub vrrp: Option<PathBuf>,
     /// Written only when there is a virtual_server.
     pub checkers: Option<PathBuf>,
-}
-
-impl PidFiles {
-    /// One file for the one process that we are.
-    pub fn only(path: PathBuf) -> Self {
-        Self { parent: Some(path), ..Self::default() }
-    }
+    /// What those not given are called.
+    pub names: PidNames,
 }
 
 impl Options {
@@ -93,7 +96,11 @@ impl Options {
     pub fn new(configuration: PathBuf) -> Self {
         Self {
             configuration,
-            configuration_options: config::Options { config_id: kernel::node_name() },
+            configuration_options: config::Options {
+                config_id: kernel::node_name(),
+                random_seed: random_seed(),
+                ..config::Options::default()
+            },
             log: LogOptions {
                 console: true,
                 syslog: None,
@@ -111,8 +118,15 @@ impl Options {
             ignore_interrupt: false,
             umask: None,
             runtime_directory: runtime_directory(),
+            net_namespace: None,
         }
     }
+}
+
+/// Different in each process.
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 /// systemd tells where it made our directory (systemd.exec(5), RuntimeDirectory=).
@@ -152,17 +166,26 @@ impl Failure {
 }
 
 /// Gives the exit status, or the failure when nobody has been told of it.
-fn start(options: Options) -> Result<i32, Failure> {
+fn start(mut options: Options) -> Result<i32, Failure> {
     // A reload asked for before there is anybody to hear it does nothing, as in keepalived.
     kernel::process::ignore_until_handled(&[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2]);
-    let loaded = load(&options)?;
+    let mut loaded = load(&options)?;
+    process_files::settle(&mut options, &mut loaded.plan);
+    // Before there is a second thread: each would have to join by itself.
+    if let Some(name) = &loaded.plan.daemon.net_namespace {
+        let what = format!("cannot join network namespace {name}");
+        kernel::namespace::join(name).map_err(|error| Failure::fatal(what, error))?;
+    }
+    interfaces_exist(&loaded)?;
     if !options.foreground {
         nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
     }
-    if let Some(mask) = options.umask {
+    if let Some(mask) = loaded.plan.global.umask {
         umask(Mode::from_bits_truncate(mask));
     }
-    raise_descriptor_limit();
+    if let Err(error) = kernel::process::raise_descriptor_limit() {
+        eprintln!("cannot raise the limit of open files: {error}");
+    }
     let _log = logging::start(&options.log).map_err(|e| Failure::fatal("cannot log", e))?;
     let console = options.log.console;
     let Err(failure) = serve(options, loaded) else { return Ok(0) };
@@ -186,7 +209,10 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
     match loaded.verdict {
         Verdict::Unreadable => Err(Failure {
             status: exit::NO_FILE,
-            message: format!("{}: no configuration, not starting", options.configuration.display()),
+            message: format!(
+                "{}: no configuration, or not all of it; not starting",
+                options.configuration.display()
+            ),
         }),
         Verdict::Unusable => Err(Failure {
             status: exit::CONFIG,
@@ -194,14 +220,15 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
         }),
         Verdict::Clean | Verdict::Complaints => {
             restrict(&mut loaded, options);
-            interfaces_exist(&loaded)?;
             Ok(loaded)
         }
     }
 }
 
-/// `-P` and `-C`: leaves out the half that is not to run.
+/// The command line goes before the file: `-P` and `-C` leave out the half that is not to run, `-u`
+/// is the umask.
 fn restrict(loaded: &mut Loaded, options: &Options) {
+    loaded.plan.global.umask = options.umask.or(loaded.plan.global.umask);
     if !options.vrrp {
         loaded.plan.vrrp_instances.clear();
     }
@@ -236,20 +263,14 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
                 Tracked::Interface(interface) if missing(interface) => Some(format!(
                     "{at}: interface {interface}, tracked by vrrp_instance {name}, does not exist; {advice}"
                 )),
-                Tracked::Interface(_) | Tracked::Script(_) | Tracked::File(_) => None,
+                Tracked::Interface(_)
+                | Tracked::Script(_)
+                | Tracked::File(_)
+                | Tracked::Process(_) => None,
             });
             own.into_iter().chain(tracked)
         })
         .collect()
-}
-
-/// Each check under way needs a descriptor: take all that we may have.
-fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        eprintln!("cannot raise the limit of open files: {error}");
-    }
 }
 
 fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Failure> {

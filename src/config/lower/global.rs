@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::super::IncludeChecks;
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
-use super::super::plan::{FlushOnStop, Global, ReceiveQueue};
+use super::super::plan::{Daemon, FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
-use super::script;
+use super::notify::NotifyDraft;
+use super::{daemon, process, script};
 
 /// What was said about gratuitous ARP, here or in an instance.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +27,9 @@ pub(super) struct GarpDraft {
 #[derive(Debug, Default)]
 pub(super) struct GlobalDraft {
     plan: Global,
+    pub daemon: Daemon,
     pub garp: GarpDraft,
+    pub notify: NotifyDraft,
     /// `vrrp_min_garp`: one gratuitous ARP and no more, where nothing else is said.
     pub min_garp: bool,
     pub version: Option<u32>,
@@ -102,13 +106,21 @@ impl GlobalDraft {
 
     fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
         let garp_name = keyword.name.strip_prefix("vrrp_").unwrap_or_default();
-        if self.garp.read(cx, at, keyword, garp_name) {
+        if self.garp.read(cx, at, keyword, garp_name)
+            || daemon::read(&mut self.daemon, cx, at, keyword)
+            || self.notify.read(cx, at, keyword)
+            || process::read(&mut self.plan, cx, at, keyword)
+        {
             return;
         }
         match keyword.name {
             "router_id" => replace(&mut self.plan.router_id, cx.string(at)),
             "script_user" => replace(&mut self.plan.script_user, script::read_user(cx, at)),
             "enable_script_security" => self.plan.script_security = true,
+            "use_symlink_paths" => flag(cx, at, &mut self.plan.keep_links),
+            "no_email_faults" => self.plan.no_fault_mail = true,
+            "no_checker_emails" => flag(cx, at, &mut self.plan.no_checker_mail),
+            "rs_init_notifies" => flag(cx, at, &mut self.plan.tell_initial_servers),
             "dynamic_interfaces" => self.plan.dynamic_interfaces = true,
             "vrrp_mcast_group4" | "vrrp_mcast_group6" => {
                 self.multicast_group(cx, at, keyword.name.ends_with('6'));
@@ -126,6 +138,9 @@ impl GlobalDraft {
             "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
+            // The reader has acted on both (`preprocess`).
+            "include_check" => include_check(cx, at),
+            "random_seed" => drop(cx.number(at, keyword)),
             "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
             "vrrp_down_timer_adverts" => {
                 replace(&mut self.down_timer_adverts, cx.number(at, keyword));
@@ -233,7 +248,17 @@ impl GlobalDraft {
         if ipv6 { self.plan.multicast_group6.into() } else { self.plan.multicast_group.into() }
     }
 
+    /// `child_wait_time`: at least a second, in which addresses are taken off.
+    pub fn stop_limit(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
+        let Some(limit) = cx.duration(at, keyword) else { return };
+        if limit.is_zero() {
+            cx.warn("number-out-of-range", at, at.raw, "child_wait_time 0 is taken as 1");
+        }
+        self.plan.stop_limit = Some(limit.max(Duration::from_secs(1)));
+    }
+
     pub fn finish(mut self) -> Global {
+        self.notify.finish(&mut self.plan);
         let multiplier = self.receive_queue_multiplier.unwrap_or(3);
         self.plan.receive_queue = match self.receive_queue {
             ReceiveQueue::Mtus(_) => ReceiveQueue::Mtus(multiplier),
@@ -241,6 +266,21 @@ impl GlobalDraft {
             other => other,
         };
         self.plan
+    }
+}
+
+/// Points out words of `include_check` that change nothing.
+fn include_check(cx: &mut Context<'_>, at: &Statement) {
+    let words: Vec<&str> = cx.words(at)[1..].iter().map(|word| cx.text(word.span)).collect();
+    let (_, idle) = IncludeChecks::default().edited(&words);
+    for word in &cx.words(at)[1..] {
+        let text = cx.text(word.span);
+        if idle.contains(&text) {
+            let message = format!("include_check: `{text}` is ignored");
+            let finding = Diagnostic::error("bad-value", word.span, message);
+            let finding = finding.label("not a check, or not the first without + or -");
+            cx.push(finding.help("include_check read +match +wildcard_match +brace_match"));
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct InstanceDraft {
     /// IPv6 or not: what the first address named says, and where.
     pub family: Option<(bool, Span)>,
     pub source: Option<(IpAddr, Span)>,
+    /// Where `unicast_src_ip` stands, which is of use with peers only.
+    pub unicast_source: Option<Span>,
     /// `mcast_dst_ip`.
     pub group: Option<IpAddr>,
     /// `unicast_peer` is there, whatever is in it.
@@ -78,6 +80,10 @@ pub(super) struct InstanceDraft {
     pub trackers: Vec<TrackDraft>,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
+    /// `smtp_alert`.
+    pub mails: Option<bool>,
+    /// `notify_priority_changes`.
+    pub priority_changes: Option<bool>,
 }
 
 impl InstanceDraft {
@@ -132,7 +138,11 @@ impl InstanceDraft {
                 let delay = cx.duration(at, keyword);
                 replace(&mut self.preempt_delay, delay.map(|delay| (delay, at.raw)));
             }
-            "mcast_src_ip" | "unicast_src_ip" => self.source(cx, at),
+            "mcast_src_ip" => self.source(cx, at),
+            "unicast_src_ip" => {
+                self.unicast_source = Some(at.raw);
+                self.source(cx, at);
+            }
             "mcast_dst_ip" => {
                 let group = global::multicast(cx, at);
                 let group = group.filter(|group| self.belongs(cx, at.raw, *group));
@@ -190,6 +200,9 @@ impl InstanceDraft {
             }
             "track_script" => tracking::read_block(cx, at, Kind::Script, &mut self.trackers),
             "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
+            "track_process" => tracking::read_block(cx, at, Kind::Process, &mut self.trackers),
+            "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
+            "notify_priority_changes" => replace(&mut self.priority_changes, cx.flag(at)),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,
             // Packets to the virtual addresses are accepted: what is the case anyway.
             "accept" => {}
@@ -205,14 +218,15 @@ impl InstanceDraft {
             "notify_fault" => &mut self.notify.fault,
             "notify_stop" => &mut self.notify.stop,
             "notify_deleted" => &mut self.notify.deleted,
+            "notify_master_rx_lower_pri" => &mut self.notify.lower_priority,
             _ => return false,
         };
-        // GAP: bare `notify_deleted` (report DELETED without a script) has no place in the plan;
-        // a removed instance then reports FAULT.
-        if name == "notify_deleted" && cx.words(at).len() == 1 {
-            let message = "`notify_deleted` without a script is not supported yet";
-            cx.warn("not-supported-yet", at, at.raw, message);
-            return true;
+        if name == "notify_deleted" {
+            self.notify.tells_deleted = true;
+            // A script is not needed.
+            if cx.words(at).len() == 1 {
+                return true;
+            }
         }
         let script = script::read(cx, at);
         cx.set_once(at, slot, script);

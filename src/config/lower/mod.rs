@@ -4,6 +4,7 @@ mod address;
 mod authentication;
 mod checker;
 mod context;
+mod daemon;
 mod global;
 mod group;
 mod hmac;
@@ -13,7 +14,10 @@ mod instance_transport;
 mod line;
 mod names;
 mod normalise;
+mod notify;
+mod parameter;
 mod peers;
+mod process;
 mod real_server;
 mod route;
 mod route_metric;
@@ -24,6 +28,7 @@ mod statics;
 mod sync_group;
 mod timing;
 mod track_file;
+mod track_process;
 mod tracking;
 mod virtual_server;
 
@@ -85,7 +90,10 @@ impl Lowering {
             name @ ("track_group" | "static_ipaddress" | "static_routes" | "static_rules") => {
                 self.statics.read(&mut cx, root, name, &mut self.priorities);
             }
+            _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
+            "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
+            "child_wait_time" => self.global.stop_limit(&mut cx, root, keyword),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
             "virtual_server_group" => self.group(&mut cx, root),
@@ -228,12 +236,21 @@ impl Lowering {
         );
         let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
         let mut vrrp_instances: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
+        self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
         for draft in self.instances {
             let at = draft.at;
-            let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
+            let (mails, priority_changes) = (draft.mails, draft.priority_changes);
+            let Some(mut instance) =
+                draft.finish(&self.global, &self.tracking, sources, diagnostics)
             else {
                 continue;
             };
+            let by_group = self.sync_groups.iter().find(|group| group.has(&instance.name));
+            let by_group = by_group.and_then(|group| group.priority_changes);
+            let global = &self.global.notify;
+            instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
+            instance.notify.priority_changes =
+                priority_changes.or(by_group).unwrap_or(global.priority_changes);
             let identity = instance.identity();
             let (vrid, interface) = (identity.vrid, identity.interface.clone());
             let twins = seen.entry(identity).or_default();
@@ -250,22 +267,29 @@ impl Lowering {
         let mut taken = HashMap::new();
         let mut sync_groups = Vec::with_capacity(self.sync_groups.len());
         for draft in self.sync_groups {
-            sync_groups.extend(draft.finish(
+            let mails = draft.mails.unwrap_or(self.global.notify.mails_of_vrrp());
+            let group = draft.finish(
                 &mut vrrp_instances,
                 &self.instance_names,
                 &mut taken,
                 &self.tracking,
                 diagnostics,
-            ));
+            );
+            sync_groups.extend(group.map(|mut group| {
+                group.notify.mails = mails;
+                group
+            }));
         }
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
-        let (track_scripts, track_files) = self.tracking.finish(trackers);
+        let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
         Plan {
+            daemon: self.global.daemon.clone(),
             global: self.global.finish(),
             vrrp_instances,
             sync_groups,
             track_scripts,
             track_files,
+            track_processes,
             virtual_servers,
             static_objects,
             track_groups,

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
+use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::context::Context;
+use super::global::replace;
 use super::script;
 use super::tracking::{self, Definitions, Kind, TrackDraft};
 use crate::vrrp::Tracked;
@@ -21,6 +22,10 @@ pub(super) struct SyncGroupDraft {
     /// `sync_group_tracking_weight`: members keep the weights of their own trackers.
     weights: bool,
     notify: NotifyScripts,
+    /// `smtp_alert`.
+    pub mails: Option<bool>,
+    /// `notify_priority_changes`, for its members.
+    pub priority_changes: Option<bool>,
 }
 
 impl SyncGroupDraft {
@@ -38,11 +43,21 @@ impl SyncGroupDraft {
                 }
                 "track_script" => tracking::read_block(cx, at, Kind::Script, &mut draft.trackers),
                 "track_file" => tracking::read_block(cx, at, Kind::File, &mut draft.trackers),
+                "track_process" => {
+                    tracking::read_block(cx, at, Kind::Process, &mut draft.trackers);
+                }
+                "smtp_alert" => replace(&mut draft.mails, cx.flag(at)),
+                "notify_priority_changes" => replace(&mut draft.priority_changes, cx.flag(at)),
                 "sync_group_tracking_weight" | "global_tracking" => draft.weights = true,
                 other => draft.script(cx, at, other),
             }
         }
         Some(draft)
+    }
+
+    /// Whether it names that instance.
+    pub fn has(&self, instance: &str) -> bool {
+        self.members.iter().any(|(member, _)| member == instance)
     }
 
     fn read_members(&mut self, cx: &mut Context<'_>, block: &Statement) {
@@ -123,8 +138,7 @@ impl SyncGroupDraft {
         match members {
             0 => diagnostics.push(
                 Diagnostic::error("empty-sync-group", at, format!("sync group {name} is empty"))
-                    .label("it is left out")
-                    .effect(Effect::LacksParameter),
+                    .label("it is left out"),
             ),
             1 => diagnostics.push(Diagnostic::warning(
                 "single-sync-group",
@@ -144,7 +158,7 @@ impl SyncGroupDraft {
     fn without_weights(&self, instance: &mut VrrpInstance, diagnostics: &mut Diagnostics) {
         let before = instance.trackers.clone();
         instance.trackers.retain_mut(|tracker| match tracker.what {
-            Tracked::Script(_) => tracker.weight == 0,
+            Tracked::Script(_) | Tracked::Process(_) => tracker.weight == 0,
             Tracked::Interface(_) => {
                 tracker.weight = 0;
                 true

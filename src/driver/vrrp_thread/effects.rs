@@ -18,12 +18,12 @@ use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
 use super::wants::{Owner, Wanted, in_order_of_leaving};
-use super::{Report, Sockets, Who};
+use super::{News, Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
 use crate::driver::clock;
 use crate::kernel::{ArpSocket, ChangeFailure, KernelChange, KernelObject, Rtnl};
 use crate::routing::PROTOCOL;
-use crate::vrrp::{Action, PublicState, Transition};
+use crate::vrrp::{Action, Note, PublicState, Transition};
 use crate::wire::{arp, neighbour};
 
 pub struct Effects {
@@ -37,13 +37,19 @@ pub struct Effects {
     failures_changed: bool,
     /// Frames with the interface they go out of.
     frames: Vec<(u32, Frame)>,
-    transitions: Vec<(usize, Transition)>,
+    news: Vec<(usize, Told)>,
     /// Groups, their states, and whether that is told before the members' news.
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
     reports: mpsc::Sender<Report>,
     lost_reports: u64,
     /// Reused for each advert.
     datagram: Vec<u8>,
+}
+
+/// What is told once the rest is done.
+enum Told {
+    Transition(Transition),
+    News(News),
 }
 
 /// What tells the LAN where an address is now.
@@ -70,7 +76,7 @@ impl Effects {
             failing: HashSet::new(),
             failures_changed: false,
             frames: Vec::new(),
-            transitions: Vec::new(),
+            news: Vec::new(),
             group_news: Vec::new(),
             reports,
             lost_reports: 0,
@@ -99,8 +105,13 @@ impl Effects {
                 self.put_back(owner, name, wanted, interfaces, true);
             }
             Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
-            Action::Transition(transition) => self.transitions.push((number, transition)),
-            Action::Note(note) => tracing::info!("({}) {note}", instance.plan.name),
+            Action::Transition(transition) => {
+                self.news.push((number, Told::Transition(transition)));
+            }
+            Action::Note(note) => {
+                tracing::info!("({}) {note}", instance.plan.name);
+                self.news.extend(news_in(&note, instance).map(|news| (number, Told::News(news))));
+            }
         }
     }
 
@@ -320,12 +331,16 @@ impl Effects {
         let group_news = std::mem::take(&mut self.group_news);
         let report = |(group, state, _): &(Arc<SyncGroup>, PublicState, bool)| Report {
             who: Who::Group(group.clone()),
-            state: *state,
+            news: News::Entered(*state),
             priority: 0,
         };
         group_news.iter().filter(|news| news.2).for_each(|news| self.report(report(news)));
-        for (number, transition) in std::mem::take(&mut self.transitions) {
-            self.tell_one(&mut instances[number], &transition, now);
+        for (number, told) in std::mem::take(&mut self.news) {
+            let instance = &mut instances[number];
+            match told {
+                Told::Transition(transition) => self.tell_one(instance, &transition, now),
+                Told::News(news) => self.report(report_of(instance, news)),
+            }
         }
         group_news.iter().filter(|news| !news.2).for_each(|news| self.report(report(news)));
     }
@@ -338,19 +353,41 @@ impl Effects {
     fn tell_one(&mut self, instance: &mut Instance, transition: &Transition, now: Instant) {
         instance.entered(transition, now);
         log_transition(instance, transition);
-        self.report(Report {
-            who: Who::Instance(instance.plan.clone()),
-            state: transition.to,
-            priority: instance.router.priority(),
-        });
+        self.report(report_of(instance, News::Entered(transition.to)));
     }
 
-    fn report(&mut self, report: Report) {
+    /// Hands a report over, or counts it as lost.
+    pub fn report(&mut self, report: Report) {
+        // A flood of adverts must not cost anybody the news of a transition.
+        let minor = !matches!(report.news, News::Entered(_));
+        if minor && self.reports.capacity() < self.reports.max_capacity() / 2 {
+            return;
+        }
         if let Err(TrySendError::Full(report)) = self.reports.try_send(report) {
             self.lost_reports += 1;
             let (name, lost) = (report.who.name(), self.lost_reports);
             tracing::error!("({name}) notify scripts are not run: {lost} reports lost so far");
         }
+    }
+}
+
+fn report_of(instance: &Instance, news: News) -> Report {
+    let priority = instance.router.priority();
+    Report { who: Who::Instance(instance.plan.clone()), news, priority }
+}
+
+/// What a note of the core has to tell besides the log, to those who asked for it.
+fn news_in(note: &Note, instance: &Instance) -> Option<News> {
+    match note {
+        Note::HeardLowerPriority { .. } | Note::HeardLowerAddress { .. } => {
+            Some(News::HeardLowerPriority)
+        }
+        Note::PriorityChanged { .. } if instance.plan.notify.priority_changes => {
+            let state = instance.router.public_state();
+            let runs = matches!(state, PublicState::Master | PublicState::Backup);
+            runs.then_some(News::PriorityChanged(state))
+        }
+        _ => None,
     }
 }
 

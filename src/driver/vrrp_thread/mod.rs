@@ -38,21 +38,16 @@ use self::tracking::Readings;
 use self::wants::{Holders, Owner};
 use super::clock;
 use super::schedule::Schedule;
+use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
-use crate::kernel::{
-    ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
-};
+use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
-use crate::vrrp::{Action, Event, PublicState, Reading, State, Tracked};
+use crate::vrrp::{Action, Counters, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
 const REPORTS: usize = 16_384;
-
-/// Real-time priority: the lowest there is. It is above every ordinary process, which is all
-/// that adverts need.
-const REAL_TIME_PRIORITY: i32 = 1;
 
 /// A deadline believed this late was kept from us by the machine (a suspend, a stopped process):
 /// what has arrived meanwhile is heard before anything is sent.
@@ -66,22 +61,36 @@ pub enum Command {
     /// Make this plan the running one.
     Reload(Arc<Plan>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// Count from zero again.
+    ClearCounters,
     /// A tracked script or file has this reading now.
     Tracked(Tracked, Reading),
     /// Resign everywhere and end.
     Stop,
 }
 
-/// A transition that notify scripts are to hear of.
+/// What the outside is to hear of.
 #[derive(Debug)]
 pub struct Report {
     pub who: Who,
-    pub state: PublicState,
+    pub news: News,
     /// Effective priority, 1–255; a group's is 0.
     pub priority: u8,
 }
 
-/// Whose transition it was.
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    Entered(PublicState),
+    /// `fifo_write_vrrp_states_on_reload`.
+    StillIn(PublicState),
+    /// While MASTER, an advert of lower priority.
+    HeardLowerPriority,
+    /// In this state.
+    PriorityChanged(PublicState),
+}
+
+/// Whose news it is.
 #[derive(Debug, Clone)]
 pub enum Who {
     Instance(Arc<VrrpInstance>),
@@ -102,6 +111,10 @@ impl Who {
             Self::Instance(_) => "INSTANCE",
             Self::Group(_) => "GROUP",
         }
+    }
+
+    pub fn is_group(&self) -> bool {
+        matches!(self, Self::Group(_))
     }
 
     pub fn notify(&self) -> &NotifyScripts {
@@ -141,7 +154,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
     std::thread::Builder::new().name("vrrp".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending = ending;
-        be_on_time();
+        be_on_time(&plan.global);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         match runtime {
             Ok(runtime) => runtime.block_on(async {
@@ -159,16 +172,6 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
     })?;
     wait_opened.recv().map_err(io::Error::other)??;
     Ok(Handle { commands, reports: receive_reports, ended })
-}
-
-/// Real-time scheduling and locked memory: wanted, not needed.
-fn be_on_time() {
-    if let Err(error) = real_time(REAL_TIME_PRIORITY) {
-        tracing::info!("the vrrp thread runs without real-time scheduling: {error}");
-    }
-    if let Err(error) = lock_memory() {
-        tracing::info!("memory is not locked, adverts may wait for swap: {error}");
-    }
 }
 
 /// What a socket listens on: a multicast group on an interface, or our own unicast address.
@@ -303,8 +306,16 @@ impl VrrpThread {
 
     fn obey(&mut self, command: Option<Command>) -> ControlFlow<()> {
         match command {
-            Some(Command::Reload(plan)) => self.adopt(plan),
+            Some(Command::Reload(plan)) => {
+                self.adopt(plan);
+                if self.plan.global.fifos.states_on_reload {
+                    self.repeat_states();
+                }
+            }
             Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
+            Some(Command::ClearCounters) => {
+                self.instances.iter_mut().for_each(|each| each.counters = Counters::default());
+            }
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {
@@ -405,7 +416,13 @@ impl VrrpThread {
             instance.socket.and_then(|key| self.unknown_vrids.get(&key)).copied().unwrap_or(0)
         };
         let all = self.instances.iter();
-        all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
+        let status = |each: &Instance| {
+            let socket = each.socket.and_then(|key| self.sockets.get(&key));
+            let receive_queue = socket.and_then(|socket| socket.receive_queue().ok());
+            let status = each.status(now, unknown(each), self.describe_tracked(each));
+            InstanceStatus { receive_queue, ..status }
+        };
+        all.map(status).collect()
     }
 }
 
