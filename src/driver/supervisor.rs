@@ -47,10 +47,12 @@ pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
-    let outcome = runtime.block_on(async { match Supervisor::start(options, plan).await? {
+    let outcome = runtime.block_on(async {
+        match Supervisor::start(options, plan).await? {
             Some(supervisor) => supervisor.run().await,
             None => Ok(()),
-        } });
+        }
+    });
     end(runtime);
     outcome
 }
