@@ -5,8 +5,9 @@
 //! | vrrp thread (`vrrp_thread`) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
 //! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
 //! | work runtime: `director` | IPVS table, health checks | told to stop |
-//! | work runtime: `announcer` | notify scripts of VRRP transitions | the vrrp thread has ended |
-//! | work runtime: `tracking` | tracked scripts, tracked files | the plan no longer wants it, or a stop |
+//! | work runtime: `announcer` | news of VRRP, on its way to scripts, FIFOs and mail | the vrrp thread has ended |
+//! | work runtime: `fifos`, `mailer` | open FIFOs and their readers; the mail relay | last, in bounded time |
+//! | work runtime: `tracking` | tracked scripts, files and processes | the plan no longer wants it, or a stop |
 //! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.

@@ -49,7 +49,12 @@ pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
-    let outcome = runtime.block_on(async { Supervisor::start(options, plan).await?.run().await });
+    let outcome = runtime.block_on(async {
+        match Supervisor::start(options, plan).await? {
+            Some(supervisor) => supervisor.run().await,
+            None => Ok(()),
+        }
+    });
     end(runtime);
     outcome
 }
@@ -79,7 +84,8 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
+    /// Starts the parts; `None`: told to stop before there were any.
+    async fn start(options: Options, plan: Plan) -> Result<Option<Self>, Failure> {
         // Signals first: from here on a stop is always a clean one.
         let signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
@@ -89,7 +95,8 @@ impl Supervisor {
             tokio::select! {
                 () = scripts::run_once("startup_script", script, &plan.global) => {}
                 () = signals.stop() => {
-                    return Err(Failure::fatal("stopped", "during startup_script"));
+                    tracing::info!("stopped during startup_script");
+                    return Ok(None);
                 }
             }
         }
@@ -121,7 +128,7 @@ impl Supervisor {
             Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director, plan.global.checker_scheduling.clone())
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
-        Ok(Self {
+        Ok(Some(Self {
             ours: owned.services(),
             record,
             outlets,
@@ -137,7 +144,7 @@ impl Supervisor {
             reload_time: ReloadTime::default(),
             options,
             plan,
-        })
+        }))
     }
 
     async fn run(mut self) -> Result<(), Failure> {
