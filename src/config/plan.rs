@@ -3,6 +3,8 @@
 //! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
 //! exactly when they ask for the same, wherever in the file they said it.
 
+mod link;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
+pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +32,13 @@ pub struct Plan {
     /// `track_file`s that an instance tracks.
     pub track_files: Vec<TrackFile>,
     pub virtual_servers: Vec<VirtualServer>,
+}
+
+impl Plan {
+    /// All interfaces that are made for instances.
+    pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
+        self.vrrp_instances.iter().flat_map(VrrpInstance::links)
+    }
 }
 
 /// `global_defs` as far as the running director needs it (keepalived.conf(5)).
@@ -46,12 +56,33 @@ pub struct Global {
     pub multicast_group: Ipv4Addr,
     /// `vrrp_mcast_group6`, ff02::12 by default (RFC 9568 §5.1.2.2).
     pub multicast_group6: Ipv6Addr,
+    /// `nftables` and its like.
+    pub firewall: Firewall,
+    /// `disable_local_igmp`: no IGMP reports for groups of 224.0.0.0/24.
+    pub disable_local_igmp: bool,
     /// `lvs_timeouts`.
     pub lvs_timeouts: Timeouts,
     /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
     pub lvs_flush_on_stop: FlushOnStop,
+}
+
+/// How the rules of `no_accept` and of VMACs are set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firewall {
+    /// `nftables NAME`: our table, of families ip and ip6.
+    pub table: String,
+    /// `nftables_priority` of the base chains.
+    pub priority: i32,
+    /// `nftables_counters`: each rule counts what it meets.
+    pub counters: bool,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: "keepalived".to_owned(), priority: -1, counters: false }
+    }
 }
 
 /// What `lvs_flush_on_stop` asks for.
@@ -81,6 +112,8 @@ impl Default for Global {
             dynamic_interfaces: false,
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
+            firewall: Firewall::default(),
+            disable_local_igmp: false,
             lvs_timeouts: Timeouts::default(),
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
@@ -113,6 +146,15 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `use_vmac`, `use_ipvlan`: an interface of its own, where its addresses go.
+    pub link: Option<OwnLink>,
+    /// `vmac_xmit_base`: adverts go by `interface` all the same.
+    pub adverts_by_parent: bool,
+    /// Further VMACs, for addresses on other interfaces or of the other family.
+    pub address_links: Vec<OwnLink>,
+    /// Packets to and from its addresses pass; false with `no_accept`, and in strict mode unless
+    /// it is the owner.
+    pub accept: bool,
     /// `skip_check_adv_addr`: do not compare the address list of each advert.
     pub skip_check_adv_addr: bool,
     /// `owner_ignore_adverts`: at priority 255 it listens to nobody.
@@ -123,6 +165,32 @@ pub struct VrrpInstance {
 }
 
 impl VrrpInstance {
+    /// Where its adverts go and come.
+    pub fn advert_interface(&self) -> &str {
+        match &self.link {
+            Some(link) if !self.adverts_by_parent => &link.name,
+            _ => &self.interface,
+        }
+    }
+
+    /// Where those of its addresses go that name no interface.
+    pub fn address_interface(&self) -> &str {
+        self.link.as_ref().map_or(&self.interface, |link| &link.name)
+    }
+
+    /// Whose addresses its adverts may come from: a VMAC has none of its own.
+    pub fn source_interface(&self) -> &str {
+        match &self.link {
+            Some(link) if !link.is_vmac() => self.advert_interface(),
+            _ => &self.interface,
+        }
+    }
+
+    /// All interfaces that are made for it.
+    pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
+        self.link.iter().chain(&self.address_links)
+    }
+
     /// What makes an instance the same one across a reload, whatever its name (keepalived pairs
     /// old and new by VRID, family, interface, and multicast group or unicast source), and what
     /// no two instances may have in common.
@@ -139,7 +207,16 @@ impl VrrpInstance {
             ipv6: self.ipv6,
             group,
             source,
+            link: self.link.as_ref().map(|link| link.name.clone()),
+            adverts_by_parent: self.adverts_by_parent,
         }
+    }
+}
+
+impl Identity {
+    /// The same as other routers see it, who know nothing of our interfaces.
+    pub fn on_the_wire(self) -> Self {
+        Self { link: None, adverts_by_parent: false, ..self }
     }
 }
 
@@ -163,6 +240,9 @@ pub struct Identity {
     group: Option<IpAddr>,
     /// Of unicast instances, where it is configured.
     source: Option<IpAddr>,
+    /// The interface of its own, and whether adverts go by another one.
+    link: Option<String>,
+    adverts_by_parent: bool,
 }
 
 /// One `vrrp_script`: how it is run. What its result does is each [`Tracker`]'s matter.

@@ -14,6 +14,7 @@
 mod announcer;
 mod clock;
 mod director;
+mod host;
 mod logging;
 mod pid_file;
 mod record;

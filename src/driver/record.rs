@@ -1,7 +1,7 @@
 //! A record of what is ours in the kernel, so that it can be told from everybody else's after a
 //! crash: written before anything is added, read at the next start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::host::Setting;
 use crate::config::plan::{Plan, VirtualServer};
 use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
 
@@ -18,6 +19,15 @@ pub struct Record {
     /// Interface name and address.
     pub addresses: BTreeSet<(String, IpNet)>,
     services: BTreeSet<Key>,
+    /// Names of interfaces that we make.
+    #[serde(default)]
+    pub links: BTreeSet<String>,
+    /// Settings below `/proc/sys` that we changed.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Setting>,
+    /// The firewall's tables.
+    #[serde(default)]
+    pub tables: BTreeSet<String>,
 }
 
 /// A [`ServiceKey`] as the file has it.
@@ -35,12 +45,18 @@ impl Record {
         let addresses = plan.vrrp_instances.iter().flat_map(|instance| {
             let all = instance.addresses.iter().chain(&instance.excluded_addresses);
             all.map(|virtual_address| {
-                let interface = virtual_address.interface.as_ref().unwrap_or(&instance.interface);
-                (interface.clone(), virtual_address.address)
+                let interface = virtual_address.interface.as_deref();
+                let interface = interface.unwrap_or(instance.address_interface());
+                (interface.to_owned(), virtual_address.address)
             })
         });
         let services = plan.virtual_servers.iter().flat_map(VirtualServer::keys).map(Key::from);
-        Self { addresses: addresses.collect(), services: services.collect() }
+        Self {
+            addresses: addresses.collect(),
+            services: services.collect(),
+            links: plan.links().map(|link| link.name.clone()).collect(),
+            ..Self::default()
+        }
     }
 
     pub fn services(&self) -> BTreeSet<ServiceKey> {
@@ -51,6 +67,9 @@ impl Record {
     pub fn union(mut self, other: Self) -> Self {
         self.addresses.extend(other.addresses);
         self.services.extend(other.services);
+        self.links.extend(other.links);
+        self.settings.extend(other.settings);
+        self.tables.extend(other.tables);
         self
     }
 
@@ -131,6 +150,12 @@ mod tests {
         let record = Record {
             addresses: BTreeSet::from([("eth0".into(), "192.0.2.9/24".parse().unwrap())]),
             services: keys.into_iter().map(Key::from).collect(),
+            links: BTreeSet::from(["vrrp.51".into()]),
+            settings: BTreeMap::from([(
+                "net/ipv4/conf/eth0/arp_ignore".into(),
+                Setting { was: "0".into(), ours: "1".into() },
+            )]),
+            tables: BTreeSet::from(["keepalived".into()]),
         };
         record.write(&scratch()).unwrap();
         let read = Record::read(&scratch());

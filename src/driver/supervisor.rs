@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::libc;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::director::{self, Director};
+use super::host::Host;
 use super::record::{self, Record};
 use super::scripts::Scripts;
 use super::tracking::Trackers;
@@ -55,6 +56,9 @@ struct Supervisor {
     /// Services that may be deleted from the kernel's table.
     ours: BTreeSet<ServiceKey>,
     record: PathBuf,
+    host: Host,
+    /// Interfaces of our own have been made.
+    links_changed: Arc<Notify>,
     scripts: Scripts,
     vrrp: mpsc::Sender<vrrp_thread::Command>,
     vrrp_ended: oneshot::Receiver<()>,
@@ -73,12 +77,20 @@ impl Supervisor {
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
         let former = Record::read(&record);
-        let owned = Record::of(&plan).union(former);
+        let mut host = Host::new(&former);
+        host.look(&plan);
+        let mut owned = Record::of(&plan).union(former);
+        host.enter(&mut owned);
         write_record(&owned, &record);
+        // The rules first, then the addresses they are for.
+        host.prepare(&plan, None);
+        let links_changed = Arc::new(Notify::new());
         let scripts = Scripts::new(&plan.global);
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
             leftovers: owned.addresses.iter().cloned().collect(),
+            leftover_links: owned.links.difference(&Record::of(&plan).links).cloned().collect(),
+            links_changed: links_changed.clone(),
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
@@ -92,6 +104,8 @@ impl Supervisor {
         Ok(Self {
             ours: owned.services(),
             record,
+            host,
+            links_changed,
             scripts,
             vrrp: vrrp.commands,
             vrrp_ended: vrrp.ended,
@@ -117,6 +131,7 @@ impl Supervisor {
                     Request::Reload => if self.reload().await.is_break() { break },
                     Request::Dump => self.dump().await,
                 },
+                () = self.links_changed.notified() => self.follow_links(),
                 // Half a director must not look like a whole one: let the peer take over.
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
                 _ = &mut self.director_ended => return self.give_up("director").await,
@@ -147,9 +162,25 @@ impl Supervisor {
         if !ipvs_done || answered.await.is_err() {
             return;
         }
-        let record = Record::of(&self.plan);
+        let plan = &self.plan;
+        tokio::task::block_in_place(|| self.host.settle(plan));
+        self.write_record();
+        self.ours = Record::of(&self.plan).services();
+    }
+
+    /// What of the host's settings concerns an interface that has just been made.
+    fn follow_links(&mut self) {
+        self.host.look(&self.plan);
+        self.write_record();
+        let plan = &self.plan;
+        tokio::task::block_in_place(|| self.host.prepare(plan, None));
+    }
+
+    /// The record of what the running plan has, and no more.
+    fn write_record(&self) {
+        let mut record = Record::of(&self.plan);
+        self.host.enter(&mut record);
         write_record(&record, &self.record);
-        self.ours = record.services();
     }
 
     /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
@@ -186,9 +217,13 @@ impl Supervisor {
         let reloaded = plan.clone();
         tokio::task::spawn_blocking(move || log_script_findings(&reloaded));
         tracing::info!("reloaded: {}", counted(&plan));
-        let owned = Record::of(&self.plan).union(Record::of(&plan));
+        let mut owned = Record::of(&self.plan).union(Record::of(&plan));
+        self.host.look(&plan);
+        self.host.enter(&mut owned);
         write_record(&owned, &self.record);
         self.ours = owned.services();
+        let before = self.plan.clone();
+        tokio::task::block_in_place(|| self.host.prepare(&plan, Some(&before)));
         self.plan = plan;
         self.scripts.follow(&self.plan.global);
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
@@ -218,7 +253,7 @@ impl Supervisor {
     }
 
     /// VRRP and IPVS side by side, then the scripts that both have caused.
-    async fn stop(self) {
+    async fn stop(mut self) {
         tracing::info!("stopping");
         // Tracked scripts end first: nothing of what they say matters any more.
         drop(self.trackers);
@@ -238,6 +273,9 @@ impl Supervisor {
             tracing::error!("not everything has stopped within {STOP_LIMIT:?}: ending anyway");
         }
         self.scripts.finish().await;
+        if self.options.release_addresses {
+            tokio::task::block_in_place(|| self.host.restore());
+        }
         if self.options.release_addresses && self.options.release_ipvs {
             let _ = std::fs::remove_file(&self.record);
         }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::link::LinkKind;
 use super::netlink::{attributes, string, u32_at};
 
 /// `struct ifinfomsg` and `struct ifaddrmsg`.
@@ -14,7 +15,11 @@ const IFADDRMSG_LEN: usize = 8;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_GROUP: u16 = 27;
 const IFLA_INET6_CONF: u16 = 2;
 
 const IFA_ADDRESS: u16 = 1;
@@ -41,6 +46,12 @@ pub struct Link {
     /// Forwards IPv6, so its neighbour advertisements say that it is a router.
     // GAP: RFC 4861 §7.2.6: a change of the sysctl shows with the link's next event only.
     pub router: bool,
+    pub kind: LinkKind,
+    /// Index of the interface it stands on (macvlan, VLAN, …).
+    pub parent: Option<u32>,
+    /// Index of the bridge, bond or VRF it belongs to.
+    pub master: Option<u32>,
+    pub group: u32,
 }
 
 /// One address of an interface.
@@ -86,12 +97,17 @@ impl Link {
         }
         let flags = u32_at(header, 8)?;
         let (mut name, mut mac, mut mtu, mut router) = (None, None, 0, false);
+        let (mut kind_of, mut parent, mut master, mut group) = (LinkKind::Other, None, None, 0);
         for (kind, value) in attributes(&payload[IFINFOMSG_LEN..]) {
             match kind {
                 IFLA_IFNAME => name = Some(string(value)),
                 IFLA_ADDRESS => mac = value.try_into().ok(),
                 IFLA_MTU => mtu = u32_at(value, 0).unwrap_or(0),
                 IFLA_AF_SPEC => router = forwards_ipv6(value),
+                IFLA_LINKINFO => kind_of = LinkKind::parse(value),
+                IFLA_LINK => parent = u32_at(value, 0),
+                IFLA_MASTER => master = u32_at(value, 0),
+                IFLA_GROUP => group = u32_at(value, 0).unwrap_or(0),
                 _ => {}
             }
         }
@@ -103,6 +119,10 @@ impl Link {
             arp: !has(flags, libc::IFF_NOARP),
             mtu,
             router,
+            kind: kind_of,
+            parent,
+            master,
+            group,
         })
     }
 }

@@ -15,8 +15,10 @@ mod deadline;
 mod file_watch;
 mod interface;
 mod ipvs;
+mod link;
 mod netlink;
 mod netlink_socket;
+mod nftables;
 pub mod process;
 mod rtnl;
 mod rtnl_monitor;
@@ -32,6 +34,10 @@ pub use deadline::DeadlineTimer;
 pub use file_watch::FileWatch;
 pub use interface::{InterfaceAddress, Link, interface_index, node_name};
 pub use ipvs::KernelDataPlane;
+pub use link::{
+    Ipv4Setting, IpvlanFlags, LinkChange, LinkFailure, LinkKind, LinkSettings, NewLink, NewLinkKind,
+};
+pub use nftables::nft;
 pub use rtnl::Rtnl;
 pub use rtnl_monitor::{KernelEvent, RtnlMonitor, parse_events};
 pub use sched::{lock_memory, name_thread, real_time};

@@ -18,6 +18,8 @@ const LONGEST_LABEL: usize = 15;
 #[derive(Debug)]
 pub(super) struct AddressDraft {
     pub address: VirtualAddress,
+    /// It goes to a VMAC.
+    pub use_vmac: bool,
     pub at: Span,
 }
 
@@ -31,20 +33,20 @@ pub(super) fn read_block(
     let tree = cx.tree;
     let Some(id) = cx.table.block(path) else { return };
     for at in tree.children(block) {
-        let Some(address) = read(cx, at, id) else { continue };
-        if out.iter().any(|other| other.address.address == address.address) {
-            let message = format!("{} is there already", address.address);
-            cx.warn("duplicate", at, at.raw, message);
+        let Some(draft) = read(cx, at, id) else { continue };
+        let address = draft.address.address;
+        if out.iter().any(|other| other.address.address == address) {
+            cx.warn("duplicate", at, at.raw, format!("{address} is there already"));
         } else {
-            out.push(AddressDraft { address, at: at.raw });
+            out.push(draft);
         }
     }
 }
 
-fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualAddress> {
+fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<AddressDraft> {
     let words = cx.words(at);
     let address = network(cx, at, *words.first()?)?;
-    let mut draft = VirtualAddress {
+    let address = VirtualAddress {
         address,
         interface: None,
         broadcast: None,
@@ -53,6 +55,7 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualA
         detect_duplicates: false,
         preferred_lifetime: None,
     };
+    let mut draft = AddressDraft { address, use_vmac: false, at: at.raw };
     let mut rest = words[1..].iter();
     while let Some(option) = rest.next() {
         option_of(cx, at, block, *option, &mut rest, &mut draft)?;
@@ -61,7 +64,7 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualA
 }
 
 /// `ADDRESS[/LENGTH]`; a bad length means that of a single address, as keepalived has it.
-fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpNet> {
+pub(super) fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpNet> {
     let text = cx.text(word.span);
     let Some((address, length)) = value::address(text) else {
         cx.no_address(at, word);
@@ -87,9 +90,10 @@ fn option_of<'w>(
     block: BlockId,
     option: Word,
     rest: &mut impl Iterator<Item = &'w Word>,
-    draft: &mut VirtualAddress,
+    draft: &mut AddressDraft,
 ) -> Option<()> {
     let name = cx.text(option.span);
+    let AddressDraft { address: draft, use_vmac, .. } = draft;
     let mut value = |cx: &mut Context<'_>| {
         let word = rest.next().copied();
         if word.is_none() {
@@ -114,6 +118,7 @@ fn option_of<'w>(
             let word = value(cx)?;
             draft.scope = scope(cx, at, word).unwrap_or(draft.scope);
         }
+        "use_vmac" => *use_vmac = true,
         "-nodad" => draft.detect_duplicates = true,
         "preferred_lft" => {
             let word = value(cx)?;

@@ -13,6 +13,7 @@ use super::address::{self, AddressDraft};
 use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
+use super::link::LinkDraft;
 use super::tracking::{self, Kind, TrackDraft};
 use super::{peers, script};
 
@@ -65,6 +66,12 @@ pub(super) struct InstanceDraft {
     pub no_addresses_wanted: bool,
     /// Some were named, good or not.
     pub addresses_named: bool,
+    /// `use_vmac` or `use_ipvlan`.
+    pub link: Option<LinkDraft>,
+    pub use_vmac_addr: bool,
+    pub vmac_xmit_base: Option<Span>,
+    /// `accept`, `no_accept`.
+    pub accept: Option<bool>,
     pub trackers: Vec<TrackDraft>,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
@@ -139,9 +146,6 @@ impl InstanceDraft {
             "owner_ignore_adverts" => replace(&mut self.owner_ignore_adverts, cx.flag(at)),
             "strict_mode" => {
                 replace(&mut self.strict, cx.flag(at));
-                if self.strict == Some(true) {
-                    cx.push(global::strict_without_firewall(at));
-                }
             }
             "authentication" => self.authentication.read(cx, at),
             "virtual_ipaddress" => {
@@ -163,8 +167,15 @@ impl InstanceDraft {
             "track_script" => tracking::read_block(cx, at, Kind::Script, &mut self.trackers),
             "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,
-            // Packets to the virtual addresses are accepted: what is the case anyway.
-            "accept" => {}
+            "accept" => self.accept = Some(true),
+            "no_accept" => self.accept = Some(false),
+            "use_vmac" => {
+                let draft = LinkDraft::read_vmac(cx, at);
+                cx.set_once(at, &mut self.link, Some(draft));
+            }
+            "use_ipvlan" => self.ipvlan(cx, at),
+            "use_vmac_addr" => self.use_vmac_addr = true,
+            "vmac_xmit_base" => self.vmac_xmit_base = Some(at.raw),
             other => debug_assert!(false, "no arm for {other}"),
         }
     }
@@ -222,6 +233,14 @@ impl InstanceDraft {
         self.bad_interface = name.is_none();
         let span = cx.words(at).get(1).map_or(at.raw, |word| word.span);
         replace(&mut self.interface, name.map(|name| (name, span)));
+    }
+
+    fn ipvlan(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        let draft = LinkDraft::read_ipvlan(cx, at);
+        let address = draft.ipvlan_address();
+        if address.is_none_or(|address| self.belongs(cx, at.raw, address.addr())) {
+            cx.set_once(at, &mut self.link, Some(draft));
+        }
     }
 
     fn source(&mut self, cx: &mut Context<'_>, at: &Statement) {

@@ -8,6 +8,7 @@ use super::super::plan::{Authentication, VirtualAddress, VrrpInstance};
 use super::super::source::SourceMap;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
+use super::link::{LinkDraft, LinkNames};
 use super::tracking::Definitions;
 use crate::vrrp::{GarpSettings, RouterSettings, Version, Vrid};
 
@@ -27,6 +28,7 @@ impl InstanceDraft {
         mut self,
         global: &GlobalDraft,
         tracking: &Definitions,
+        names: &mut LinkNames,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
     ) -> Option<VrrpInstance> {
@@ -34,15 +36,20 @@ impl InstanceDraft {
         let mut reasons = Vec::new();
         let transport = self.transport(global, strict, &mut reasons);
         let version = self.version(global, &mut reasons);
+        let mut link = self.own_link(global, strict, names, &mut reasons, diagnostics);
         let runs = self.can_run(reasons, diagnostics);
         let router = self.router(global, version, strict, diagnostics);
         let authentication = self.authentication(version, strict, diagnostics);
         self.first_is_link_local(strict, diagnostics);
         self.limit_addresses(diagnostics);
+        let adverts_by_parent = self.adverts_by_parent(transport.as_ref(), strict, diagnostics);
+        let address_links = self.place_addresses(&mut link, global, names);
         let own = self.interface.as_ref().map_or("", |(name, _)| name);
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
         let (interface, interface_at) = self.interface.take()?;
+        let accepts = self.accept.unwrap_or(!strict) || router.priority == OWNER;
+        let ipvlan_address = self.link.as_ref().and_then(LinkDraft::ipvlan_address);
         Some(VrrpInstance {
             name: self.name,
             interface,
@@ -53,9 +60,13 @@ impl InstanceDraft {
             transport: transport?,
             unicast_ttl: self.unicast_ttl.and_then(|ttl| u8::try_from(ttl).ok()).unwrap_or(255),
             message_checksum: self.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2),
-            source: self.source.map(|(source, _)| source),
+            source: self.source.map(|(s, _)| s).or(ipvlan_address.map(|own| own.addr())),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
+            link,
+            adverts_by_parent,
+            address_links,
+            accept: accepts,
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
             owner_ignores_adverts: self

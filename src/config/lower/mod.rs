@@ -9,6 +9,7 @@ mod group;
 mod instance;
 mod instance_finish;
 mod instance_transport;
+mod link;
 mod normalise;
 mod peers;
 mod real_server;
@@ -34,6 +35,7 @@ use context::Context;
 use global::GlobalDraft;
 use group::Group;
 use instance::InstanceDraft;
+use link::LinkNames;
 use sync_group::SyncGroupDraft;
 use track_file::TrackFiles;
 
@@ -200,13 +202,15 @@ impl Lowering {
         let virtual_servers = self.settled_servers(sources, diagnostics);
         let mut seen = HashMap::new();
         let mut vrrp_instances = Vec::with_capacity(self.instances.len());
+        let mut names = LinkNames::of(&mut self.instances, diagnostics);
         for draft in self.instances {
             let at = draft.at;
-            let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
+            let (global, tracking) = (&self.global, &self.tracking);
+            let Some(instance) = draft.finish(global, tracking, &mut names, sources, diagnostics)
             else {
                 continue;
             };
-            let identity = instance.identity();
+            let identity = instance.identity().on_the_wire();
             if let Some(&first) = seen.get(&identity) {
                 diagnostics.push(duplicate_vrid(identity.vrid, &identity.interface, at, first));
                 continue;

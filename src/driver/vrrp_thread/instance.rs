@@ -23,7 +23,7 @@ pub struct Instance {
     pub admission: Admission,
     pub counters: Counters,
     pub said: SaidOnce,
-    /// Index of its interface; `None` while that does not exist.
+    /// Index of the interface its adverts go by; `None` while that does not exist.
     pub ifindex: Option<u32>,
     /// The socket it shares with others; `None` while it has no interface, or none to listen on.
     pub socket: Option<SocketKey>,
@@ -101,10 +101,13 @@ impl Instance {
         sockets: &Sockets,
     ) -> BTreeSet<FaultCause> {
         let mut faults = BTreeSet::new();
-        match interfaces.by_name(&self.plan.interface) {
-            None => drop(faults.insert(FaultCause::InterfaceMissing)),
-            Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
-            Some(_) => {}
+        let own = self.plan.link.iter().map(|link| &*link.name);
+        for name in own.chain([&*self.plan.interface]) {
+            match interfaces.by_name(name) {
+                None => drop(faults.insert(FaultCause::InterfaceMissing)),
+                Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
+                Some(_) => {}
+            }
         }
         if self.socket.is_some_and(|key| !sockets.contains_key(&key)) {
             faults.insert(FaultCause::NoSocket);
@@ -113,7 +116,7 @@ impl Instance {
     }
 
     /// The address to send from: the configured one, or the interface's first that is nobody's
-    /// virtual address; the one in use is kept while it is there.
+    /// virtual address (with a VMAC, its parent's); the one in use is kept while it is there.
     pub fn choose_source(
         &self,
         interfaces: &Interfaces,
@@ -122,7 +125,7 @@ impl Instance {
         if self.plan.source.is_some() {
             return self.plan.source;
         }
-        let index = self.ifindex?;
+        let index = interfaces.by_name(self.plan.source_interface())?.index;
         let usable = |address: &IpAddr| !is_virtual(index, *address);
         let mut candidates = interfaces.sources(index, self.plan.ipv6).filter(usable);
         match self.source {
@@ -153,7 +156,7 @@ impl Instance {
     ) -> impl Iterator<Item = Assignment> + 'a {
         let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
         all.filter_map(|wanted| {
-            let name = wanted.interface.as_deref().unwrap_or(&self.plan.interface);
+            let name = wanted.interface.as_deref().unwrap_or(self.plan.address_interface());
             Some(Assignment {
                 ifindex: interfaces.by_name(name)?.index,
                 address: wanted.address,

@@ -10,6 +10,7 @@ mod effects;
 mod groups;
 mod instance;
 mod interfaces;
+mod links;
 mod receive;
 mod reload;
 mod tracking;
@@ -24,12 +25,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::links::Links;
 use self::tracking::Readings;
 use super::clock;
 use super::schedule::Schedule;
@@ -111,6 +113,10 @@ pub struct Settings {
     pub release_addresses: bool,
     /// Addresses a former run may have left, by interface name.
     pub leftovers: Vec<(String, IpNet)>,
+    /// Interfaces that a former run may have left and nothing wants now.
+    pub leftover_links: Vec<String>,
+    /// Told when interfaces of our own have been made.
+    pub links_changed: Arc<Notify>,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -181,6 +187,7 @@ struct VrrpThread {
     arp: ArpSocket,
     timer: DeadlineTimer,
     interfaces: Interfaces,
+    links: Links,
     sockets: Sockets,
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
@@ -218,6 +225,7 @@ impl VrrpThread {
             arp: ArpSocket::open()?,
             timer: DeadlineTimer::new()?,
             interfaces,
+            links: Links::default(),
             sockets: HashMap::new(),
             instances: Vec::new(),
             by_router: HashMap::new(),
@@ -244,6 +252,8 @@ impl VrrpThread {
             self.effects.remove_leftover(&self.interfaces, &interface, address);
         }
         self.carry_out();
+        let leftovers = std::mem::take(&mut self.settings.leftover_links);
+        self.drop_leftover_links(leftovers);
         self.adopt(plan.clone());
     }
 
@@ -358,6 +368,7 @@ impl VrrpThread {
             self.look_again();
         }
         if events.iter().any(changes_interfaces) {
+            names_changed |= self.keep_links();
             self.reassess_all();
         }
         self.repair(&events, names_changed);
@@ -436,6 +447,9 @@ impl VrrpThread {
             self.effects.keep_only_transitions();
         }
         self.carry_out();
+        if self.settings.release_addresses {
+            self.drop_links();
+        }
     }
 
     fn status(&self) -> Vec<InstanceStatus> {

@@ -21,6 +21,7 @@ impl VrrpThread {
         self.forget_readings();
         let mut old = self.take_instances();
         self.remove_missing(&plan, &mut old, now);
+        self.want_links(&plan);
         let mut held = Vec::new();
         for wanted in &plan.vrrp_instances {
             let wanted = Arc::new(wanted.clone());
@@ -38,6 +39,7 @@ impl VrrpThread {
         self.start_new(now);
         self.settle_groups();
         self.carry_out();
+        self.drop_unwanted_links();
     }
 
     fn take_instances(&mut self) -> HashMap<Identity, Instance> {
@@ -143,7 +145,8 @@ impl VrrpThread {
 
     fn find_interface(&mut self, number: usize) {
         let instance = &mut self.instances[number];
-        let found = self.interfaces.by_name(&instance.plan.interface).map(|link| link.index);
+        let found =
+            self.interfaces.by_name(instance.plan.advert_interface()).map(|link| link.index);
         if instance.ifindex != found {
             // Re-created under the same name: another interface for the kernel, other addresses.
             (instance.ifindex, instance.source) = (found, None);
@@ -171,7 +174,7 @@ impl VrrpThread {
         let (plan, ifindex) = (&self.instances[number].plan, key.ifindex);
         let opened = match plan.transport {
             Transport::Multicast(group) => {
-                VrrpSocket::open_multicast(&plan.interface, ifindex, group)
+                VrrpSocket::open_multicast(plan.advert_interface(), ifindex, group)
             }
             Transport::Unicast { .. } => VrrpSocket::open_unicast(key.local, ifindex),
         };
@@ -180,7 +183,7 @@ impl VrrpThread {
             Err(error) => tracing::error!(
                 "({}) cannot open a VRRP socket on {}: {error}; trying again when it changes",
                 plan.name,
-                plan.interface
+                plan.advert_interface()
             ),
         }
     }
@@ -199,7 +202,7 @@ impl VrrpThread {
     }
 
     /// Whether some instance has this address as a virtual one on that interface.
-    fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
+    pub(super) fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&(index, address))
     }
 }

@@ -1,0 +1,89 @@
+//! What the host must be like for VMACs and `no_accept`, apart from what the vrrp thread does by
+//! netlink: kernel settings in files, and firewall rules set by nft(8).
+//!
+//! All of it can wait for a file or a child process, so the work runtime does it: before the vrrp
+//! thread starts or hears of a new plan, which then finds the rules in place before it adds an
+//! address; once more when it has made an interface; and at the end, to undo it.
+
+mod firewall;
+mod settings;
+
+use std::collections::BTreeSet;
+
+use super::record::Record;
+use crate::config::plan::Plan;
+pub use settings::Setting;
+use settings::Settings;
+
+/// What we have changed of the host.
+#[derive(Debug)]
+pub struct Host {
+    settings: Settings,
+    /// Tables of the firewall that may be there.
+    tables: BTreeSet<String>,
+    /// The script nft(8) was last given, and whether it could do it.
+    rules: Option<(String, bool)>,
+}
+
+impl Host {
+    /// Takes over what a former run left.
+    pub fn new(former: &Record) -> Self {
+        Self {
+            settings: Settings::new(former.settings.clone()),
+            tables: former.tables.clone(),
+            rules: None,
+        }
+    }
+
+    /// Looks what has to change for `plan`, for the record, and changes nothing yet.
+    pub fn look(&mut self, plan: &Plan) {
+        self.settings.note(&settings::wanted(plan, &self.settings));
+        if firewall::is_wanted(plan) {
+            self.tables.insert(plan.global.firewall.table.clone());
+        }
+    }
+
+    /// Puts into a record what we have changed.
+    pub fn enter(&self, record: &mut Record) {
+        record.settings = self.settings.changed().clone();
+        record.tables = self.tables.clone();
+    }
+
+    /// Makes the host as `plan` wants it; `before` is what else is still in force.
+    pub fn prepare(&mut self, plan: &Plan, before: Option<&Plan>) {
+        self.settings.apply(&settings::wanted(plan, &self.settings));
+        settings::apply_to_own_links(plan);
+        self.set_rules(plan, before);
+    }
+
+    /// Undoes what only an earlier plan, or run, wanted.
+    pub fn settle(&mut self, plan: &Plan) {
+        let wanted = settings::wanted(plan, &self.settings);
+        self.settings.release(|path| wanted.contains_key(path));
+        self.set_rules(plan, None);
+        let table = &plan.global.firewall.table;
+        let unwanted = |name: &String| name != table || !firewall::is_wanted(plan);
+        for table in self.tables.extract_if(.., |name| unwanted(name)) {
+            firewall::remove(&table);
+        }
+    }
+
+    /// Undoes everything.
+    pub fn restore(&mut self) {
+        self.settings.release(|_| false);
+        std::mem::take(&mut self.tables).iter().for_each(|table| firewall::remove(table));
+    }
+
+    /// The rules anew, unless they are there already.
+    fn set_rules(&mut self, plan: &Plan, before: Option<&Plan>) {
+        if !firewall::is_wanted(plan) && !before.is_some_and(firewall::is_wanted) {
+            return;
+        }
+        let script = firewall::script(plan, before, firewall::Extras::All);
+        if self.rules.as_ref().is_none_or(|(last, done)| *last != script || !done) {
+            let before_this = self.rules.take().is_some_and(|(last, _)| last == script);
+            let done = firewall::set_rules(plan, before, &script, !before_this);
+            self.rules = Some((script, done));
+        }
+    }
+}
