@@ -152,6 +152,8 @@ pub struct VrrpInstance {
     pub adverts_by_parent: bool,
     /// Further VMACs, for addresses on other interfaces or of the other family.
     pub address_links: Vec<OwnLink>,
+    /// `garp_extra_if all`: on all interfaces where no adverts go out, not on VMACs only.
+    pub garp_extra_all: bool,
     /// Packets to and from its addresses pass; false with `no_accept`, and in strict mode unless
     /// it is the owner.
     pub accept: bool,
@@ -280,8 +282,11 @@ pub struct InitFile {
 /// One line of `virtual_ipaddress`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VirtualAddress {
-    /// Address with its prefix length, /32 or /128 when the file gives none.
+    /// Address with its prefix length, /32 or /128 when the file gives none; with a peer, the
+    /// length is the peer's.
     pub address: IpNet,
+    /// `peer`: the other end of a point-to-point link.
+    pub peer: Option<IpAddr>,
     /// `dev`; `None`: the instance's interface.
     pub interface: Option<String>,
     /// `brd ADDR`, with `brd +` already worked out.
@@ -294,6 +299,10 @@ pub struct VirtualAddress {
     pub detect_duplicates: bool,
     /// `preferred_lft` in seconds, `u32::MAX` for ever (IPv6); `None`: 0 for a /128, else for ever.
     pub preferred_lifetime: Option<u32>,
+    /// `home`, `mngtmpaddr`, `noprefixroute`, `autojoin`: the kernel's `IFA_F_*`.
+    pub flags: u32,
+    /// `no_track`: what somebody else removes stays away until the next transition.
+    pub no_track: bool,
 }
 
 /// The notify scripts of one instance; each may be absent.

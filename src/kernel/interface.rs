@@ -37,6 +37,8 @@ pub struct Link {
     pub name: String,
     /// IFF_UP and IFF_RUNNING: set up by someone, and with a carrier.
     pub up: bool,
+    /// IFF_UP: set up by someone, carrier or not.
+    pub enabled: bool,
     /// `None`: no address of six octets (tunnels, InfiniBand).
     pub mac: Option<[u8; 6]>,
     /// Not IFF_NOARP: neighbours are looked up by ARP.
@@ -114,6 +116,7 @@ impl Link {
         Some(Self {
             index: u32_at(header, 4)?,
             name: name?,
+            enabled: has(flags, libc::IFF_UP),
             up: has(flags, libc::IFF_UP | libc::IFF_RUNNING),
             mac,
             arp: !has(flags, libc::IFF_NOARP),

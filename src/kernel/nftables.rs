@@ -54,5 +54,6 @@ pub fn nft(script: &str) -> io::Result<()> {
 
 fn first_line(said: &str) -> String {
     let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("nft failed");
-    line.trim().to_owned()
+    // `/dev/stdin:1:1-24: Error: …` is a place in a text nobody has seen.
+    line.split_once("Error: ").map_or(line, |(_, error)| error).trim().to_owned()
 }

@@ -5,7 +5,10 @@
 
 mod addresses;
 mod contract;
+mod firewall;
 mod ipvs;
+mod links;
 mod network;
 mod packets;
+mod routes;
 mod timing;

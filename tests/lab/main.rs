@@ -27,6 +27,7 @@ mod notify;
 mod restart;
 mod sync_groups;
 mod tracking;
+mod vmac;
 mod vrrp_failover;
 mod vrrp_garbage;
 mod vrrp_transports;

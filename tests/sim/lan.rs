@@ -139,6 +139,7 @@ pub fn settings(priority: u8, preempt: bool) -> RouterSettings {
         down_timer_adverts: 3,
         higher_prio_send_advert: false,
         lower_prio_no_advert: false,
+        late_behind: None,
         in_sync_group: false,
         garp: GarpSettings::default(),
     }
@@ -439,7 +440,7 @@ impl Lan {
             }
             Action::HoldAddresses => assert!(!std::mem::replace(&mut node.holds, true)),
             Action::ReleaseAddresses => assert!(std::mem::take(&mut node.holds)),
-            Action::RestoreAddresses => assert!(node.holds),
+            Action::RestoreAddresses | Action::AnnounceElsewhere => assert!(node.holds),
             Action::Announce { rounds } => assert!(node.holds && rounds > 0),
             Action::Transition(transition) => self.history.push((self.now, index, transition)),
             Action::Note(_) => {}

@@ -48,12 +48,15 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<AddressD
     let address = network(cx, at, *words.first()?)?;
     let address = VirtualAddress {
         address,
+        peer: None,
         interface: None,
         broadcast: None,
         label: None,
         scope: 0,
         detect_duplicates: false,
         preferred_lifetime: None,
+        flags: 0,
+        no_track: false,
     };
     let mut draft = AddressDraft { address, use_vmac: false, at: at.raw };
     let mut rest = words[1..].iter();

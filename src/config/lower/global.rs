@@ -19,6 +19,8 @@ pub(super) struct GarpDraft {
     pub refresh_repeat: Option<u32>,
     pub lower_prio_delay: Option<Duration>,
     pub lower_prio_repeat: Option<u32>,
+    /// `garp_extra_if`: the pause, and whether `all`.
+    pub extra: Option<(Duration, bool)>,
 }
 
 /// `global_defs` as read so far, with what instances inherit.
@@ -64,10 +66,27 @@ impl GarpDraft {
             "garp_lower_prio_repeat" => {
                 replace(&mut self.lower_prio_repeat, cx.number(at, keyword));
             }
+            "garp_extra_if" | "vmac_garp_intvl" => replace(&mut self.extra, extra(cx, at, keyword)),
             _ => return false,
         }
         true
     }
+}
+
+/// `[all] SECONDS`.
+fn extra(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> Option<(Duration, bool)> {
+    let all = cx.text_at(at, 1) == Some("all");
+    let place = if all { 2 } else { 1 };
+    cx.no_more_than(at, place);
+    let Some(word) = cx.words(at).get(place).copied() else {
+        let message = format!("`{}` lacks its seconds", keyword.name);
+        cx.bad("missing-value", at, at.raw, message);
+        return None;
+    };
+    // 0 turns it off for one instance; for all of them leaving it out does.
+    let least = if keyword.block == "global_defs" { 1 } else { 0 };
+    let seconds = cx.number_in(at, keyword.name, word, (least, 86_400))?;
+    Some((Duration::from_secs(seconds.into()), all))
 }
 
 /// Keeps the old value when the new one was no good.

@@ -48,7 +48,10 @@ impl InstanceDraft {
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
         let (interface, interface_at) = self.interface.take()?;
-        let accepts = self.accept.unwrap_or(!strict) || router.priority == OWNER;
+        // RFC 3768 §6.4.3 has no Accept_Mode: packets to addresses of others are dropped.
+        let asked = self.accept.filter(|accept| !accept || !strict || version == Version::V3);
+        let accepts = asked.unwrap_or(!strict) || router.priority == OWNER;
+        let garp_extra_all = self.garp.extra.or(global.garp.extra).is_some_and(|(_, all)| all);
         let ipvlan_address = self.link.as_ref().and_then(LinkDraft::ipvlan_address);
         Some(VrrpInstance {
             name: self.name,
@@ -66,6 +69,7 @@ impl InstanceDraft {
             link,
             adverts_by_parent,
             address_links,
+            garp_extra_all,
             accept: accepts,
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
@@ -137,6 +141,7 @@ impl InstanceDraft {
                 && self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
             lower_prio_no_advert: strict
                 || self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
+            late_behind: None,
             in_sync_group: false,
             garp: self.garp(global, strict),
         })
@@ -208,6 +213,7 @@ impl InstanceDraft {
             } else {
                 lower_prio_delay.unwrap_or(delay)
             },
+            extra: own.extra.or(all.extra).map_or(Duration::ZERO, |(pause, _)| pause),
         }
     }
 

@@ -362,3 +362,6 @@ fn ipvlan_without_address(instance: &str, at: Span) -> Diagnostic {
         .label("adverts have to come from it")
         .help("use_ipvlan NAME ADDRESS/LENGTH")
 }
+
+#[cfg(test)]
+mod tests;

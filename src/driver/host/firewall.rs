@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::config::plan::{OwnLink, Plan};
+use crate::config::plan::Plan;
 use crate::kernel::{interface_index, nft};
 
 /// What an older kernel may not be able to do.
@@ -26,35 +26,37 @@ pub fn is_wanted(plan: &Plan) -> bool {
     plan.vrrp_instances.iter().any(|instance| !instance.accept) || plan.links().next().is_some()
 }
 
-/// Replaces the rules. `aloud`: failures are news. Gives whether all is as wanted.
-pub fn set_rules(plan: &Plan, before: Option<&Plan>, script: &str, aloud: bool) -> bool {
-    let Err(error) = nft(script) else { return true };
+/// What the firewall could not do, in the operator's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    pub text: String,
+    /// Somebody must act: packets pass that should not.
+    pub serious: bool,
+}
+
+/// Replaces the rules by `script`, which is that for all of `plan`, or by what can be had of it.
+pub fn set_rules(plan: &Plan, before: Option<&Plan>, script: &str) -> Option<Complaint> {
+    let error = nft(script).err()?;
     let restricted = restricted(plan);
     if restricted.is_empty() {
-        if aloud {
-            tracing::info!(
-                "no firewall rules for VMACs: {error}; their IGMP and MLD reports go out as they are"
-            );
-        }
-        return false;
+        let text = format!(
+            "no firewall rules for VMACs: {error}; their IGMP and MLD reports go out as they are"
+        );
+        return Some(Complaint { text, serious: false });
     }
     // What keeps packets out matters more than where reports go.
     let Err(error) = nft(&self::script(plan, before, Extras::None)) else {
-        if aloud && plan.links().next().is_some() {
-            tracing::info!(
-                "this kernel's firewall cannot move IGMP and MLD reports of VMACs to their parents: {error}"
-            );
-        }
-        return true;
-    };
-    if aloud {
-        let names = restricted.join(", ");
-        tracing::error!(
-            "cannot set the firewall rules of no_accept ({names}): {error}; \
-             packets to the virtual addresses are accepted"
+        let text = format!(
+            "IGMP and MLD reports of VMACs go out as they are: this kernel cannot move them ({error})"
         );
-    }
-    false
+        return Some(Complaint { text, serious: false });
+    };
+    let names = restricted.join(", ");
+    let text = format!(
+        "cannot set the firewall rules of no_accept ({names}): {error}; \
+         packets to the virtual addresses are accepted"
+    );
+    Some(Complaint { text, serious: true })
 }
 
 /// Takes a table of ours away, if it is there.
@@ -117,14 +119,13 @@ impl<'a> Sets<'a> {
                 }
             }
         }
-        let there = |link: &&OwnLink| {
-            link.is_vmac()
-                && [&link.name, &link.parent].map(|name| interface_index(name).is_ok()) == [true; 2]
-        };
-        for link in plan.links().filter(there) {
-            self.vmacs.insert((&link.name, &link.parent));
+        let exists = |name: &str| interface_index(name).is_ok();
+        for link in plan.links().filter(|link| link.is_vmac()) {
             if link.ipv6 {
                 self.ipv6_vmacs.insert(&link.name);
+            }
+            if exists(&link.name) && exists(&link.parent) {
+                self.vmacs.insert((&link.name, &link.parent));
             }
         }
     }
@@ -179,8 +180,8 @@ impl<'a> Sets<'a> {
             "ipv6_addr . ifname",
             on_interface(&self.virtual_link_local),
         );
-        let vmacs = !self.ipv6_vmacs.is_empty();
-        let for_vmacs = |rule: String| vmacs.then_some(rule);
+        let for_vmacs = |rule: String| (!self.ipv6_vmacs.is_empty()).then_some(rule);
+        let reports = !self.vmacs.is_empty();
         // Neighbour discovery passes, or nobody could send to what is forwarded either.
         let discovery = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept";
         chain(
@@ -189,10 +190,12 @@ impl<'a> Sets<'a> {
             "output",
             priority,
             &[
-                for_vmacs(format!(
-                    "icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} \
-                 {counter}dup to ip6 daddr device oif map @vmac_map drop"
-                )),
+                reports.then(|| {
+                    format!(
+                        "icmpv6 type {{ mld-listener-report, mld-listener-done, mld2-listener-report }} \
+                         {counter}dup to ip6 daddr device oif map @vmac_map drop"
+                    )
+                }),
                 for_vmacs(format!("icmpv6 type nd-router-solicit oifname @vmac_set {counter}drop")),
                 // A VMAC has its parent's link-local address, but must not claim it.
                 for_vmacs(format!(
@@ -253,4 +256,88 @@ fn chain(out: &mut String, name: &str, hook: &str, priority: i32, rules: &[Optio
         let _ = writeln!(out, "    {rule}");
     }
     out.push_str("  }\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_text;
+
+    fn plan(lines: &str, addresses: &str) -> Plan {
+        let text = format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 51\n{lines}\n \
+             virtual_ipaddress {{\n{addresses}\n }}\n}}\n"
+        );
+        parse_text("t", text).plan
+    }
+
+    /// What keepalived 2.2.7 sets for the same, as `nft list ruleset` shows it, less the VMACs'.
+    #[test]
+    fn packets_to_and_from_the_addresses_are_dropped_at_priority_minus_one() {
+        let script = script(&plan("no_accept", "192.0.2.10\n192.0.2.11"), None, Extras::All);
+        let expected = "\
+table ip keepalived { }
+delete table ip keepalived
+table ip keepalived {
+  set vips { type ipv4_addr; elements = { 192.0.2.10, 192.0.2.11 }; }
+  chain out {
+    type filter hook output priority -1; policy accept;
+    ip saddr @vips drop
+  }
+  chain in {
+    type filter hook input priority -1; policy accept;
+    ip daddr @vips drop
+  }
+}
+table ip6 keepalived { }
+delete table ip6 keepalived
+";
+        assert_eq!(script, expected);
+    }
+
+    #[test]
+    fn neighbour_discovery_comes_before_any_drop_and_link_local_addresses_have_their_interface() {
+        let plan = plan("no_accept", "fe80::10\n2001:db8::10/64");
+        let script = script(&plan, None, Extras::All);
+        assert!(
+            script.contains(
+                "vips_link_local { type ipv6_addr . ifname; elements = { fe80::10 . \"eth0\" }; }"
+            ),
+            "{script}"
+        );
+        assert!(
+            script.contains("set vips { type ipv6_addr; elements = { 2001:db8::10 }; }"),
+            "{script}"
+        );
+        for chain in ["chain out", "chain in"] {
+            let rules = &script[script.find(chain).unwrap()..];
+            let place = |what: &str| rules.find(what).unwrap();
+            assert!(place("nd-neighbor-solicit") < place(" drop"), "{script}");
+        }
+        assert!(!script.contains("table ip keepalived {\n"), "nothing of IPv4 is restricted");
+    }
+
+    #[test]
+    fn owners_and_those_who_accept_need_no_rules() {
+        for lines in ["", "accept", "no_accept\npriority 255"] {
+            assert!(!is_wanted(&plan(lines, "192.0.2.10")), "{lines}");
+        }
+        assert!(is_wanted(&plan("use_vmac", "192.0.2.10")));
+    }
+
+    #[test]
+    fn while_a_reload_is_under_way_the_rules_of_both_plans_hold() {
+        let (old, new) = (plan("no_accept", "192.0.2.10"), plan("no_accept", "192.0.2.11"));
+        let script = script(&new, Some(&old), Extras::All);
+        assert!(script.contains("{ 192.0.2.10, 192.0.2.11 }"), "{script}");
+    }
+
+    #[test]
+    fn router_solicitations_of_an_ipv6_vmac_are_dropped_before_it_exists() {
+        let plan = plan("use_vmac", "fe80::10");
+        let all = script(&plan, None, Extras::All);
+        assert!(all.contains("set vmac_set { type ifname; elements = { \"vrrp.51\" }; }"), "{all}");
+        assert!(all.contains("nd-router-solicit oifname @vmac_set drop"), "{all}");
+        assert!(!script(&plan, None, Extras::None).contains("vmac_set"));
+    }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use super::record::Record;
 use crate::config::plan::Plan;
+use firewall::Complaint;
 pub use settings::Setting;
 use settings::Settings;
 
@@ -21,8 +22,10 @@ pub struct Host {
     settings: Settings,
     /// Tables of the firewall that may be there.
     tables: BTreeSet<String>,
-    /// The script nft(8) was last given, and whether it could do it.
-    rules: Option<(String, bool)>,
+    /// The script nft(8) was last given, if it could do it.
+    rules: Option<String>,
+    /// What it could not do, said once.
+    complaint: Option<Complaint>,
 }
 
 impl Host {
@@ -32,6 +35,7 @@ impl Host {
             settings: Settings::new(former.settings.clone()),
             tables: former.tables.clone(),
             rules: None,
+            complaint: None,
         }
     }
 
@@ -80,10 +84,16 @@ impl Host {
             return;
         }
         let script = firewall::script(plan, before, firewall::Extras::All);
-        if self.rules.as_ref().is_none_or(|(last, done)| *last != script || !done) {
-            let before_this = self.rules.take().is_some_and(|(last, _)| last == script);
-            let done = firewall::set_rules(plan, before, &script, !before_this);
-            self.rules = Some((script, done));
+        if self.rules.as_ref() == Some(&script) {
+            return;
         }
+        let complaint = firewall::set_rules(plan, before, &script);
+        self.rules = complaint.is_none().then_some(script);
+        match complaint.as_ref().filter(|new| self.complaint.as_ref() != Some(new)) {
+            Some(Complaint { text, serious: true }) => tracing::error!("{text}"),
+            Some(Complaint { text, serious: false }) => tracing::info!("{text}"),
+            None => {}
+        }
+        self.complaint = complaint;
     }
 }

@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use super::VrrpThread;
 use crate::config::plan::{IpvlanMode, OwnLink, OwnLinkKind, Plan};
 use crate::kernel::{
-    AddressChange, Assignment, Ipv4Setting, IpvlanFlags, KernelEvent, Link, LinkChange, LinkKind,
-    LinkSettings, NewLink, NewLinkKind,
+    Assignment, Ipv4Setting, IpvlanFlags, KernelChange, KernelEvent, KernelObject, Link,
+    LinkChange, LinkKind, LinkSettings, NewLink, NewLinkKind,
 };
 
 /// What we know of interfaces of our own.
@@ -78,8 +78,16 @@ impl VrrpThread {
         let master = self.vrf_of(&parent);
         let found = self.interfaces.by_name(&link.name).cloned();
         if let Some(found) = found {
-            if self.links.held.get(&link.name) == Some(&found.index) && is_as_wanted(&found, link) {
-                return Ok(false);
+            let known = self.links.held.get(&link.name) == Some(&found.index);
+            if known && is_as_wanted(&found, link) {
+                if found.enabled || !parent.enabled {
+                    return Ok(false);
+                }
+                if self.set_up_again(&found)? {
+                    return Ok(true);
+                }
+                self.make_link(link, &parent, group, master)?;
+                return Ok(true);
             }
             if is_usable(&found, link, &parent) {
                 self.set_link(link, found.index, group, master)?;
@@ -123,6 +131,23 @@ impl VrrpThread {
             self.change_link(LinkChange::Set(parent.index, same))?;
         }
         Ok(())
+    }
+
+    /// Someone set it down, or is about to delete it, which begins so: the kernel lets us in when
+    /// that is done. Gives whether it is there still.
+    fn set_up_again(&mut self, found: &Link) -> Result<bool, String> {
+        let up = LinkSettings { up: true, ..LinkSettings::default() };
+        let changed = self.change_link(LinkChange::Set(found.index, up));
+        let there = self.rtnl.link(&found.name).ok().filter(|now| now.index == found.index);
+        let Some(there) = there else {
+            let (index, name) = (found.index, found.name.clone());
+            self.interfaces.learn(&KernelEvent::LinkGone { index, name });
+            return Ok(false);
+        };
+        changed.map_err(|error| format!("it is down, and cannot be set up: {error}"))?;
+        tracing::warn!("{} was set down by someone else: set up again", found.name);
+        self.interfaces.learn(&KernelEvent::Link(there));
+        Ok(true)
     }
 
     /// Puts right what may be wrong with it, then sets it up.
@@ -182,13 +207,16 @@ impl VrrpThread {
                 let former = former.filter(|there| {
                     own.is_some_and(|own| own != *there) && !self.is_virtual(index, there.addr())
                 });
-                changes.extend(former.map(|gone| AddressChange::Remove(plain(index, gone, None))));
+                changes.extend(former.map(|gone| KernelChange::remove(plain(index, gone, None))));
             }
             OwnLinkKind::Ipvlan { .. } | OwnLinkKind::Vmac { .. } => {}
         }
         for failure in self.rtnl.change(&changes) {
-            let address = changes[failure.index].assignment().address;
-            self.say_once(link, format!("address {address}: {failure}"));
+            let what = match changes[failure.index].object() {
+                KernelObject::Address(assignment) => assignment.address.to_string(),
+                KernelObject::Route(_) | KernelObject::Rule(_) => String::new(),
+            };
+            self.say_once(link, format!("address {what}: {failure}"));
         }
     }
 
@@ -199,9 +227,9 @@ impl VrrpThread {
         IpNet::new(found, 64).ok()
     }
 
-    fn missing(&self, index: u32, address: IpNet, preferred: Option<u32>) -> Option<AddressChange> {
+    fn missing(&self, index: u32, address: IpNet, preferred: Option<u32>) -> Option<KernelChange> {
         let has = self.interfaces.has(index, address);
-        (!has).then(|| AddressChange::Add(plain(index, address, preferred)))
+        (!has).then(|| KernelChange::add(plain(index, address, preferred)))
     }
 
     /// Deletes those that the plan does not name.
@@ -250,7 +278,7 @@ fn is_usable(found: &Link, link: &OwnLink, parent: &Link) -> bool {
     kind_fits && found.parent == Some(parent.index)
 }
 
-/// Whether nobody has changed what makes it what it is. Down it may be: that is somebody's will.
+/// Whether nobody has changed what makes it what it is.
 fn is_as_wanted(found: &Link, link: &OwnLink) -> bool {
     match link.kind {
         OwnLinkKind::Vmac { mac } => {
@@ -293,5 +321,7 @@ fn plain(ifindex: u32, address: IpNet, preferred: Option<u32>) -> Assignment {
         scope: 0,
         detect_duplicates: false,
         preferred_lifetime: preferred,
+        peer: None,
+        flags: Default::default(),
     }
 }

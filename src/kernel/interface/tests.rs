@@ -37,6 +37,7 @@ fn link_has_index_name_mac_and_mtu() {
         index: 5,
         name: "eth0".to_owned(),
         up: false,
+        enabled: false,
         mac: Some([2, 0, 0, 0, 0, 1]),
         arp: false,
         mtu: 1500,
