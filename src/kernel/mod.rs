@@ -21,6 +21,7 @@ mod netlink;
 mod netlink_socket;
 mod nftables;
 pub mod process;
+mod replies;
 mod route;
 mod rtnl;
 mod rtnl_monitor;
@@ -42,7 +43,8 @@ pub use link::{
     Ipv4Setting, IpvlanFlags, LinkChange, LinkFailure, LinkKind, LinkSettings, NewLink, NewLinkKind,
 };
 pub use nftables::nft;
+pub use replies::{KernelReply, parse_replies};
 pub use rtnl::Rtnl;
 pub use rtnl_monitor::{KernelEvent, RtnlMonitor, parse_events};
 pub use sched::{lock_memory, name_thread, real_time};
-pub use vrrp_socket::{Received, VrrpSocket};
+pub use vrrp_socket::{RECEIVE_QUEUE, Received, VrrpSocket};

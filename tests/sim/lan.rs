@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use mainstay::vrrp::{
     Action, Admission, AdverInterval, Authentication, Counters, Event, FaultCause, GarpSettings,
-    GroupMove, PublicState, RouterSettings, SyncGroup, Transition, Transport, Version,
+    GroupMove, Memory, PublicState, RouterSettings, SyncGroup, Transition, Transport, Version,
     VirtualRouter, Vrid,
 };
-use mainstay::wire::ip::{HeaderV4, IdCounter, TTL, parse_ipv4};
-use mainstay::wire::{ChecksumScope, Outgoing, vrrp::parse};
+use mainstay::wire::ip::{HeaderV4, IdCounter, TTL};
+use mainstay::wire::{ChecksumScope, Outgoing, Packet as Datagram};
 
 use super::random::Random;
 pub use spoiler::SPOILERS;
@@ -73,6 +73,7 @@ pub struct Node {
     /// Which LAN it is on: it hears nobody on another.
     segment: usize,
     admission: Admission,
+    memory: Memory,
     source: Ipv4Addr,
     ids: IdCounter,
     counters: Counters,
@@ -377,8 +378,9 @@ impl Lan {
     fn receive(&mut self, to: usize, octets: &[u8]) {
         let node = &mut self.nodes[to];
         let active = node.router.active_router();
-        let admitted = parse_ipv4(octets)
-            .and_then(|(ip, payload)| node.admission.admit(&parse(payload, &ip)?, &ip, active));
+        let (utc, memory) = (self.now.duration_since(*ORIGIN), &mut node.memory);
+        let admitted = Datagram::parse_ipv4(octets)
+            .and_then(|packet| node.admission.judge(&packet, active, utc, memory));
         match admitted {
             Ok(heard) => {
                 node.counters.count_heard(&heard);
@@ -493,12 +495,15 @@ impl Node {
             skip_check_adv_addr: false,
             ignores_all: false,
             message_checksum: false,
+            old_group: None,
+            hmac: None,
         };
         Self {
             router: VirtualRouter::new(settings, Some(source.into())),
             host,
             segment,
             admission,
+            memory: Memory::default(),
             source,
             ids: IdCounter::default(),
             counters: Counters::default(),
@@ -558,6 +563,7 @@ impl Node {
             addresses: &self.admission.addresses,
             source: self.source.into(),
             destination: GROUP.into(),
+            seal: None,
         };
         outgoing.emit(&mut message);
         let id = self.ids.advance();

@@ -214,9 +214,8 @@ impl Effects {
             let instance = &mut instances[number];
             let socket = instance.socket.and_then(|key| sockets.get(&key));
             let (Some(socket), Some(source)) = (socket, instance.last_source) else { continue };
-            let id = instance.ip_id.advance();
-            let advert = Advert { source, id, priority };
-            match advert.send(instance, socket, &mut self.datagram) {
+            let (advert, sender) = Advert::next(instance, source, priority);
+            match advert.send(sender, socket, &mut self.datagram) {
                 Ok(()) => {
                     instance.counters.count_sent(priority);
                     sent(instance);
