@@ -146,7 +146,10 @@ impl Default for Global {
 pub struct VrrpInstance {
     /// The operator's name for it. Not part of its identity: see [`VrrpInstance::identity`].
     pub name: String,
+    /// Empty: none, unicast adverts go where the routing table says.
     pub interface: String,
+    /// `vrf`: whose routing table that is, for an instance without an interface.
+    pub vrf: Option<String>,
     /// Where `interface` was said, for messages.
     pub interface_at: Position,
     /// What the protocol core needs.
@@ -195,11 +198,11 @@ pub struct VrrpInstance {
 }
 
 impl VrrpInstance {
-    /// Where its adverts go and come.
+    /// Where its adverts go and come; empty: anywhere.
     pub fn advert_interface(&self) -> &str {
         match &self.link {
             Some(link) if !self.adverts_by_parent => &link.name,
-            _ => &self.interface,
+            _ => self.vrf.as_deref().unwrap_or(&self.interface),
         }
     }
 
@@ -214,6 +217,13 @@ impl VrrpInstance {
             Some(link) if !link.is_vmac() => self.advert_interface(),
             _ => &self.interface,
         }
+    }
+
+    /// All interfaces without which it cannot be, in the order in which they come to be.
+    pub fn needed_interfaces(&self) -> impl Iterator<Item = &str> {
+        let named = [Some(&*self.interface), self.vrf.as_deref()].into_iter().flatten();
+        let own = self.link.iter().map(|link| &*link.name);
+        named.filter(|name| !name.is_empty()).chain(own)
     }
 
     /// All interfaces that are made for it.

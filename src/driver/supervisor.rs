@@ -23,7 +23,7 @@ use super::{
 use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
-use crate::kernel::KernelDataPlane;
+use crate::kernel::{KernelDataPlane, NftMonitor};
 use crate::status::{Status, counted, dump as render};
 
 /// Threads of the work runtime: checks and scripts wait far more than they work.
@@ -57,6 +57,8 @@ struct Supervisor {
     ours: BTreeSet<ServiceKey>,
     record: PathBuf,
     host: Host,
+    /// Somebody has done something to the firewall.
+    firewall_changed: Arc<Notify>,
     /// Interfaces of our own have been made.
     links_changed: Arc<Notify>,
     scripts: Scripts,
@@ -85,6 +87,8 @@ impl Supervisor {
         // The rules first, then the addresses they are for.
         host.prepare(&plan, None);
         let links_changed = Arc::new(Notify::new());
+        let firewall_changed = Arc::new(Notify::new());
+        tokio::spawn(watch_firewall(firewall_changed.clone()));
         let scripts = Scripts::new(&plan.global);
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
@@ -105,6 +109,7 @@ impl Supervisor {
             ours: owned.services(),
             record,
             host,
+            firewall_changed,
             links_changed,
             scripts,
             vrrp: vrrp.commands,
@@ -132,6 +137,10 @@ impl Supervisor {
                     Request::Dump => self.dump().await,
                 },
                 () = self.links_changed.notified() => self.follow_links(),
+                () = self.firewall_changed.notified() => {
+                    let plan = &self.plan;
+                    tokio::task::block_in_place(|| self.host.repair_rules(plan));
+                }
                 // Half a director must not look like a whole one: let the peer take over.
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
                 _ = &mut self.director_ended => return self.give_up("director").await,
@@ -173,7 +182,7 @@ impl Supervisor {
         self.host.look(&self.plan);
         self.write_record();
         let plan = &self.plan;
-        tokio::task::block_in_place(|| self.host.prepare(plan, None));
+        tokio::task::block_in_place(|| self.host.follow_links(plan));
     }
 
     /// The record of what the running plan has, and no more.
@@ -280,6 +289,17 @@ impl Supervisor {
             let _ = std::fs::remove_file(&self.record);
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Tells `changed` when somebody, perhaps we, has changed the firewall: at once, and then once a
+/// second at most. Ends with the runtime.
+async fn watch_firewall(changed: Arc<Notify>) {
+    // Without nf_tables there is nothing to watch, which setting the rules has told of.
+    let Ok(monitor) = NftMonitor::open() else { return };
+    while monitor.changed().await.is_ok() {
+        changed.notify_one();
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

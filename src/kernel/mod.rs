@@ -19,6 +19,7 @@ mod ipvs;
 mod link;
 mod netlink;
 mod netlink_socket;
+mod nft_monitor;
 mod nftables;
 pub mod process;
 mod replies;
@@ -42,6 +43,7 @@ pub use ipvs::KernelDataPlane;
 pub use link::{
     Ipv4Setting, IpvlanFlags, LinkChange, LinkFailure, LinkKind, LinkSettings, NewLink, NewLinkKind,
 };
+pub use nft_monitor::NftMonitor;
 pub use nftables::nft;
 pub use replies::{KernelReply, parse_replies};
 pub use rtnl::Rtnl;

@@ -1,9 +1,13 @@
 //! `no_accept`: a whole director in a namespace of its own, since the lab's kernel may lack the
 //! families ip and ip6 of nf_tables.
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, SocketAddrV6, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
 
 use crate::network::{in_own_network, ip, output};
 
@@ -46,8 +50,26 @@ impl Peer {
         command.status().expect("nsenter").success()
     }
 
+    /// Whether a connection to a port where nobody listens is refused, which shows that it has
+    /// come through.
     fn reaches(&self, address: &str) -> bool {
-        self.run(&format!("ping -c 1 -W 1 -q {address}"))
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.0.id())).unwrap();
+        let address = address.to_owned();
+        let attempt = std::thread::spawn(move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("the peer's namespace");
+            let to = match address.split_once('%') {
+                Some((address, interface)) => {
+                    let scope = nix::net::if_::if_nametoindex(interface).unwrap();
+                    SocketAddrV6::new(address.parse().unwrap(), 9, 0, scope).into()
+                }
+                None => SocketAddr::new(address.parse().unwrap(), 9),
+            };
+            TcpStream::connect_timeout(&to, Duration::from_millis(800))
+        });
+        match attempt.join().unwrap() {
+            Ok(_) => panic!("somebody listens on port 9"),
+            Err(error) => error.kind() == ErrorKind::ConnectionRefused,
+        }
     }
 }
 
@@ -161,18 +183,26 @@ fn packets_to_the_addresses_of_a_master_that_does_not_accept_are_dropped() {
         let shut = configuration(&format!("no_accept\n{both}"), VIP);
         let mut director = Director::start("firewall", &open);
         eventually("it holds the VIP", || holds(VIP));
-        assert!(peer.reaches(VIP) && peer.reaches(VIP6), "without no_accept a ping is answered");
+        assert!(peer.reaches(VIP) && peer.reaches(VIP6), "without no_accept it answers");
 
         director.reload(&shut);
         eventually("the table is there", || output("nft", "list tables").contains("ip keepalived"));
-        assert!(!peer.reaches(VIP) && !peer.reaches(VIP6), "with no_accept it is not");
-        assert!(peer.reaches("192.0.2.11") && peer.reaches("2001:db8::11"), "its own address is");
+        assert!(!peer.reaches(VIP) && !peer.reaches(VIP6), "with no_accept it does not");
+        assert!(peer.reaches("192.0.2.11") && peer.reaches("2001:db8::11"), "its own address does");
         assert!(holds(VIP), "it is MASTER all the while");
         let rules = output("nft", "list table ip keepalived");
         assert!(
             rules.contains("priority filter - 1") && rules.contains("counter packets"),
             "{rules}"
         );
+
+        let flushed = output("nft", "flush ruleset");
+        assert_eq!(flushed, "");
+        eventually("the rules are back", || {
+            output("nft", "list tables").contains("ip6 keepalived")
+        });
+        assert!(director.log().contains("removed by someone else"), "{}", director.log());
+        eventually("packets are dropped again", || !peer.reaches(VIP));
 
         director.kill9_and_start();
         eventually("it holds the VIP again", || {

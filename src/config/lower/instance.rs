@@ -34,6 +34,7 @@ pub(super) struct InstanceDraft {
     /// It must not be run, which has been reported.
     pub refused: bool,
     pub interface: Option<(String, Span)>,
+    pub vrf: Option<(String, Span)>,
     pub vrid: Option<u32>,
     /// Given, but no good: reported already, so its absence is not.
     pub bad_vrid: bool,
@@ -106,6 +107,10 @@ impl InstanceDraft {
         match keyword.name {
             "state" => self.state(cx, at),
             "interface" => self.interface(cx, at),
+            "vrf" => {
+                let name = cx.interface(at);
+                replace(&mut self.vrf, name.map(|name| (name, at.raw)));
+            }
             "virtual_router_id" => {
                 replace(&mut self.vrid, cx.number(at, keyword));
                 self.bad_vrid = self.vrid.is_none();

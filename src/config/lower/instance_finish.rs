@@ -55,7 +55,9 @@ impl InstanceDraft {
         let own = self.interface.as_ref().map_or("", |(name, _)| name);
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
-        let (interface, interface_at) = self.interface.take()?;
+        self.needs_dev(diagnostics);
+        let vrf = self.vrf_in_use(diagnostics);
+        let (interface, interface_at) = self.interface.take().unwrap_or((String::new(), self.at));
         // RFC 3768 §6.4.3 has no Accept_Mode: packets to addresses of others are dropped.
         let asked = self.accept.filter(|accept| !accept || !strict || version == Version::V3);
         let accepts = asked.unwrap_or(!strict) || router.priority == OWNER;
@@ -64,6 +66,7 @@ impl InstanceDraft {
         Some(VrrpInstance {
             name: self.name,
             interface,
+            vrf,
             interface_at: sources.position(interface_at),
             router,
             authentication,
@@ -102,11 +105,8 @@ impl InstanceDraft {
                 Diagnostic::error("missing-vrid", self.at, message).help("virtual_router_id 1-255"),
             );
         }
-        if self.interface.is_none() && !self.bad_interface {
-            let message = format!("vrrp_instance {name} lacks its interface");
-            reasons.push(
-                Diagnostic::error("missing-interface", self.at, message).help("interface eth0"),
-            );
+        if !self.bad_interface {
+            reasons.extend(self.missing_interface());
         }
         let runs = reasons.is_empty() && !self.refused;
         for reason in reasons {

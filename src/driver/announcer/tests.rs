@@ -28,6 +28,7 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
     let instance = VrrpInstance {
         name: "KAV_1".to_owned(),
         interface: "eth0".to_owned(),
+        vrf: None,
         interface_at: Position::default(),
         router,
         authentication: Authentication::None,

@@ -59,6 +59,14 @@ pub fn set_rules(plan: &Plan, before: Option<&Plan>, script: &str) -> Option<Com
     Some(Complaint { text, serious: true })
 }
 
+/// Whether the tables that `script` sets are there.
+pub fn is_in_place(table: &str, script: &str) -> bool {
+    ["ip", "ip6"].iter().all(|family| {
+        let name = format!("table {family} {table}");
+        !script.contains(&format!("{name} {{\n")) || nft(&format!("list {name}")).is_ok()
+    })
+}
+
 /// Takes a table of ours away, if it is there.
 pub fn remove(table: &str) {
     let mut script = String::new();

@@ -78,6 +78,24 @@ impl Host {
         std::mem::take(&mut self.tables).iter().for_each(|table| firewall::remove(table));
     }
 
+    /// Interfaces of `plan` have been made, some perhaps anew under the name they had: rules that
+    /// have their numbers are void.
+    pub fn follow_links(&mut self, plan: &Plan) {
+        self.rules = None;
+        self.prepare(plan, None);
+    }
+
+    /// Sets the rules again if somebody has removed our table, as `nft flush ruleset` does.
+    pub fn repair_rules(&mut self, plan: &Plan) {
+        let Some(script) = &self.rules else { return };
+        if firewall::is_in_place(&plan.global.firewall.table, script) {
+            return;
+        }
+        tracing::warn!("the firewall's rules were removed by someone else: setting them again");
+        self.rules = None;
+        self.set_rules(plan, None);
+    }
+
     /// The rules anew, unless they are there already.
     fn set_rules(&mut self, plan: &Plan, before: Option<&Plan>) {
         if !firewall::is_wanted(plan) && !before.is_some_and(firewall::is_wanted) {

@@ -116,8 +116,7 @@ impl Instance {
         sockets: &Sockets,
     ) -> BTreeSet<FaultCause> {
         let mut faults = BTreeSet::new();
-        let own = self.plan.link.iter().map(|link| &*link.name);
-        for name in own.chain([&*self.plan.interface]) {
+        for name in self.plan.needed_interfaces() {
             match interfaces.by_name(name) {
                 None => drop(faults.insert(FaultCause::InterfaceMissing)),
                 Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),

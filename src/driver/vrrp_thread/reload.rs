@@ -161,8 +161,10 @@ impl VrrpThread {
 
     fn find_interface(&mut self, number: usize) {
         let instance = &mut self.instances[number];
-        let found =
-            self.interfaces.by_name(instance.plan.advert_interface()).map(|link| link.index);
+        let found = match instance.plan.advert_interface() {
+            "" => Some(0),
+            name => self.interfaces.by_name(name).map(|link| link.index),
+        };
         if instance.ifindex != found {
             // Re-created under the same name: another interface for the kernel, other addresses.
             (instance.ifindex, instance.source) = (found, None);
@@ -241,7 +243,9 @@ impl VrrpThread {
                 let interface = plan.advert_interface();
                 VrrpSocket::open_multicast(interface, ifindex, group, key.protocol)
             }
-            Transport::Unicast { .. } => VrrpSocket::open_unicast(key.local, ifindex, key.protocol),
+            Transport::Unicast { .. } => {
+                VrrpSocket::open_unicast(key.local, ifindex, plan.vrf.as_deref(), key.protocol)
+            }
         };
         match opened {
             Ok(socket) => drop(self.sockets.insert(key, socket)),

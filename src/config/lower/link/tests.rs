@@ -253,3 +253,41 @@ fn garp_extra_if_takes_all_and_seconds_and_is_inherited() {
     assert_eq!(extra("", "garp_extra_if 86401", &["number-out-of-range"]), (0, false));
     assert_eq!(extra("vrrp_garp_extra_if 0", "", &["number-out-of-range"]), (0, false));
 }
+
+/// keepalived.conf(5), `interface`: unicast instances may leave it out.
+#[test]
+fn unicast_instances_with_a_source_need_no_interface() {
+    let parse = |lines: &str, address: &str| {
+        let text = format!(
+            "vrrp_instance VI {{\n virtual_router_id 51\n{lines}\n virtual_ipaddress {{\n{address}\n }}\n}}\n"
+        );
+        let loaded = parse_text("t", text);
+        let codes: Vec<_> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
+        (loaded.plan.vrrp_instances.into_iter().next(), codes)
+    };
+    let unicast = "unicast_src_ip 198.51.100.1\nunicast_peer {\n 198.51.100.2\n}";
+    let (instance, codes) = parse(&format!("{unicast}\nvrf blue"), "192.0.2.10 dev eth1");
+    assert_eq!(codes, NONE);
+    let instance = instance.unwrap();
+    assert_eq!((&*instance.interface, instance.advert_interface()), ("", "blue"));
+    assert_eq!(instance.needed_interfaces().collect::<Vec<_>>(), ["blue"]);
+
+    let (instance, codes) = parse(unicast, "192.0.2.10");
+    assert_eq!(codes, ["address-without-dev"]);
+    let instance = instance.unwrap();
+    assert_eq!(instance.addresses[0].interface.as_deref(), Some("eth0"));
+    assert_eq!((instance.advert_interface(), instance.needed_interfaces().count()), ("", 0));
+
+    let peers = "unicast_peer {\n 198.51.100.2\n}";
+    for (lines, address) in [
+        ("", "192.0.2.10 dev eth1"),
+        (peers, "192.0.2.10 dev eth1"),
+        (&*format!("{unicast}\nuse_vmac"), "192.0.2.10 dev eth1"),
+        ("unicast_src_ip fe80::1\nunicast_peer {\n fe80::2\n}", "2001:db8::1 dev eth1"),
+    ] {
+        let (instance, codes) = parse(lines, address);
+        assert!(instance.is_none() && codes.contains(&"missing-interface"), "{lines}: {codes:?}");
+    }
+    let (_, codes) = parse(&format!("interface eth0\nvrf blue\n{unicast}"), "192.0.2.10");
+    assert_eq!(codes, ["vrf-ignored"]);
+}
