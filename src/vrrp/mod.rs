@@ -33,7 +33,7 @@ pub use rise_fall::RiseFall;
 pub use rival::Rival;
 pub use router::{Active, Backup, Idle, State, VirtualRouter};
 pub use timing::{active_down_interval, skew_time};
-pub use tracking::{Effect, Reading, Tracked, TrackedKind, Tracker, effective_priority};
+pub use tracking::{Effect, Reading, Sum, Tracked, TrackedKind, Tracker, effective_priority};
 pub use transition::{Cause, FaultCause, PublicState, Transition};
 
 /// What the configuration says of one virtual router: the protocol's part of it.

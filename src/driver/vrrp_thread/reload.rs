@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::instance::Instance;
-use super::tracking::Sum;
+use super::tracking;
 use super::{SocketKey, VrrpThread};
 use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
@@ -143,7 +143,7 @@ impl VrrpThread {
         self.find_source(number, now);
         self.find_socket(number);
         let instance = &mut self.instances[number];
-        let tracked = Sum::of(instance, &self.interfaces, &self.readings);
+        let tracked = tracking::sum(instance, &self.interfaces, &self.readings);
         let mut present = instance.present_faults(&self.interfaces, &self.sockets);
         present.extend(tracked.faults);
         let adjusted = std::mem::replace(&mut instance.adjustment, tracked.priority);
