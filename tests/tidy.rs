@@ -37,7 +37,7 @@ const READS_FILES: [&str; 4] = [
     "src/config/preprocess/include.rs",
     "src/config/preprocess/glob.rs",
     "src/config/key_file.rs",
-    "src/config/lower/link.rs",
+    "src/config/lower/names.rs",
 ];
 
 /// Who may not name whom: the driver carries values between the cores, and nobody below it

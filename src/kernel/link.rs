@@ -100,6 +100,9 @@ pub enum LinkChange {
     Make(NewLink),
     Set(u32, LinkSettings),
     Delete(u32),
+    /// All interfaces of a group at once: the kernel waits for its other processors once, and not
+    /// for each of them.
+    DeleteGroup(u32),
 }
 
 /// Why the kernel refused.
@@ -157,6 +160,11 @@ impl LinkChange {
             }
             Self::Delete(index) => {
                 header(out, *index, false);
+                RequestKind { kind: RTM_DELLINK, flags: 0 }
+            }
+            Self::DeleteGroup(group) => {
+                header(out, 0, false);
+                push_attribute(out, IFLA_GROUP, &group.to_ne_bytes());
                 RequestKind { kind: RTM_DELLINK, flags: 0 }
             }
         }

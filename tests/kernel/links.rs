@@ -109,3 +109,24 @@ fn an_ipvlan_and_a_vrf_are_known_as_what_they_are() {
         assert_eq!(made.kind, LinkKind::Ipvlan(IpvlanFlags::Private));
     });
 }
+
+/// Each call that deletes makes the kernel wait for all its processors.
+#[test]
+fn a_group_of_interfaces_is_deleted_at_once_and_others_stay() {
+    in_own_network(|| {
+        let mut rtnl = Rtnl::open().unwrap();
+        ip("link add lower type veth peer name other");
+        let parent = link(&mut rtnl, "lower").unwrap().index;
+        let new = |number: u8, group| {
+            let kind = NewLinkKind::Macvlan { mac: [0, 0, 0x5e, 0, 1, number] };
+            LinkChange::Make(NewLink { name: format!("m{number}"), parent, kind, group })
+        };
+        let mut all: Vec<_> = (1..=100).map(|number| new(number, 77)).collect();
+        all.push(new(200, 78));
+        assert!(rtnl.change_links(&all).is_empty());
+        assert!(rtnl.change_links(&[LinkChange::DeleteGroup(77)]).is_empty());
+        let left: Vec<_> = rtnl.links().unwrap().into_iter().map(|link| link.name).collect();
+        assert!(!left.iter().any(|name| name == "m1" || name == "m100"), "{left:?}");
+        assert!(["m200", "lower"].iter().all(|name| left.iter().any(|l| l == name)), "{left:?}");
+    });
+}

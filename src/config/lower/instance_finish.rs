@@ -55,7 +55,7 @@ impl InstanceDraft {
         let own = self.interface.as_ref().map_or("", |(name, _)| name);
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
-        self.needs_dev(diagnostics);
+        self.needs_dev(global, diagnostics);
         let vrf = self.vrf_in_use(diagnostics);
         let (interface, interface_at) = self.interface.take().unwrap_or((String::new(), self.at));
         // RFC 3768 §6.4.3 has no Accept_Mode: packets to addresses of others are dropped.
@@ -81,6 +81,9 @@ impl InstanceDraft {
             source: self.source.map(|(s, _)| s).or(ipvlan_address.map(|own| own.addr())),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
+            routes: self.routes,
+            rules: self.rules,
+            promote_secondaries: self.promote_secondaries,
             link,
             adverts_by_parent,
             address_links,

@@ -10,7 +10,7 @@ use super::global::GlobalDraft;
 use super::instance::InstanceDraft;
 use crate::vrrp::{AdverInterval, Version};
 
-/// keepalived.conf(5), `default_interface`.
+/// What `default_interface` is where it is not given.
 const DEFAULT_INTERFACE: &str = "eth0";
 
 /// Longest interval of VRRPv2 in seconds: one octet (RFC 3768 §5.3.7).
@@ -101,19 +101,20 @@ impl InstanceDraft {
     }
 
     /// Without an interface of the instance, each address has to say its own.
-    pub fn needs_dev(&mut self, diagnostics: &mut Diagnostics) {
+    pub fn needs_dev(&mut self, global: &GlobalDraft, diagnostics: &mut Diagnostics) {
         if self.interface.is_some() {
             return;
         }
         for draft in self.addresses.iter_mut().chain(&mut self.excluded_addresses) {
             if draft.address.interface.is_none() {
+                let default = global.default_interface.as_deref().unwrap_or(DEFAULT_INTERFACE);
                 let message = format!(
-                    "{} has no dev, and vrrp_instance {} no interface: it goes to {DEFAULT_INTERFACE}",
+                    "{} has no dev, and vrrp_instance {} no interface: it goes to {default}",
                     draft.address.address, self.name
                 );
                 let finding = Diagnostic::warning("address-without-dev", draft.at, message);
                 diagnostics.push(finding.help(format!("{} dev eth0", draft.address.address)));
-                draft.address.interface = Some(DEFAULT_INTERFACE.to_owned());
+                draft.address.interface = Some(default.to_owned());
             }
         }
     }

@@ -13,6 +13,7 @@ use super::address::AddressDraft;
 use super::context::Context;
 use super::global::GlobalDraft;
 use super::instance::InstanceDraft;
+use super::names::Table;
 
 /// Longest name of an interface, in octets (IFNAMSIZ less its NUL).
 const LONGEST_NAME: usize = 15;
@@ -151,7 +152,7 @@ impl LinkDraft {
     fn group(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: Word, word: Option<Word>) {
         let Some(word) = given(cx, at, keyword, word) else { return };
         let name = cx.text(word.span);
-        self.group = link_group(name);
+        self.group = link_group(cx, name);
         if self.group.is_none() {
             let message = format!("link group `{name}` is neither a number nor in iproute2/group");
             cx.bad("bad-value", at, word.span, message);
@@ -207,22 +208,12 @@ fn given(cx: &mut Context<'_>, at: &Statement, keyword: Word, word: Option<Word>
 }
 
 /// A group of interfaces by number, or by the name that iproute2 has for it.
-fn link_group(text: &str) -> Option<u32> {
+fn link_group(cx: &Context<'_>, text: &str) -> Option<u32> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     };
-    let files = ["/etc/iproute2/group", "/usr/share/iproute2/group", "/usr/lib/iproute2/group"];
-    number.or_else(|| {
-        let texts = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
-        texts.into_iter().find_map(|file| {
-            file.lines().find_map(|line| {
-                let mut words = line.split_whitespace();
-                let number = words.next()?.parse().ok()?;
-                (words.next()? == text).then_some(number)
-            })
-        })
-    })
+    number.or_else(|| cx.names.number(Table::Groups, text))
 }
 
 impl InstanceDraft {

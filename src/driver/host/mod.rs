@@ -1,11 +1,12 @@
 //! What the host must be like for VMACs and `no_accept`, apart from what the vrrp thread does by
-//! netlink: kernel settings in files, and firewall rules set by nft(8).
+//! netlink: kernel settings in files, firewall rules set by nft(8), and the end of interfaces.
 //!
-//! All of it can wait for a file or a child process, so the work runtime does it: before the vrrp
+//! All of it can wait for a file, a child process or the kernel, so the work runtime does it: before the vrrp
 //! thread starts or hears of a new plan, which then finds the rules in place before it adds an
 //! address; once more when it has made an interface; and at the end, to undo it.
 
 mod firewall;
+mod links;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use settings::Settings;
 #[derive(Debug)]
 pub struct Host {
     settings: Settings,
+    /// Interfaces that we, or a former run, may have made.
+    links: BTreeSet<String>,
     /// Tables of the firewall that may be there.
     tables: BTreeSet<String>,
     /// The script nft(8) was last given, if it could do it.
@@ -33,6 +36,7 @@ impl Host {
     pub fn new(former: &Record) -> Self {
         Self {
             settings: Settings::new(former.settings.clone()),
+            links: former.links.clone(),
             tables: former.tables.clone(),
             rules: None,
             complaint: None,
@@ -42,6 +46,7 @@ impl Host {
     /// Looks what has to change for `plan`, for the record, and changes nothing yet.
     pub fn look(&mut self, plan: &Plan) {
         self.settings.note(&settings::wanted(plan, &self.settings));
+        self.links.extend(plan.links().map(|link| link.name.clone()));
         if firewall::is_wanted(plan) {
             self.tables.insert(plan.global.firewall.table.clone());
         }
@@ -50,6 +55,7 @@ impl Host {
     /// Puts into a record what we have changed.
     pub fn enter(&self, record: &mut Record) {
         record.settings = self.settings.changed().clone();
+        record.links = self.links.clone();
         record.tables = self.tables.clone();
     }
 
@@ -64,6 +70,8 @@ impl Host {
     pub fn settle(&mut self, plan: &Plan) {
         let wanted = settings::wanted(plan, &self.settings);
         self.settings.release(|path| wanted.contains_key(path));
+        let unwanted = |name: &String| plan.links().all(|link| link.name != *name);
+        links::delete(self.links.extract_if(.., |name| unwanted(name)).collect());
         self.set_rules(plan, None);
         let table = &plan.global.firewall.table;
         let unwanted = |name: &String| name != table || !firewall::is_wanted(plan);
@@ -74,6 +82,7 @@ impl Host {
 
     /// Undoes everything.
     pub fn restore(&mut self) {
+        links::delete(std::mem::take(&mut self.links));
         self.settings.release(|_| false);
         std::mem::take(&mut self.tables).iter().for_each(|table| firewall::remove(table));
     }

@@ -1,9 +1,8 @@
-//! Interfaces of our own (VMAC, ipvlan): made, put right, made again when somebody deletes them,
-//! and deleted when nothing wants them any more.
+//! Interfaces of our own (VMAC, ipvlan): made, put right, made again when somebody deletes them.
 //!
-//! The kernel does each of these inside `sendmsg`: making one takes less than a millisecond,
-//! deleting some. What of their settings only files can change is the work runtime's to do, which
-//! is told when one has been made.
+//! The kernel does that inside `sendmsg`, in less than a millisecond. What of their settings only
+//! files can change is the work runtime's to do, which is told when one has been made. It deletes
+//! them, too, which takes the kernel tens of milliseconds.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -32,6 +31,8 @@ impl VrrpThread {
     pub(super) fn want_links(&mut self, plan: &Plan) {
         self.links.wanted = plan.links().cloned().collect();
         self.links.said.clear();
+        let wanted = &self.links.wanted;
+        self.links.held.retain(|name, _| wanted.iter().any(|link| link.name == *name));
         self.keep_links();
     }
 
@@ -230,42 +231,6 @@ impl VrrpThread {
     fn missing(&self, index: u32, address: IpNet, preferred: Option<u32>) -> Option<KernelChange> {
         let has = self.interfaces.has(index, address);
         (!has).then(|| KernelChange::add(plain(index, address, preferred)))
-    }
-
-    /// Deletes those that the plan does not name.
-    pub(super) fn drop_unwanted_links(&mut self) {
-        let wanted = &self.links.wanted;
-        let unwanted = |name: &String| wanted.iter().all(|link| link.name != *name);
-        let gone: Vec<_> = self.links.held.extract_if(|name, _| unwanted(name)).collect();
-        self.delete_links(gone);
-    }
-
-    /// Deletes all of them, for the end.
-    pub(super) fn drop_links(&mut self) {
-        self.links.wanted.clear();
-        self.drop_unwanted_links();
-    }
-
-    fn delete_links(&mut self, links: Vec<(String, u32)>) {
-        let changes: Vec<_> = links.iter().map(|(_, index)| LinkChange::Delete(*index)).collect();
-        for failure in self.rtnl.change_links(&changes) {
-            tracing::error!("cannot delete {}: {failure}", links[failure.index].0);
-        }
-        for (name, index) in links {
-            self.interfaces.learn(&KernelEvent::LinkGone { index, name });
-        }
-    }
-
-    /// Deletes what a former run left and nothing wants now.
-    pub(super) fn drop_leftover_links(&mut self, names: Vec<String>) {
-        let ours = |kind| matches!(kind, LinkKind::Macvlan { .. } | LinkKind::Ipvlan(_));
-        let there = names.into_iter().filter_map(|name| {
-            let link = self.interfaces.by_name(&name).filter(|link| ours(link.kind))?;
-            tracing::info!("deleting {name}: left by an earlier run");
-            Some((name, link.index))
-        });
-        let there = there.collect();
-        self.delete_links(there);
     }
 }
 
