@@ -79,7 +79,7 @@ fn read(
     let mut rest = words[1..].iter();
     while let Some(option) = rest.next() {
         option_of(cx, at, block, *option, &mut rest, &mut draft)?;
-        if draft.track_group.is_some() {
+        if draft.address.track_group.is_some() {
             group_at.get_or_insert(option.span);
         }
     }
