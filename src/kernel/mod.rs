@@ -11,6 +11,7 @@
 mod address;
 mod arp_socket;
 mod async_fd;
+pub mod calendar;
 mod change;
 mod deadline;
 mod file_watch;
@@ -18,6 +19,7 @@ mod interface;
 mod ipvs;
 mod link;
 mod local_time;
+pub mod namespace;
 mod netlink;
 mod netlink_socket;
 mod nft_monitor;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, getsockopt, recv, setsockopt, sockopt};
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
@@ -126,6 +126,14 @@ impl VrrpSocket {
     /// As setsockopt(2) gives them.
     pub fn set_receive_queue(&self, octets: usize) -> io::Result<()> {
         set_receive_queue(&self.receive, octets)
+    }
+
+    /// What the receive queue holds, in the kernel's count: twice what was asked for.
+    ///
+    /// # Errors
+    /// As getsockopt(2) gives them.
+    pub fn receive_queue(&self) -> io::Result<usize> {
+        Ok(getsockopt(&self.receive, sockopt::RcvBuf)?)
     }
 
     /// Returns when there may be a datagram. Cancel-safe.

@@ -230,6 +230,7 @@ impl Instance {
     pub fn status(&self, now: Instant, unknown_vrids: u64, tracked: Vec<String>) -> InstanceStatus {
         InstanceStatus {
             plan: self.plan.clone(),
+            receive_queue: None,
             state: self.state,
             in_state: now.saturating_duration_since(self.since),
             priority: self.router.priority(),
