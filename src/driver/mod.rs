@@ -16,6 +16,7 @@ mod announcer;
 mod clock;
 mod director;
 mod fifos;
+mod host;
 mod logging;
 mod mailer;
 mod outlets;
@@ -251,13 +252,14 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
 /// What there is to say of interfaces that `plan` needs and this host does not have.
 pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
     let needed = plan.vrrp_instances.iter().filter(|_| !plan.global.dynamic_interfaces);
-    let missing = |name: &str| kernel::interface_index(name).is_err();
+    let ours = |name: &str| plan.links().any(|link| link.name == name);
+    let missing = |name: &str| !ours(name) && kernel::interface_index(name).is_err();
     let advice = "create it first, or set `dynamic_interfaces` in global_defs to wait for it";
     needed
         .flat_map(|instance| {
             let (at, name) = (&instance.interface_at, &instance.name);
-            let own = missing(&instance.interface).then(|| {
-                let interface = &instance.interface;
+            let named = [Some(&instance.interface), instance.vrf.as_ref()].into_iter().flatten();
+            let own = named.filter(|name| !name.is_empty() && missing(name)).map(move |interface| {
                 format!("{at}: interface {interface} of vrrp_instance {name} does not exist; {advice}")
             });
             let tracked = instance.trackers.iter().filter_map(move |tracker| match &tracker.what {
@@ -269,7 +271,7 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
                 | Tracked::File(_)
                 | Tracked::Process(_) => None,
             });
-            own.into_iter().chain(tracked)
+            own.chain(tracked)
         })
         .collect()
 }

@@ -44,6 +44,9 @@ impl VrrpThread {
         if news.overrun {
             self.look_again();
         }
+        if news.reassess || news.overrun {
+            news.names_changed |= self.keep_links();
+        }
         if news.names_changed || news.overrun {
             self.index_holders();
         }

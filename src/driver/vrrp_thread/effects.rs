@@ -105,6 +105,7 @@ impl Effects {
                 self.put_back(owner, name, wanted, interfaces, true);
             }
             Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
+            Action::AnnounceElsewhere => self.announce_elsewhere(instance, interfaces),
             Action::Transition(transition) => {
                 self.news.push((number, Told::Transition(transition)));
             }
@@ -152,6 +153,21 @@ impl Effects {
         for _ in 0..rounds {
             for assignment in instance.assignments(interfaces) {
                 self.announce_one(interfaces, assignment.ifindex, assignment.address);
+            }
+        }
+    }
+
+    /// One round where no adverts go out that would keep switches from forgetting us: on VMACs,
+    /// or on all interfaces if so told.
+    fn announce_elsewhere(&mut self, instance: &Instance, interfaces: &Interfaces) {
+        let vmac = |index| {
+            let name = interfaces.by_index(index).map(|link| &link.name);
+            instance.plan.links().any(|link| link.is_vmac() && Some(&link.name) == name)
+        };
+        for assignment in instance.assignments(interfaces) {
+            let index = assignment.ifindex;
+            if Some(index) != instance.ifindex && (instance.plan.garp_extra_all || vmac(index)) {
+                self.announce_one(interfaces, index, assignment.address);
             }
         }
     }
