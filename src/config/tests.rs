@@ -411,10 +411,7 @@ fn an_empty_list_of_unicast_peers_is_refused_and_never_means_multicast() {
             "unicast_src_ip 192.0.2.1\n unicast_peer {\n 192.0.2.1\n}",
             &["no-unicast-peer", "unicast-peer-is-self"],
         ),
-        (
-            "unicast_peer {\n 192.0.2.2\n}\nstrict_mode",
-            &["partly-supported", "strict-forbids-unicast"],
-        ),
+        ("unicast_peer {\n 192.0.2.2\n}\nstrict_mode", &["strict-forbids-unicast"]),
     ] {
         let loaded = parse_text("t", instance_text(lines));
         let mut codes = codes(&loaded);

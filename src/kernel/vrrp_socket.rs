@@ -93,9 +93,17 @@ impl VrrpSocket {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open_unicast(source: IpAddr, ifindex: u32, carrier: Carrier) -> io::Result<Self> {
-        let receive = unicast_receiver(source, ifindex, carrier)?;
+    pub fn open_unicast(
+        source: IpAddr,
+        ifindex: u32,
+        vrf: Option<&str>,
+        carrier: Carrier,
+    ) -> io::Result<Self> {
+        let receive = unicast_receiver(source, ifindex, vrf, carrier)?;
         let send = open_sender(if source.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 })?;
+        if vrf.is_some() {
+            send.bind_device(vrf.map(str::as_bytes))?;
+        }
         Self::new(receive, send, ifindex, source.is_ipv6(), 0)
     }
 
@@ -239,16 +247,23 @@ fn multicast_receiver_v6(interface: &str, ifindex: u32, group: Ipv6Addr) -> io::
 }
 
 /// Bound to the address and to no interface: what is routed comes by any of them.
-fn unicast_receiver(source: IpAddr, ifindex: u32, carrier: Carrier) -> io::Result<Socket> {
+fn unicast_receiver(
+    source: IpAddr,
+    ifindex: u32,
+    vrf: Option<&str>,
+    carrier: Carrier,
+) -> io::Result<Socket> {
     match source {
         IpAddr::V4(source) => {
             let socket = deaf_receiver(Domain::IPV4, carrier)?;
+            socket.bind_device(vrf.map(str::as_bytes))?;
             socket.set_freebind_v4(true)?;
             socket.bind(&SocketAddrV4::new(source, 0).into())?;
             listen(socket)
         }
         IpAddr::V6(source) => {
             let socket = deaf_receiver(Domain::IPV6, Carrier::Vrrp)?;
+            socket.bind_device(vrf.map(str::as_bytes))?;
             socket.set_freebind_v6(true)?;
             socket.bind(&SocketAddrV6::new(source, 0, 0, scope_of(source, ifindex)).into())?;
             listen(socket)

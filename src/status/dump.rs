@@ -53,6 +53,12 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
         fact(out, "Tracked", tracked)?;
     }
     fact(out, "Interface", &plan.interface)?;
+    if let Some(link) = &plan.link {
+        let kind = if link.is_vmac() { "VMAC interface" } else { "IPVLAN interface" };
+        fact(out, kind, &format_args!("{} on {}", link.name, link.parent))?;
+        fact(out, "Adverts go by", &plan.advert_interface())?;
+    }
+    fact(out, "Accept", &if plan.accept { "enabled" } else { "disabled" })?;
     fact(out, "Virtual Router ID", &router.vrid)?;
     fact(out, "Priority", &router.priority)?;
     fact(out, "Effective priority", &status.priority)?;

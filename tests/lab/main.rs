@@ -32,6 +32,7 @@ mod restart;
 mod routing;
 mod sync_groups;
 mod tracking;
+mod vmac;
 mod vrrp_authentication;
 mod vrrp_failover;
 mod vrrp_garbage;

@@ -11,6 +11,7 @@ mod effects;
 mod groups;
 mod instance;
 mod interfaces;
+mod links;
 mod receive;
 mod reload;
 mod routing;
@@ -27,12 +28,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::links::Links;
 use self::statics::Statics;
 use self::tracking::Readings;
 use self::wants::{Holders, Owner};
@@ -131,6 +133,8 @@ pub struct Settings {
     /// On stop: priority-0 adverts, and our addresses off.
     pub release_addresses: bool,
     pub leftovers: Leftovers,
+    /// Told when interfaces of our own have been made.
+    pub links_changed: Arc<Notify>,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -192,6 +196,7 @@ struct VrrpThread {
     arp: ArpSocket,
     timer: DeadlineTimer,
     interfaces: Interfaces,
+    links: Links,
     sockets: Sockets,
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
@@ -242,6 +247,7 @@ impl VrrpThread {
             arp: ArpSocket::open()?,
             timer: DeadlineTimer::new()?,
             interfaces,
+            links: Links::default(),
             sockets: HashMap::new(),
             instances: Vec::new(),
             by_router: HashMap::new(),
