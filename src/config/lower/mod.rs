@@ -10,11 +10,13 @@ mod hmac;
 mod instance;
 mod instance_finish;
 mod instance_transport;
+mod links;
 mod normalise;
 mod peers;
 mod real_server;
 mod script;
 mod service;
+mod strict;
 mod sync_group;
 mod timing;
 mod track_file;
@@ -27,7 +29,7 @@ use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Identity, Plan, VirtualServer, VrrpInstance};
+use super::plan::{Gaps, Identity, Plan, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
@@ -53,6 +55,8 @@ pub(super) struct Lowering {
     server_spans: Vec<Span>,
     groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
+    link_delays: Vec<links::LinkDraft>,
+    garp_groups: Vec<(Vec<String>, Gaps)>,
 }
 
 impl Lowering {
@@ -64,6 +68,10 @@ impl Lowering {
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
             "global_defs" => self.global.read(&mut cx, root),
+            "interface_up_down_delays" => {
+                links::read_delays(&mut cx, root, &mut self.link_delays);
+            }
+            "garp_group" => self.garp_groups.extend(links::read_garp_group(&mut cx, root)),
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
@@ -233,12 +241,16 @@ impl Lowering {
         }
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
         let (track_scripts, track_files) = self.tracking.finish(trackers);
+        let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
+        let mut global = self.global.finish();
+        global.pacing.groups = self.garp_groups;
         Plan {
-            global: self.global.finish(),
+            global,
             vrrp_instances,
             sync_groups,
             track_scripts,
             track_files,
+            link_delays,
             virtual_servers,
         }
     }

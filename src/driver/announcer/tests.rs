@@ -42,6 +42,8 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         source: None,
         addresses: Vec::new(),
         excluded_addresses: Vec::new(),
+        ignores_own_link: false,
+        tracks_source: false,
         skip_check_adv_addr: false,
         owner_ignores_adverts: false,
         trackers: Vec::new(),

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
+use super::pacing::Announcer;
 use super::{Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
 use crate::driver::clock;
@@ -31,6 +32,8 @@ pub struct Effects {
     owners: Vec<Option<usize>>,
     /// Frames with the interface they go out of.
     frames: Vec<(u32, Frame)>,
+    /// Announcements that have to wait for others.
+    pub announcer: Announcer,
     transitions: Vec<(usize, Transition)>,
     /// Groups, their states, and whether that is told before the members' news.
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
@@ -62,6 +65,7 @@ impl Effects {
             changes: Vec::new(),
             owners: Vec::new(),
             frames: Vec::new(),
+            announcer: Announcer::default(),
             transitions: Vec::new(),
             group_news: Vec::new(),
             reports,
@@ -120,16 +124,30 @@ impl Effects {
 
     /// One change; `owner` is the instance it is for, `None` what a former run left.
     pub fn push(&mut self, owner: Option<usize>, change: KernelChange) {
+        if let KernelChange::Remove(KernelObject::Address(gone)) = &change {
+            self.announcer.forget((gone.ifindex, gone.address));
+        }
         self.changes.push(change);
         self.owners.push(owner);
     }
 
     /// `rounds` rounds of one gratuitous ARP or neighbour advertisement for each address.
     fn announce(&mut self, instance: &Instance, interfaces: &Interfaces, rounds: u32) {
-        for _ in 0..rounds {
+        for round in 0..rounds {
             for assignment in instance.assignments(interfaces) {
-                self.announce_one(interfaces, assignment.ifindex, assignment.address);
+                let (ifindex, address) = (assignment.ifindex, assignment.address);
+                let all_of_them = if round == 0 { rounds } else { 0 };
+                if !self.announcer.takes(interfaces, (ifindex, address), all_of_them) {
+                    self.announce_one(interfaces, ifindex, address);
+                }
             }
+        }
+    }
+
+    fn announce_what_waited(&mut self, interfaces: &Interfaces) {
+        let now = clock::now();
+        while let Some((ifindex, address)) = self.announcer.take_due(now) {
+            self.announce_one(interfaces, ifindex, address);
         }
     }
 
@@ -165,7 +183,9 @@ impl Effects {
                     instance.plan.name
                 );
                 self.push(Some(number), KernelChange::add(wanted));
-                self.announce_one(interfaces, ifindex, address);
+                if !self.announcer.takes(interfaces, (ifindex, address), 1) {
+                    self.announce_one(interfaces, ifindex, address);
+                }
             }
         }
     }
@@ -176,6 +196,7 @@ impl Effects {
         self.changes.clear();
         self.owners.clear();
         self.frames.clear();
+        self.announcer.forget_all();
     }
 
     /// Does all that was gathered.
@@ -189,6 +210,7 @@ impl Effects {
     ) {
         self.send_adverts(instances, sockets);
         self.change_kernel(instances, rtnl, interfaces);
+        self.announce_what_waited(interfaces);
         self.send_frames(arp);
         self.tell(instances);
     }

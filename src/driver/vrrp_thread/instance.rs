@@ -118,8 +118,14 @@ impl Instance {
         let mut faults = BTreeSet::new();
         match interfaces.by_name(&self.plan.interface) {
             None => drop(faults.insert(FaultCause::InterfaceMissing)),
-            Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
+            Some(link) if !link.up && !self.plan.ignores_own_link => {
+                faults.insert(FaultCause::LinkDown);
+            }
             Some(_) => {}
+        }
+        let source = self.plan.source.filter(|_| self.plan.tracks_source);
+        if source.is_some_and(|source| !interfaces.has_anywhere(source)) {
+            faults.insert(FaultCause::SourceMissing);
         }
         if self.socket.is_some_and(|key| !sockets.contains_key(&key)) {
             faults.insert(FaultCause::NoSocket);

@@ -10,8 +10,10 @@ mod effects;
 mod groups;
 mod instance;
 mod interfaces;
+mod pacing;
 mod receive;
 mod reload;
+mod startup;
 mod tracking;
 
 use std::collections::{HashMap, HashSet};
@@ -178,6 +180,9 @@ type Sockets = HashMap<SocketKey, VrrpSocket>;
 
 struct VrrpThread {
     settings: Settings,
+    started_at: Instant,
+    /// A start-up delay runs until then.
+    quiet_until: Option<Instant>,
     rtnl: Rtnl,
     monitor: RtnlMonitor,
     arp: ArpSocket,
@@ -219,6 +224,8 @@ impl VrrpThread {
         let interfaces = Interfaces::new(rtnl.links()?, rtnl.addresses()?);
         Ok(Self {
             settings,
+            started_at: clock::now(),
+            quiet_until: None,
             rtnl,
             monitor,
             arp: ArpSocket::open()?,
@@ -257,7 +264,7 @@ impl VrrpThread {
 
     async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            self.wait_until(self.schedule.next());
+            self.wait_until(self.next_deadline());
             tokio::select! {
                 // The deadline comes first: no flood of packets may hold up our own adverts.
                 biased;
@@ -270,6 +277,8 @@ impl VrrpThread {
                 _ = self.monitor.ready() => self.hear_kernel(),
                 () = any_readable(&self.sockets) => {}
             }
+            self.settle_links();
+            self.end_startup_delay();
             self.receive_some();
             self.fire_due();
             self.settle_groups();
@@ -289,6 +298,22 @@ impl VrrpThread {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// The earliest of all that is to happen by itself.
+    fn next_deadline(&self) -> Option<Instant> {
+        let announcement = self.effects.announcer.next(self.started_at);
+        [self.schedule.next(), self.quiet_until, self.interfaces.next_change(), announcement]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Links that have been up or down for as long as they must.
+    fn settle_links(&mut self) {
+        if self.interfaces.next_change().is_some() && self.interfaces.settle_links(clock::now()) {
+            self.reassess_all();
+        }
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) {
@@ -356,18 +381,21 @@ impl VrrpThread {
         if let Err(error) = self.monitor.drain(&mut events) {
             tracing::error!("cannot read the kernel's events: {error}");
         }
-        let mut names_changed = false;
+        let now = clock::now();
+        let (mut names_changed, mut returned) = (false, Vec::new());
         for event in &events {
+            returned.extend(self.interfaces.returned_by(event));
             names_changed |= self.interfaces.brings_name(event);
             self.release_renamed(event);
-            self.interfaces.learn(event);
+            self.interfaces.learn(event, now);
         }
         if events.contains(&KernelEvent::Overrun) {
             self.look_again();
         }
-        if events.iter().any(changes_interfaces) {
+        if events.iter().any(|event| self.changes_interfaces(event)) {
             self.reassess_all();
         }
+        self.announce_on(&returned, now);
         self.repair(&events, names_changed);
         events.clear();
         self.events = events;
@@ -379,7 +407,7 @@ impl VrrpThread {
             "the kernel's events came faster than they were read: looking at all interfaces again"
         );
         match self.rtnl.links().and_then(|links| Ok((links, self.rtnl.addresses()?))) {
-            Ok((links, addresses)) => self.interfaces = Interfaces::new(links, addresses),
+            Ok((links, addresses)) => self.interfaces.replace(links, addresses),
             Err(error) => tracing::error!("cannot list the interfaces: {error}"),
         }
     }
@@ -391,6 +419,18 @@ impl VrrpThread {
         for (number, instance) in self.instances.iter().enumerate() {
             if instance.is_active() {
                 self.effects.release_from(ifindex, number, instance, &self.interfaces);
+            }
+        }
+    }
+
+    /// A link went down and came back, and its instances stayed MASTER (`dont_track_primary`, or
+    /// it was down for less than its delay): the switches are told anew.
+    fn announce_on(&mut self, returned: &[u32], now: Instant) {
+        for number in 0..self.instances.len() {
+            let instance = &self.instances[number];
+            let is_there = instance.ifindex.is_some_and(|index| returned.contains(&index));
+            if is_there && instance.is_active() {
+                self.handle(number, now, Event::AddressesAdded);
             }
         }
     }
@@ -448,6 +488,27 @@ impl VrrpThread {
         self.carry_out();
     }
 
+    /// Whether instances may stand differently after this event.
+    fn changes_interfaces(&self, event: &KernelEvent) -> bool {
+        match event {
+            KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
+            KernelEvent::RouteAdded(_)
+            | KernelEvent::RouteRemoved(_)
+            | KernelEvent::RuleAdded(_)
+            | KernelEvent::RuleRemoved(_) => false,
+            // Of IPv6 only link-local addresses are sources, and those configured.
+            KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
+                match address.address.addr() {
+                    IpAddr::V4(_) => true,
+                    IpAddr::V6(v6) => {
+                        let tracked = |each: &Instance| each.plan.source == Some(IpAddr::V6(v6));
+                        v6.is_unicast_link_local() || self.instances.iter().any(tracked)
+                    }
+                }
+            }
+        }
+    }
+
     fn status(&self) -> Vec<InstanceStatus> {
         let now = clock::now();
         let unknown = |instance: &Instance| {
@@ -455,25 +516,6 @@ impl VrrpThread {
         };
         let all = self.instances.iter();
         all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
-    }
-}
-
-/// Whether instances may stand differently after this event.
-fn changes_interfaces(event: &KernelEvent) -> bool {
-    match event {
-        KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
-        KernelEvent::RouteAdded(_)
-        | KernelEvent::RouteRemoved(_)
-        | KernelEvent::RuleAdded(_)
-        | KernelEvent::RuleRemoved(_) => false,
-        // Of IPv6 only link-local addresses are sources, and those configured, which are used
-        // whether they are there or not.
-        KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
-            match address.address.addr() {
-                IpAddr::V4(_) => true,
-                IpAddr::V6(address) => address.is_unicast_link_local(),
-            }
-        }
     }
 }
 

@@ -21,6 +21,9 @@ impl VrrpThread {
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let now = clock::now();
         self.plan = plan.clone();
+        self.interfaces.set_delays(&plan.link_delays);
+        self.effects.announcer.adopt(&plan.global.pacing);
+        self.begin_startup_delay(now);
         self.forget_readings();
         let (mut continued, gone) = pair(self.take_instances(), &plan);
         self.remove(gone, now);
@@ -126,6 +129,7 @@ impl VrrpThread {
     fn add(&mut self, wanted: Arc<VrrpInstance>, now: Instant) {
         let instance = Instance::new(wanted, now);
         self.instances.push(instance);
+        self.delay_start(self.instances.len() - 1, now);
     }
 
     fn start_new(&mut self, now: Instant) {
