@@ -74,6 +74,9 @@ impl InstanceDraft {
             excluded_addresses: plain(self.excluded_addresses),
             ignores_own_link: self.ignores_own_link,
             tracks_source,
+            routes: self.routes,
+            rules: self.rules,
+            promote_secondaries: self.promote_secondaries,
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
             owner_ignores_adverts: self

@@ -11,6 +11,7 @@ mod ipvs;
 mod namespace;
 mod network;
 mod raw;
+mod smtp;
 mod steady;
 mod web;
 
@@ -27,6 +28,7 @@ pub use inject::Forgery;
 pub use ipvs::IpvsTable;
 pub use namespace::alive;
 pub use network::{Host, Lan};
+pub use smtp::{MailServer, Manner};
 pub use steady::{longest_gap, seconds, undisturbed};
 pub use web::{WebServer, fetch, fetch_from};
 
