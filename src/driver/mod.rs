@@ -5,8 +5,9 @@
 //! | vrrp thread (`vrrp_thread`) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
 //! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
 //! | work runtime: `director` | IPVS table, health checks | told to stop |
-//! | work runtime: `announcer` | notify scripts of VRRP transitions | the vrrp thread has ended |
-//! | work runtime: `tracking` | tracked scripts, tracked files | the plan no longer wants it, or a stop |
+//! | work runtime: `announcer` | news of VRRP, on its way to scripts, FIFOs and mail | the vrrp thread has ended |
+//! | work runtime: `fifos`, `mailer` | open FIFOs and their readers; the mail relay | last, in bounded time |
+//! | work runtime: `tracking` | tracked scripts, files and processes | the plan no longer wants it, or a stop |
 //! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.
@@ -15,17 +16,21 @@ mod announcer;
 mod clock;
 mod director;
 mod fifos;
+mod host;
 mod logging;
 mod mailer;
 mod outlets;
 mod pid_file;
+mod process_files;
 mod record;
+mod reload_time;
 mod schedule;
 mod scheduling;
 mod scripts;
 mod supervisor;
 mod tracking;
 mod vrrp_thread;
+mod waited_for;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -42,6 +47,7 @@ use crate::status::counted;
 use crate::vrrp::Tracked;
 pub use logging::LogOptions;
 use pid_file::PidFile;
+pub use process_files::PidNames;
 
 /// Syslog facility of daemons (RFC 5424 §6.2.1).
 pub const FACILITY_DAEMON: u8 = 3;
@@ -71,6 +77,8 @@ pub struct Options {
     pub umask: Option<u32>,
     /// Where dumps and the record of what is ours are kept.
     pub runtime_directory: PathBuf,
+    /// `--namespace`: wins over the configuration.
+    pub net_namespace: Option<String>,
 }
 
 /// Where the process number is written; `None`: nowhere.
@@ -81,13 +89,8 @@ pub struct PidFiles {
     pub vrrp: Option<PathBuf>,
     /// Written only when there is a virtual_server.
     pub checkers: Option<PathBuf>,
-}
-
-impl PidFiles {
-    /// One file for the one process that we are.
-    pub fn only(path: PathBuf) -> Self {
-        Self { parent: Some(path), ..Self::default() }
-    }
+    /// What those not given are called.
+    pub names: PidNames,
 }
 
 impl Options {
@@ -95,7 +98,11 @@ impl Options {
     pub fn new(configuration: PathBuf) -> Self {
         Self {
             configuration,
-            configuration_options: config::Options { config_id: kernel::node_name() },
+            configuration_options: config::Options {
+                config_id: kernel::node_name(),
+                random_seed: random_seed(),
+                ..config::Options::default()
+            },
             log: LogOptions {
                 console: true,
                 syslog: None,
@@ -113,8 +120,15 @@ impl Options {
             ignore_interrupt: false,
             umask: None,
             runtime_directory: runtime_directory(),
+            net_namespace: None,
         }
     }
+}
+
+/// Different in each process.
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 /// systemd tells where it made our directory (systemd.exec(5), RuntimeDirectory=).
@@ -154,10 +168,17 @@ impl Failure {
 }
 
 /// Gives the exit status, or the failure when nobody has been told of it.
-fn start(options: Options) -> Result<i32, Failure> {
+fn start(mut options: Options) -> Result<i32, Failure> {
     // A reload asked for before there is anybody to hear it does nothing, as in keepalived.
     kernel::process::ignore_until_handled(&[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2]);
-    let loaded = load(&options)?;
+    let mut loaded = load(&options)?;
+    process_files::settle(&mut options, &mut loaded.plan);
+    // Before there is a second thread: each would have to join by itself.
+    if let Some(name) = &loaded.plan.daemon.net_namespace {
+        let what = format!("cannot join network namespace {name}");
+        kernel::namespace::join(name).map_err(|error| Failure::fatal(what, error))?;
+    }
+    interfaces_exist(&loaded)?;
     if !options.foreground {
         nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
     }
@@ -190,7 +211,10 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
     match loaded.verdict {
         Verdict::Unreadable => Err(Failure {
             status: exit::NO_FILE,
-            message: format!("{}: no configuration, not starting", options.configuration.display()),
+            message: format!(
+                "{}: no configuration, or not all of it; not starting",
+                options.configuration.display()
+            ),
         }),
         Verdict::Unusable => Err(Failure {
             status: exit::CONFIG,
@@ -198,7 +222,6 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
         }),
         Verdict::Clean | Verdict::Complaints => {
             restrict(&mut loaded, options);
-            interfaces_exist(&loaded)?;
             Ok(loaded)
         }
     }
@@ -229,13 +252,14 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
 /// What there is to say of interfaces that `plan` needs and this host does not have.
 pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
     let needed = plan.vrrp_instances.iter().filter(|_| !plan.global.dynamic_interfaces);
-    let missing = |name: &str| kernel::interface_index(name).is_err();
+    let ours = |name: &str| plan.links().any(|link| link.name == name);
+    let missing = |name: &str| !ours(name) && kernel::interface_index(name).is_err();
     let advice = "create it first, or set `dynamic_interfaces` in global_defs to wait for it";
     needed
         .flat_map(|instance| {
             let (at, name) = (&instance.interface_at, &instance.name);
-            let own = missing(&instance.interface).then(|| {
-                let interface = &instance.interface;
+            let named = [Some(&instance.interface), instance.vrf.as_ref()].into_iter().flatten();
+            let own = named.filter(|name| !name.is_empty() && missing(name)).map(move |interface| {
                 format!("{at}: interface {interface} of vrrp_instance {name} does not exist; {advice}")
             });
             let tracked = instance.trackers.iter().filter_map(move |tracker| match &tracker.what {
@@ -247,7 +271,7 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
                 | Tracked::File(_)
                 | Tracked::Process(_) => None,
             });
-            own.into_iter().chain(tracked)
+            own.chain(tracked)
         })
         .collect()
 }
@@ -272,6 +296,7 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     if !options.log.console {
         log_findings(&loaded.diagnostics);
     }
+    waited_for::interfaces(&loaded.plan).iter().for_each(|line| tracing::warn!("{line}"));
     log_script_findings(&loaded.plan);
 }
 

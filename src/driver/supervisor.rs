@@ -9,14 +9,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::libc;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::director::{self, Director};
 use super::fifos::FifoSet;
+use super::host::Host;
 use super::mailer::Mailer;
 use super::outlets::Outlets;
+use super::process_files::{self, Dump, dump_file};
 use super::record::{self, Record};
+use super::reload_time::{self, ReloadTime};
 use super::scripts::Scripts;
 use super::tracking::Trackers;
 use super::{
@@ -26,9 +29,9 @@ use super::{
 use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
-use crate::kernel::KernelDataPlane;
+use crate::kernel::{KernelDataPlane, NftMonitor};
 use crate::notify::mail::Postman;
-use crate::status::{Status, counted, dump as render};
+use crate::status::{Status, counted, dump as render, json, statistics};
 
 /// Threads of the work runtime: checks and scripts wait far more than they work.
 const WORKERS: usize = 2;
@@ -47,7 +50,12 @@ pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
-    let outcome = runtime.block_on(async { Supervisor::start(options, plan).await?.run().await });
+    let outcome = runtime.block_on(async {
+        match Supervisor::start(options, plan).await? {
+            Some(supervisor) => supervisor.run().await,
+            None => Ok(()),
+        }
+    });
     end(runtime);
     outcome
 }
@@ -63,6 +71,11 @@ struct Supervisor {
     /// Services that may be deleted from the kernel's table.
     ours: BTreeSet<ServiceKey>,
     record: PathBuf,
+    host: Host,
+    /// Somebody has done something to the firewall.
+    firewall_changed: Arc<Notify>,
+    /// Interfaces of our own have been made.
+    links_changed: Arc<Notify>,
     outlets: Outlets,
     fifos: FifoSet,
     postman: Postman,
@@ -73,10 +86,12 @@ struct Supervisor {
     director: mpsc::Sender<director::Command>,
     director_ended: oneshot::Receiver<()>,
     signals: Signals,
+    reload_time: ReloadTime,
 }
 
 impl Supervisor {
-    async fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
+    /// Starts the parts; `None`: told to stop before there were any.
+    async fn start(options: Options, plan: Plan) -> Result<Option<Self>, Failure> {
         // Signals first: from here on a stop is always a clean one.
         let signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
@@ -86,15 +101,24 @@ impl Supervisor {
             tokio::select! {
                 () = scripts::run_once("startup_script", script, &plan.global) => {}
                 () = signals.stop() => {
-                    return Err(Failure::fatal("stopped", "during startup_script"));
+                    tracing::info!("stopped during startup_script");
+                    return Ok(None);
                 }
             }
         }
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
         let former = Record::read(&record);
-        let owned = Record::of(&plan).union(former);
+        let mut host = Host::new(&former);
+        host.look(&plan);
+        let mut owned = Record::of(&plan).union(former);
+        host.enter(&mut owned);
         write_record(&owned, &record);
+        // The rules first, then the addresses they are for.
+        host.prepare(&plan, None);
+        let links_changed = Arc::new(Notify::new());
+        let firewall_changed = Arc::new(Notify::new());
+        tokio::spawn(watch_firewall(firewall_changed.clone()));
         let (mailer, postman) = Mailer::start();
         mailer.follow(&plan.global);
         let mut fifos = FifoSet::default();
@@ -108,6 +132,7 @@ impl Supervisor {
                 routes: owned.routes.clone(),
                 rules: owned.rules.clone(),
             },
+            links_changed: links_changed.clone(),
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
@@ -118,9 +143,12 @@ impl Supervisor {
             Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director, plan.global.checker_scheduling.clone())
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
-        Ok(Self {
+        Ok(Some(Self {
             ours: owned.services(),
             record,
+            host,
+            firewall_changed,
+            links_changed,
             outlets,
             fifos,
             postman,
@@ -131,9 +159,10 @@ impl Supervisor {
             director: director.commands,
             director_ended: director.ended,
             signals,
+            reload_time: ReloadTime::default(),
             options,
             plan,
-        })
+        }))
     }
 
     async fn run(mut self) -> Result<(), Failure> {
@@ -147,7 +176,19 @@ impl Supervisor {
                     Request::Stop => break,
                     Request::Reload => if self.reload().await.is_break() { break },
                     Request::Dump => self.dump().await,
+                    Request::Statistics { clear } => self.statistics(clear).await,
+                    Request::Json => self.json().await,
                 },
+                () = tokio::time::sleep(reload_time::LOOK),
+                    if self.plan.daemon.reload_time_file.is_some() =>
+                {
+                    if self.reload_is_due() && self.reload().await.is_break() { break }
+                },
+                () = self.links_changed.notified() => self.follow_links(),
+                () = self.firewall_changed.notified() => {
+                    let plan = &self.plan;
+                    tokio::task::block_in_place(|| self.host.repair_rules(plan));
+                }
                 // Half a director must not look like a whole one: let the peer take over.
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
                 _ = &mut self.director_ended => return self.give_up("director").await,
@@ -175,12 +216,31 @@ impl Supervisor {
         // An answer from the vrrp thread comes after all it was told before.
         let (reply, answered) = oneshot::channel();
         let _ = self.vrrp.send(vrrp_thread::Command::Status(reply)).await;
-        if !ipvs_done || answered.await.is_err() {
+        if answered.await.is_err() {
             return;
         }
-        let record = Record::of(&self.plan);
+        let plan = &self.plan;
+        tokio::task::block_in_place(|| self.host.settle(plan));
+        if !ipvs_done {
+            return;
+        }
+        self.write_record();
+        self.ours = Record::of(&self.plan).services();
+    }
+
+    /// What of the host's settings concerns an interface that has just been made.
+    fn follow_links(&mut self) {
+        self.host.look(&self.plan);
+        self.write_record();
+        let plan = &self.plan;
+        tokio::task::block_in_place(|| self.host.follow_links(plan));
+    }
+
+    /// The record of what the running plan has, and no more.
+    fn write_record(&self) {
+        let mut record = Record::of(&self.plan);
+        self.host.enter(&mut record);
         write_record(&record, &self.record);
-        self.ours = record.services();
     }
 
     /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
@@ -189,6 +249,7 @@ impl Supervisor {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
         let options = self.options.configuration_options.clone();
+        let _marker = self.reload_marker();
         let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
         let loaded = tokio::select! {
             loaded = loading => loaded,
@@ -206,10 +267,10 @@ impl Supervisor {
     /// The new file is understood completely, or nothing changes.
     async fn take_over(&mut self, mut loaded: Loaded) {
         log_findings(&loaded.diagnostics);
-        if !loaded.can_replace_running() {
+        if let Some(why) = self.objection(&loaded) {
             let file = self.options.configuration.display();
             return tracing::error!(
-                "{file} has errors: nothing has changed, the director goes on as before"
+                "{file} {why}: nothing has changed, the director goes on as before"
             );
         }
         restrict(&mut loaded, &self.options);
@@ -217,9 +278,13 @@ impl Supervisor {
         let reloaded = plan.clone();
         tokio::task::spawn_blocking(move || log_script_findings(&reloaded));
         tracing::info!("reloaded: {}", counted(&plan));
-        let owned = Record::of(&self.plan).union(Record::of(&plan));
+        let mut owned = Record::of(&self.plan).union(Record::of(&plan));
+        self.host.look(&plan);
+        self.host.enter(&mut owned);
         write_record(&owned, &self.record);
         self.ours = owned.services();
+        let before = self.plan.clone();
+        tokio::task::block_in_place(|| self.host.prepare(&plan, Some(&before)));
         self.plan = plan;
         self.outlets.scripts.follow(&self.plan.global);
         self.outlets.mailer.follow(&self.plan.global);
@@ -230,13 +295,84 @@ impl Supervisor {
         self.put_into_effect().await;
     }
 
+    /// Why the running configuration must stay, if so.
+    fn objection(&self, loaded: &Loaded) -> Option<String> {
+        let (old, new) = (&self.plan.daemon, &loaded.plan.daemon);
+        if !loaded.can_replace_running() {
+            return Some("has errors".to_owned());
+        }
+        // An option names the namespace for good.
+        let mut new = new.clone();
+        if self.options.net_namespace.is_some() {
+            new.net_namespace.clone_from(&old.net_namespace);
+        }
+        if let Some(keyword) = process_files::fixed_at_start(old, &new) {
+            return Some(format!("has another {keyword}, which holds until a restart"));
+        }
+        let check = old.reload_check.as_ref().filter(|_| loaded.test_status() != 0)?;
+        if let Some(path) = &check.log {
+            let lines = loaded.diagnostics.to_lines();
+            if let Err(error) = std::fs::write(path, lines) {
+                tracing::warn!("cannot write {}: {error}", path.display());
+            }
+        }
+        Some("has complaints, and reload_check_config is set".to_owned())
+    }
+
+    /// `reload_file`: there for as long as the value lives.
+    fn reload_marker(&self) -> Option<Marker> {
+        let reload_file = self.plan.daemon.reload_file.as_ref()?;
+        let beside_pid_file = || {
+            let parent = self.options.pid_files.parent.as_ref().and_then(|path| path.parent());
+            parent.unwrap_or(&self.options.runtime_directory).join("keepalived.reload")
+        };
+        let path = reload_file.path.clone().unwrap_or_else(beside_pid_file);
+        match std::fs::write(&path, "") {
+            Ok(()) => Some(Marker(path)),
+            Err(error) => {
+                tracing::warn!("cannot write {}: {error}", path.display());
+                None
+            }
+        }
+    }
+
+    fn reload_is_due(&mut self) -> bool {
+        let daemon = &self.plan.daemon;
+        let Some(path) = &daemon.reload_time_file else { return false };
+        self.reload_time.is_due(path, daemon.reload_repeat, SystemTime::now())
+    }
+
     async fn dump(&self) {
         let text = render(&self.plan, &self.status().await);
-        let path = self.options.runtime_directory.join("mainstay.data");
-        let written = std::fs::create_dir_all(&self.options.runtime_directory)
-            .and_then(|()| std::fs::write(&path, text));
+        self.write("state", Dump::State, &text);
+    }
+
+    async fn statistics(&self, clear: bool) {
+        let text = statistics(&self.status().await.instances);
+        self.write("statistics", Dump::Statistics, &text);
+        if clear {
+            let _ = self.vrrp.send(vrrp_thread::Command::ClearCounters).await;
+        }
+    }
+
+    async fn json(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let version = self.plan.daemon.json_version;
+        let text = json(&self.status().await.instances, version, now);
+        self.write("state as JSON", Dump::Json, &text);
+    }
+
+    /// Whoever reads the file finds the whole of the old or of the new one.
+    fn write(&self, what: &str, kind: Dump, text: &str) {
+        let path = dump_file(kind, &self.plan.daemon, &self.options.runtime_directory);
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        let directory = path.parent().unwrap_or(&self.options.runtime_directory);
+        let written = std::fs::create_dir_all(directory)
+            .and_then(|()| std::fs::write(&new, text))
+            .and_then(|()| std::fs::rename(&new, &path));
         match written {
-            Ok(()) => tracing::info!("state written to {}", path.display()),
+            Ok(()) => tracing::info!("{what} written to {}", path.display()),
             Err(error) => tracing::error!("cannot write {}: {error}", path.display()),
         }
     }
@@ -252,7 +388,7 @@ impl Supervisor {
     }
 
     /// VRRP and IPVS side by side, then the scripts that both have caused.
-    async fn stop(self) {
+    async fn stop(mut self) {
         tracing::info!("stopping");
         // Tracked scripts end first: nothing of what they say matters any more.
         drop(self.trackers);
@@ -277,6 +413,9 @@ impl Supervisor {
             self.outlets.mailer.finish(self.postman),
             self.fifos.finish(),
         );
+        if self.options.release_addresses {
+            tokio::task::block_in_place(|| self.host.restore());
+        }
         if self.options.release_addresses && self.options.release_ipvs {
             let _ = std::fs::remove_file(&self.record);
         }
@@ -284,6 +423,17 @@ impl Supervisor {
             scripts::run_once("shutdown_script", script, &self.plan.global).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Tells `changed` when somebody, perhaps we, has changed the firewall: at once, and then once a
+/// second at most. Ends with the runtime.
+async fn watch_firewall(changed: Arc<Notify>) {
+    // Without nf_tables there is nothing to watch, which setting the rules has told of.
+    let Ok(monitor) = NftMonitor::open() else { return };
+    while monitor.changed().await.is_ok() {
+        changed.notify_one();
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -310,10 +460,21 @@ fn seed() -> u64 {
         ^ u64::from(std::process::id())
 }
 
+/// A file that goes away with the value.
+struct Marker(PathBuf);
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 enum Request {
     Stop,
     Reload,
     Dump,
+    Statistics { clear: bool },
+    Json,
 }
 
 /// keepalived(8)'s signals.
@@ -324,8 +485,10 @@ struct Signals {
     hangup: Signal,
     user1: Signal,
     user2: Signal,
-    /// Signals of keepalived's that have no use here, and whose default would end the process.
-    without_use: [Signal; 3],
+    json: Signal,
+    clear: Signal,
+    /// keepalived's thread dump, which has no use here, and whose default would end the process.
+    threads: Signal,
 }
 
 impl Signals {
@@ -337,11 +500,9 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
-            without_use: [
-                signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
-                signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
-                signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
-            ],
+            json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+            clear: signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
+            threads: signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
         })
     }
 
@@ -356,22 +517,19 @@ impl Signals {
     }
 
     async fn next(&mut self) -> Request {
-        let [json, clear, threads] = &mut self.without_use;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Request::Stop,
                 _ = self.interrupt.recv() => if !self.ignore_interrupt { return Request::Stop },
                 _ = self.hangup.recv() => return Request::Reload,
                 _ = self.user1.recv() => return Request::Dump,
-                _ = self.user2.recv() => return Request::Dump,
-                _ = json.recv() => no_use("the JSON dump"),
-                _ = clear.recv() => no_use("clearing the statistics"),
-                _ = threads.recv() => no_use("the thread dump"),
+                _ = self.user2.recv() => return Request::Statistics { clear: false },
+                _ = self.clear.recv() => return Request::Statistics { clear: true },
+                _ = self.json.recv() => return Request::Json,
+                _ = self.threads.recv() => tracing::info!(
+                    "the signal of keepalived's thread dump has no use here; SIGUSR1 writes the state"
+                ),
             }
         }
     }
-}
-
-fn no_use(what: &str) {
-    tracing::warn!("{what} is not supported yet; SIGUSR1 writes the state with all statistics");
 }

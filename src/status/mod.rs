@@ -1,6 +1,8 @@
 //! What operators are shown of the running director, in keepalived's words.
 
 mod dump;
+mod json;
+mod statistics;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use crate::check::PoolStatus;
 use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
 use crate::vrrp::{Counters, PublicState};
 pub use dump::dump;
+pub use json::json;
+pub use statistics::statistics;
 
 /// One vrrp_instance as it stands.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub struct InstanceStatus {
     /// Times that something was put back which others had removed.
     pub repairs: u64,
     pub counters: Counters,
+    /// Octets of adverts that can wait to be read from its socket, in the kernel's count; `None`:
+    /// it has none.
+    pub receive_queue: Option<usize>,
     /// Packets on its interface that no instance there could be given.
     pub unknown_vrids: u64,
 }

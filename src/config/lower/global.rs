@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::super::IncludeChecks;
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
-use super::super::plan::{FlushOnStop, Global, ReceiveQueue};
+use super::super::plan::{Daemon, FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
 use super::notify::NotifyDraft;
-use super::{process, script};
+use super::{daemon, process, script};
 
 /// What was said about gratuitous ARP, here or in an instance.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +21,15 @@ pub(super) struct GarpDraft {
     pub refresh_repeat: Option<u32>,
     pub lower_prio_delay: Option<Duration>,
     pub lower_prio_repeat: Option<u32>,
+    /// `garp_extra_if`: the pause, and whether `all`.
+    pub extra: Option<(Duration, bool)>,
 }
 
 /// `global_defs` as read so far, with what instances inherit.
 #[derive(Debug, Default)]
 pub(super) struct GlobalDraft {
     plan: Global,
+    pub daemon: Daemon,
     pub garp: GarpDraft,
     pub notify: NotifyDraft,
     /// `vrrp_min_garp`: one gratuitous ARP and no more, where nothing else is said.
@@ -39,6 +43,9 @@ pub(super) struct GlobalDraft {
     pub check_unicast_src: bool,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
+    vmac_prefix: Option<String>,
+    vmac_addr_prefix: Option<String>,
+    nftables: Option<String>,
     /// Where iproute2 has its names.
     pub iproute_usr_dir: Option<String>,
     pub iproute_etc_dir: Option<String>,
@@ -69,10 +76,27 @@ impl GarpDraft {
             "garp_lower_prio_repeat" => {
                 replace(&mut self.lower_prio_repeat, cx.number(at, keyword));
             }
+            "garp_extra_if" | "vmac_garp_intvl" => replace(&mut self.extra, extra(cx, at, keyword)),
             _ => return false,
         }
         true
     }
+}
+
+/// `[all] SECONDS`.
+fn extra(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> Option<(Duration, bool)> {
+    let all = cx.text_at(at, 1) == Some("all");
+    let place = if all { 2 } else { 1 };
+    cx.no_more_than(at, place);
+    let Some(word) = cx.words(at).get(place).copied() else {
+        let message = format!("`{}` lacks its seconds", keyword.name);
+        cx.bad("missing-value", at, at.raw, message);
+        return None;
+    };
+    // 0 turns it off for one instance; for all of them leaving it out does.
+    let least = if keyword.block == "global_defs" { 1 } else { 0 };
+    let seconds = cx.number_in(at, keyword.name, word, (least, 86_400))?;
+    Some((Duration::from_secs(seconds.into()), all))
 }
 
 /// Keeps the old value when the new one was no good.
@@ -105,6 +129,7 @@ impl GlobalDraft {
     fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
         let garp_name = keyword.name.strip_prefix("vrrp_").unwrap_or_default();
         if self.garp.read(cx, at, keyword, garp_name)
+            || daemon::read(&mut self.daemon, cx, at, keyword)
             || self.notify.read(cx, at, keyword)
             || process::read(&mut self.plan, cx, at, keyword)
         {
@@ -135,6 +160,9 @@ impl GlobalDraft {
             "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
+            // The reader has acted on both (`preprocess`).
+            "include_check" => include_check(cx, at),
+            "random_seed" => drop(cx.number(at, keyword)),
             "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
             "vrrp_down_timer_adverts" => {
                 replace(&mut self.down_timer_adverts, cx.number(at, keyword));
@@ -152,14 +180,64 @@ impl GlobalDraft {
             "vrrp_higher_prio_send_advert" => flag(cx, at, &mut self.higher_prio_send_advert),
             "vrrp_lower_prio_no_advert" => flag(cx, at, &mut self.lower_prio_no_advert),
             "vrrp_owner_ignore_adverts" => flag(cx, at, &mut self.owner_ignore_adverts),
-            "vrrp_strict" => {
-                flag(cx, at, &mut self.strict);
-                if self.strict {
-                    cx.push(strict_without_firewall(at));
-                }
+            "vrrp_strict" => flag(cx, at, &mut self.strict),
+            "vmac_prefix" => {
+                let prefix = prefix(cx, at);
+                cx.set_once(at, &mut self.vmac_prefix, prefix);
             }
+            "vmac_addr_prefix" => {
+                let prefix = prefix(cx, at);
+                cx.set_once(at, &mut self.vmac_addr_prefix, prefix);
+            }
+            "nftables" | "nftables_priority" | "nftables_counters" | "disable_local_igmp"
+            | "vrrp_iptables" | "vrrp_ipsets" => self.firewall(cx, at, keyword.name),
             other => debug_assert!(false, "no arm for {other}"),
         }
+    }
+
+    fn firewall(&mut self, cx: &mut Context<'_>, at: &Statement, name: &str) {
+        match name {
+            "nftables" => {
+                cx.no_more_than(at, 1);
+                let table = cx.text_at(at, 1).map(str::to_owned);
+                if let Some(bad) = table.as_deref().filter(|table| !is_nft_name(table)) {
+                    let message =
+                        format!("`{bad}` is no name of a table: letters, digits, _ and -");
+                    return cx.bad("bad-value", at, at.raw, message);
+                }
+                let table = table.unwrap_or_else(|| self.plan.firewall.table.clone());
+                cx.set_once(at, &mut self.nftables, Some(table));
+            }
+            "nftables_priority" => {
+                let Some(word) = cx.only_argument(at) else { return };
+                match cx.text(word.span).parse() {
+                    Ok(priority) => self.plan.firewall.priority = priority,
+                    Err(_) => {
+                        let text = cx.text(word.span);
+                        let message = format!("nftables_priority `{text}` is not a whole number");
+                        cx.bad("not-a-number", at, word.span, message);
+                    }
+                }
+            }
+            "nftables_counters" => self.plan.firewall.counters = true,
+            "disable_local_igmp" => self.plan.disable_local_igmp = true,
+            // One firewall is enough, and this one needs no chains made by somebody else.
+            _ => cx.push(
+                Diagnostic::note("nftables-instead", at.raw, format!("`{name}`: nftables is used"))
+                    .label("the same packets are dropped, by a table of our own")
+                    .help("nftables"),
+            ),
+        }
+    }
+
+    /// What names of VMACs begin with.
+    pub fn vmac_prefix(&self) -> &str {
+        self.vmac_prefix.as_deref().unwrap_or("vrrp")
+    }
+
+    /// The same for VMACs of single addresses.
+    pub fn vmac_addr_prefix(&self) -> &str {
+        self.vmac_addr_prefix.as_deref().unwrap_or(self.vmac_prefix())
     }
 
     fn multicast_group(&mut self, cx: &mut Context<'_>, at: &Statement, ipv6: bool) {
@@ -260,6 +338,9 @@ impl GlobalDraft {
     }
 
     pub fn finish(mut self) -> Global {
+        if let Some(table) = self.nftables {
+            self.plan.firewall.table = table;
+        }
         self.notify.finish(&mut self.plan);
         let multiplier = self.receive_queue_multiplier.unwrap_or(3);
         self.plan.receive_queue = match self.receive_queue {
@@ -274,6 +355,38 @@ impl GlobalDraft {
 fn duration(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword, slot: &mut Duration) {
     if let Some(value) = cx.duration(at, keyword) {
         *slot = value;
+    }
+}
+
+/// The first part of an interface's name.
+fn prefix(cx: &mut Context<'_>, at: &Statement) -> Option<String> {
+    let prefix = cx.string(at)?;
+    if prefix.is_empty() || prefix.len() > 13 || prefix.contains(['/', ':']) {
+        let message = format!("`{prefix}` cannot begin the name of an interface");
+        cx.bad("bad-value", at, at.raw, message);
+        return None;
+    }
+    Some(prefix)
+}
+
+/// What nft(8) takes for a name without quotes.
+fn is_nft_name(name: &str) -> bool {
+    let letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+    name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(letter)
+}
+
+/// Points out words of `include_check` that change nothing.
+fn include_check(cx: &mut Context<'_>, at: &Statement) {
+    let words: Vec<&str> = cx.words(at)[1..].iter().map(|word| cx.text(word.span)).collect();
+    let (_, idle) = IncludeChecks::default().edited(&words);
+    for word in &cx.words(at)[1..] {
+        let text = cx.text(word.span);
+        if idle.contains(&text) {
+            let message = format!("include_check: `{text}` is ignored");
+            let finding = Diagnostic::error("bad-value", word.span, message);
+            let finding = finding.label("not a check, or not the first without + or -");
+            cx.push(finding.help("include_check read +match +wildcard_match +brace_match"));
+        }
     }
 }
 
@@ -296,10 +409,4 @@ pub(super) fn multicast(cx: &mut Context<'_>, at: &Statement) -> Option<IpAddr> 
     };
     cx.bad("bad-address", at, word.span, message);
     None
-}
-
-/// What strict mode changes in the protocol is done; what it asks of a firewall is not.
-pub(super) fn strict_without_firewall(at: &Statement) -> Diagnostic {
-    Diagnostic::note("partly-supported", at.raw, "strict mode sets no firewall rule yet")
-        .label("packets to the virtual addresses are accepted")
 }

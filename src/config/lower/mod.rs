@@ -4,6 +4,7 @@ mod address;
 mod authentication;
 mod checker;
 mod context;
+mod daemon;
 mod global;
 mod group;
 mod hmac;
@@ -11,10 +12,12 @@ mod instance;
 mod instance_finish;
 mod instance_transport;
 mod line;
+mod link;
 mod links;
 mod names;
 mod normalise;
 mod notify;
+mod parameter;
 mod peers;
 mod process;
 mod real_server;
@@ -47,6 +50,7 @@ use context::Context;
 use global::GlobalDraft;
 use group::Group;
 use instance::InstanceDraft;
+use link::LinkNames;
 use names::Names;
 use rule::Priorities;
 use statics::StaticDraft;
@@ -96,6 +100,7 @@ impl Lowering {
                 links::read_delays(&mut cx, root, &mut self.link_delays);
             }
             "garp_group" => self.garp_groups.extend(links::read_garp_group(&mut cx, root)),
+            _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
             "child_wait_time" => self.global.stop_limit(&mut cx, root, keyword),
@@ -241,12 +246,13 @@ impl Lowering {
         );
         let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
         let mut vrrp_instances: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
+        let mut names = LinkNames::of(&mut self.instances, diagnostics);
         self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
         for draft in self.instances {
             let at = draft.at;
             let (mails, priority_changes) = (draft.mails, draft.priority_changes);
             let Some(mut instance) =
-                draft.finish(&self.global, &self.tracking, sources, diagnostics)
+                draft.finish(&self.global, &self.tracking, &mut names, sources, diagnostics)
             else {
                 continue;
             };
@@ -256,7 +262,7 @@ impl Lowering {
             instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
             instance.notify.priority_changes =
                 priority_changes.or(by_group).unwrap_or(global.priority_changes);
-            let identity = instance.identity();
+            let identity = instance.identity().on_the_wire();
             let (vrid, interface) = (identity.vrid, identity.interface.clone());
             let twins = seen.entry(identity).or_default();
             let alike = |&&(number, _): &&(usize, Span)| {
@@ -288,9 +294,11 @@ impl Lowering {
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
         let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
         let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
+        let daemon = self.global.daemon.clone();
         let mut global = self.global.finish();
         global.pacing.groups = self.garp_groups;
         Plan {
+            daemon,
             global,
             vrrp_instances,
             sync_groups,

@@ -27,7 +27,7 @@ pub struct Instance {
     pub memory: Memory,
     pub counters: Counters,
     pub said: SaidOnce,
-    /// Index of its interface; `None` while that does not exist.
+    /// Index of the interface its adverts go by; `None` while that does not exist.
     pub ifindex: Option<u32>,
     /// The socket it shares with others; `None` while it has no interface, or none to listen on.
     pub socket: Option<SocketKey>,
@@ -119,12 +119,14 @@ impl Instance {
         sockets: &Sockets,
     ) -> BTreeSet<FaultCause> {
         let mut faults = BTreeSet::new();
-        match interfaces.by_name(&self.plan.interface) {
-            None => drop(faults.insert(FaultCause::InterfaceMissing)),
-            Some(link) if !link.up && !self.plan.ignores_own_link => {
-                faults.insert(FaultCause::LinkDown);
+        for name in self.plan.needed_interfaces() {
+            match interfaces.by_name(name) {
+                None => drop(faults.insert(FaultCause::InterfaceMissing)),
+                Some(link) if !link.up && !self.ignores_link(name) => {
+                    faults.insert(FaultCause::LinkDown);
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
         let source = self.plan.source.filter(|_| self.plan.tracks_source);
         if source.is_some_and(|source| !interfaces.has_anywhere(source)) {
@@ -139,8 +141,13 @@ impl Instance {
         faults
     }
 
+    /// `dont_track_primary` is about the instance's own interface.
+    fn ignores_link(&self, name: &str) -> bool {
+        self.plan.ignores_own_link && name == self.plan.interface
+    }
+
     /// The address to send from: the configured one, or the interface's first that is nobody's
-    /// virtual address; the one in use is kept while it is there.
+    /// virtual address (with a VMAC, its parent's); the one in use is kept while it is there.
     pub fn choose_source(
         &self,
         interfaces: &Interfaces,
@@ -149,7 +156,7 @@ impl Instance {
         if self.plan.source.is_some() {
             return self.plan.source;
         }
-        let index = self.ifindex?;
+        let index = interfaces.by_name(self.plan.source_interface())?.index;
         let usable = |address: &IpAddr| !is_virtual(index, *address);
         let mut candidates = interfaces.sources(index, self.plan.ipv6).filter(usable);
         match self.source {
@@ -227,13 +234,14 @@ impl Instance {
     ) -> impl Iterator<Item = (&'a VirtualAddress, Assignment)> + 'a {
         let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
         all.filter_map(|wanted| {
-            Some((wanted, assignment(wanted, &self.plan.interface, interfaces)?))
+            Some((wanted, assignment(wanted, self.plan.address_interface(), interfaces)?))
         })
     }
 
     pub fn status(&self, now: Instant, unknown_vrids: u64, tracked: Vec<String>) -> InstanceStatus {
         InstanceStatus {
             plan: self.plan.clone(),
+            receive_queue: None,
             state: self.state,
             in_state: now.saturating_duration_since(self.since),
             priority: self.router.priority(),

@@ -11,6 +11,7 @@ mod effects;
 mod groups;
 mod instance;
 mod interfaces;
+mod links;
 mod pacing;
 mod receive;
 mod reload;
@@ -29,12 +30,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::links::Links;
 use self::statics::Statics;
 use self::tracking::Readings;
 use self::wants::{Holders, Owner};
@@ -44,7 +46,7 @@ use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
-use crate::vrrp::{Action, Event, PublicState, Reading, State, Tracked};
+use crate::vrrp::{Action, Counters, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
@@ -63,6 +65,8 @@ pub enum Command {
     /// Make this plan the running one.
     Reload(Arc<Plan>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// Count from zero again.
+    ClearCounters,
     /// A tracked script or file has this reading now.
     Tracked(Tracked, Reading),
     /// Resign everywhere and end.
@@ -131,6 +135,8 @@ pub struct Settings {
     /// On stop: priority-0 adverts, and our addresses off.
     pub release_addresses: bool,
     pub leftovers: Leftovers,
+    /// Told when interfaces of our own have been made.
+    pub links_changed: Arc<Notify>,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -195,6 +201,7 @@ struct VrrpThread {
     arp: ArpSocket,
     timer: DeadlineTimer,
     interfaces: Interfaces,
+    links: Links,
     sockets: Sockets,
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
@@ -247,6 +254,7 @@ impl VrrpThread {
             arp: ArpSocket::open()?,
             timer: DeadlineTimer::new()?,
             interfaces,
+            links: Links::default(),
             sockets: HashMap::new(),
             instances: Vec::new(),
             by_router: HashMap::new(),
@@ -319,6 +327,9 @@ impl VrrpThread {
                 }
             }
             Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
+            Some(Command::ClearCounters) => {
+                self.instances.iter_mut().for_each(|each| each.counters = Counters::default());
+            }
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {
@@ -437,7 +448,13 @@ impl VrrpThread {
             instance.socket.and_then(|key| self.unknown_vrids.get(&key)).copied().unwrap_or(0)
         };
         let all = self.instances.iter();
-        all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
+        let status = |each: &Instance| {
+            let socket = each.socket.and_then(|key| self.sockets.get(&key));
+            let receive_queue = socket.and_then(|socket| socket.receive_queue().ok());
+            let status = each.status(now, unknown(each), self.describe_tracked(each));
+            InstanceStatus { receive_queue, ..status }
+        };
+        all.map(status).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What passes the switch, with the kernel's own time of arrival: VRRP advertisements and gratuitous
 //! ARP. A thread reads a packet socket; nothing is printed and nothing waits for a buffer to fill.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,6 +21,8 @@ pub struct Capture {
 #[derive(Clone, Debug)]
 struct Packet {
     at: SystemTime,
+    /// The Ethernet header's source.
+    from: [u8; 6],
     what: What,
 }
 
@@ -46,7 +49,8 @@ impl Capture {
                     // The socket gives up after a while, so that an end is noticed on a quiet LAN.
                     let Some((length, at)) = socket.receive(&mut frame) else { continue };
                     if let Some(what) = What::parse(&frame[..length]) {
-                        seen.lock().unwrap().push(Packet { at, what });
+                        let from = frame[6..12].try_into().expect("six octets");
+                        seen.lock().unwrap().push(Packet { at, from, what });
                     }
                 }
             }
@@ -71,6 +75,15 @@ impl Capture {
     /// Arrival and priority of every advertisement from `source`.
     pub fn adverts_of(&self, source: &str) -> Vec<(SystemTime, u8)> {
         self.advert_octets_of(source).into_iter().map(|(at, vrrp)| (at, vrrp[2])).collect()
+    }
+
+    /// Ethernet sources, each once, of the advertisements from `source`.
+    pub fn advert_macs_of(&self, source: &str) -> BTreeSet<[u8; 6]> {
+        let from: IpAddr = source.parse().expect("an address");
+        let packets = self.packets().into_iter();
+        let matching =
+            |packet: &Packet| matches!(packet.what, What::Advert { source, .. } if source == from);
+        packets.filter(matching).map(|packet| packet.from).collect()
     }
 
     /// Waits for the first advertisement from `source` after `moment` that claims the address
