@@ -33,6 +33,7 @@ mod sync_groups;
 mod tracking;
 mod vmac;
 mod vrrp_authentication;
+mod vrrp_events;
 mod vrrp_failover;
 mod vrrp_garbage;
 mod vrrp_limits;

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
+use super::pacing::Announcer;
 use super::wants::{Owner, Wanted, in_order_of_leaving};
 use super::{News, Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
@@ -37,6 +38,8 @@ pub struct Effects {
     failures_changed: bool,
     /// Frames with the interface they go out of.
     frames: Vec<(u32, Frame)>,
+    /// Announcements that have to wait for others.
+    pub announcer: Announcer,
     news: Vec<(usize, Told)>,
     /// Groups, their states, and whether that is told before the members' news.
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
@@ -76,6 +79,7 @@ impl Effects {
             failing: HashSet::new(),
             failures_changed: false,
             frames: Vec::new(),
+            announcer: Announcer::default(),
             news: Vec::new(),
             group_news: Vec::new(),
             reports,
@@ -144,16 +148,30 @@ impl Effects {
 
     /// One change.
     pub fn push(&mut self, owner: Owner, change: KernelChange) {
+        if let KernelChange::Remove(KernelObject::Address(gone)) = &change {
+            self.announcer.forget((gone.ifindex, gone.address));
+        }
         self.changes.push(change);
         self.owners.push(owner);
     }
 
     /// `rounds` rounds of one gratuitous ARP or neighbour advertisement for each address.
     fn announce(&mut self, instance: &Instance, interfaces: &Interfaces, rounds: u32) {
-        for _ in 0..rounds {
+        for round in 0..rounds {
             for assignment in instance.assignments(interfaces) {
-                self.announce_one(interfaces, assignment.ifindex, assignment.address);
+                let (ifindex, address) = (assignment.ifindex, assignment.address);
+                let all_of_them = if round == 0 { rounds } else { 0 };
+                if !self.announcer.takes(interfaces, (ifindex, address), all_of_them) {
+                    self.announce_one(interfaces, ifindex, address);
+                }
             }
+        }
+    }
+
+    fn announce_what_waited(&mut self, interfaces: &Interfaces) {
+        let now = clock::now();
+        while let Some((ifindex, address)) = self.announcer.take_due(now) {
+            self.announce_one(interfaces, ifindex, address);
         }
     }
 
@@ -215,7 +233,10 @@ impl Effects {
                 tracing::info!("({name}) {object} is missing: adding it");
             }
             if let KernelObject::Address(assignment) = &object {
-                self.announce_one(interfaces, assignment.ifindex, assignment.address);
+                let (ifindex, address) = (assignment.ifindex, assignment.address);
+                if !self.announcer.takes(interfaces, (ifindex, address), 1) {
+                    self.announce_one(interfaces, ifindex, address);
+                }
             }
             // What is left of it would keep the whole away.
             if is_divisible(&object) {
@@ -256,6 +277,7 @@ impl Effects {
         self.changes.clear();
         self.owners.clear();
         self.frames.clear();
+        self.announcer.forget_all();
     }
 
     /// Does all that was gathered.
@@ -269,6 +291,7 @@ impl Effects {
     ) {
         self.send_adverts(instances, sockets);
         self.change_kernel(instances, rtnl, interfaces);
+        self.announce_what_waited(interfaces);
         self.send_frames(arp);
         self.tell(instances);
     }

@@ -12,9 +12,11 @@ mod groups;
 mod instance;
 mod interfaces;
 mod links;
+mod pacing;
 mod receive;
 mod reload;
 mod routing;
+mod startup;
 mod statics;
 mod tracking;
 mod wants;
@@ -191,6 +193,9 @@ type Sockets = HashMap<SocketKey, VrrpSocket>;
 
 struct VrrpThread {
     settings: Settings,
+    started_at: Instant,
+    /// A start-up delay runs until then.
+    quiet_until: Option<Instant>,
     rtnl: Rtnl,
     monitor: RtnlMonitor,
     arp: ArpSocket,
@@ -242,6 +247,8 @@ impl VrrpThread {
         let interfaces = Interfaces::new(rtnl.links()?, rtnl.addresses()?);
         Ok(Self {
             settings,
+            started_at: clock::now(),
+            quiet_until: None,
             rtnl,
             monitor,
             arp: ArpSocket::open()?,
@@ -288,8 +295,7 @@ impl VrrpThread {
 
     async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            let deadlines = [self.schedule.next(), self.statics.next_deadline()];
-            self.wait_until(deadlines.into_iter().flatten().min());
+            self.wait_until(self.next_deadline());
             tokio::select! {
                 // The deadline comes first: no flood of packets may hold up our own adverts.
                 biased;
@@ -302,6 +308,8 @@ impl VrrpThread {
                 _ = self.monitor.ready() => self.hear_kernel(),
                 () = any_readable(&self.sockets) => {}
             }
+            self.settle_links();
+            self.end_startup_delay();
             self.receive_some();
             self.fire_due();
             self.settle_groups();
@@ -330,6 +338,24 @@ impl VrrpThread {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// The earliest of all that is to happen by itself.
+    fn next_deadline(&self) -> Option<Instant> {
+        let announcement = self.effects.announcer.next(self.started_at);
+        let links = self.interfaces.next_change();
+        let statics = self.statics.next_deadline();
+        [self.schedule.next(), self.quiet_until, links, announcement, statics]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Links that have been up or down for as long as they must.
+    fn settle_links(&mut self) {
+        if self.interfaces.next_change().is_some() && self.interfaces.settle_links(clock::now()) {
+            self.reassess_all();
+        }
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) {

@@ -65,6 +65,15 @@ impl Lan {
         self.ip(&format!("link set {}.eth0 up", host.name));
     }
 
+    /// Nothing passes between the host and the others any more; its carrier stays.
+    pub fn cut_off(&self, host: &Host) {
+        self.ip(&format!("link set {}.eth0 type bridge_slave state 0", host.name));
+    }
+
+    pub fn let_through(&self, host: &Host) {
+        self.ip(&format!("link set {}.eth0 type bridge_slave state 3", host.name));
+    }
+
     fn ip(&self, batch: &str) {
         ip_batch(&self.switch, "the switch", batch);
     }
