@@ -6,7 +6,7 @@ mod counters;
 mod event;
 mod fights;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod group;
 mod rise_fall;
 mod router;

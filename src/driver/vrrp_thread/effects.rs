@@ -16,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
+use super::outbox::Outbox;
 use super::{Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
 use crate::driver::clock;
@@ -38,6 +39,7 @@ pub struct Effects {
     lost_reports: u64,
     /// Reused for each advert.
     datagram: Vec<u8>,
+    outbox: Outbox,
 }
 
 /// What tells the LAN where an address is now.
@@ -67,6 +69,7 @@ impl Effects {
             reports,
             lost_reports: 0,
             datagram: Vec::new(),
+            outbox: Outbox::default(),
         }
     }
 
@@ -196,18 +199,23 @@ impl Effects {
     fn send_adverts(&mut self, instances: &mut [Instance], sockets: &Sockets) {
         for (number, priority) in self.adverts.drain(..) {
             let instance = &mut instances[number];
-            let socket = instance.socket.and_then(|key| sockets.get(&key));
-            let (Some(socket), Some(source)) = (socket, instance.last_source) else { continue };
+            let key = instance.socket.filter(|key| sockets.contains_key(key));
+            let (Some(key), Some(source)) = (key, instance.last_source) else { continue };
             let id = instance.ip_id.advance();
             let advert = Advert { source, id, priority };
-            match advert.send(instance, socket, &mut self.datagram) {
-                Ok(()) => {
-                    instance.counters.count_sent(priority);
+            self.outbox.begin(number, key, priority);
+            advert.post(instance, &mut self.datagram, |to, octets| self.outbox.add(to, octets));
+        }
+        self.outbox.send(sockets, |posted| {
+            let instance = &mut instances[posted.number];
+            match posted.failure.filter(|_| !posted.sent) {
+                None => {
+                    instance.counters.count_sent(posted.priority);
                     sent(instance);
                 }
-                Err((to, error)) => not_sent(instance, to, &error),
+                Some((to, error)) => not_sent(instance, to, &error),
             }
-        }
+        });
     }
 
     fn change_kernel(&mut self, instances: &[Instance], rtnl: &mut Rtnl, interfaces: &Interfaces) {

@@ -6,10 +6,12 @@
 //! runtime go into a bounded channel; when that is full they are dropped and counted.
 
 mod advert;
+mod agenda;
 mod effects;
 mod groups;
 mod instance;
 mod interfaces;
+mod outbox;
 mod receive;
 mod reload;
 mod tracking;
@@ -26,13 +28,13 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+use self::agenda::Agenda;
 use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
 use self::tracking::Readings;
 use super::clock;
-use super::schedule::Schedule;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
@@ -165,7 +167,7 @@ fn be_on_time() {
 }
 
 /// What a socket listens on: a multicast group on an interface, or our own unicast address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct SocketKey {
     ifindex: u32,
     local: IpAddr,
@@ -190,7 +192,7 @@ struct VrrpThread {
     groups_touched: bool,
     /// Readings of tracked scripts and files.
     readings: Readings,
-    schedule: Schedule,
+    schedule: Agenda,
     effects: Effects,
     plan: Arc<Plan>,
     /// Every instance's virtual addresses with their interface: none of them is a source.
@@ -224,7 +226,7 @@ impl VrrpThread {
             groups: Vec::new(),
             groups_touched: false,
             readings: Readings::new(),
-            schedule: Schedule::default(),
+            schedule: Agenda::default(),
             effects: Effects::new(reports),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
@@ -283,7 +285,12 @@ impl VrrpThread {
         ControlFlow::Continue(())
     }
 
+    /// A timer that goes off early does no harm, so it is not moved to a later time: each advert that a
+    /// Backup hears would move it.
     fn wait_until(&mut self, deadline: Option<Instant>) {
+        if deadline.is_some_and(|at| self.timer.is_set_by(at)) {
+            return;
+        }
         if let Err(error) = self.timer.set(deadline) {
             tracing::error!("cannot set the timer: {error}");
         }
@@ -294,13 +301,13 @@ impl VrrpThread {
         let instance = &mut self.instances[number];
         self.groups_touched |= instance.router.settings().in_sync_group;
         instance.router.handle(now, event, &mut self.actions);
-        self.schedule.set(number, instance.router.next_deadline());
+        self.schedule.set(number, &instance.router);
         for action in self.actions.drain(..) {
             self.effects.gather(number, instance, &self.interfaces, action);
         }
     }
 
-    /// Calls the instances whose time has come.
+    /// Calls the instances whose time has come, or as many of them as can be served at once.
     fn fire_due(&mut self) {
         let now = clock::now();
         let mut due = std::mem::take(&mut self.due);
@@ -320,16 +327,18 @@ impl VrrpThread {
     /// A silent peer is only believed to be silent once the receive queue is empty: it may be
     /// we who did not listen.
     fn hear_before_believing(&mut self, now: Instant, due: &[(Instant, usize)]) {
-        let listen: HashSet<SocketKey> = (due.iter())
-            .filter(|&&(at, number)| {
-                matches!(self.instances[number].router.state(), State::Backup(_))
-                    || now - at > SUSPICIOUSLY_LATE
-            })
-            .filter_map(|&(_, number)| self.instances[number].socket)
-            .collect();
-        for key in listen {
+        let mut listen = std::mem::take(&mut self.readable);
+        let doubted = due.iter().filter(|&&(at, number)| {
+            matches!(self.instances[number].router.state(), State::Backup(_))
+                || now - at > SUSPICIOUSLY_LATE
+        });
+        listen.extend(doubted.filter_map(|&(_, number)| self.instances[number].socket));
+        listen.sort_unstable();
+        listen.dedup();
+        for key in listen.drain(..) {
             self.receive_all(key);
         }
+        self.readable = listen;
     }
 
     fn carry_out(&mut self) {
@@ -357,12 +366,23 @@ impl VrrpThread {
         if events.contains(&KernelEvent::Overrun) {
             self.look_again();
         }
-        if events.iter().any(changes_interfaces) {
+        let ours = |event: &KernelEvent| self.is_of_virtual_address(event);
+        if events.iter().any(|event| changes_interfaces(event) && !ours(event)) {
             self.reassess_all();
         }
         self.repair(&events, names_changed);
         events.clear();
         self.events = events;
+    }
+
+    /// Of an address that is no source for anybody: ours come and go by the thousand.
+    fn is_of_virtual_address(&self, event: &KernelEvent) -> bool {
+        match event {
+            KernelEvent::AddressAdded(held) | KernelEvent::AddressRemoved(held) => {
+                self.virtual_addresses.contains(&(held.ifindex, held.address.addr()))
+            }
+            KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => false,
+        }
     }
 
     /// After lost events nothing is remembered: everything is asked anew.

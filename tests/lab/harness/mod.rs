@@ -8,10 +8,11 @@ mod capture;
 mod director;
 mod inject;
 mod ipvs;
-mod namespace;
+pub mod namespace;
 mod network;
-mod raw;
+pub mod raw;
 mod steady;
+mod tshark;
 mod web;
 
 use std::fs;
@@ -31,7 +32,8 @@ pub use steady::{longest_gap, seconds, undisturbed};
 pub use web::{WebServer, fetch, fetch_from};
 
 pub struct Lab {
-    dir: PathBuf,
+    /// Where its hosts' files are.
+    pub dir: PathBuf,
 }
 
 impl Lab {
@@ -105,7 +107,8 @@ fn missing() -> Option<String> {
     if !Path::new("/proc/net/ip_vs").exists() {
         return Some("this kernel has no IPVS".into());
     }
-    let tools = ["/usr/sbin/keepalived", "/usr/sbin/ipvsadm"];
+    let tools =
+        ["/usr/sbin/keepalived", "/usr/sbin/ipvsadm", "/usr/bin/tshark", "/usr/lib/frr/vrrpd"];
     tools.iter().find(|tool| !Path::new(tool).exists()).map(|tool| format!("needs {tool}"))
 }
 
