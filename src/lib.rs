@@ -21,6 +21,7 @@ pub mod ipvs;
 pub mod kernel;
 pub mod notify;
 pub mod probe;
+pub mod routing;
 pub mod status;
 pub mod vrrp;
 pub mod wire;

@@ -200,8 +200,11 @@ pub struct InitFile {
 /// One line of `virtual_ipaddress`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VirtualAddress {
-    /// Address with its prefix length, /32 or /128 when the file gives none.
+    /// Address with its prefix length, /32 or /128 when the file gives none; with a peer, the
+    /// length is the peer's.
     pub address: IpNet,
+    /// `peer`: the other end of a point-to-point link.
+    pub peer: Option<IpAddr>,
     /// `dev`; `None`: the instance's interface.
     pub interface: Option<String>,
     /// `brd ADDR`, with `brd +` already worked out.
@@ -214,6 +217,10 @@ pub struct VirtualAddress {
     pub detect_duplicates: bool,
     /// `preferred_lft` in seconds, `u32::MAX` for ever (IPv6); `None`: 0 for a /128, else for ever.
     pub preferred_lifetime: Option<u32>,
+    /// `home`, `mngtmpaddr`, `noprefixroute`, `autojoin`: the kernel's `IFA_F_*`.
+    pub flags: u32,
+    /// `no_track`: what somebody else removes stays away until the next transition.
+    pub no_track: bool,
 }
 
 /// The notify scripts of one instance; each may be absent.

@@ -1,16 +1,16 @@
-//! Adding and removing addresses: the requests.
+//! Addresses: the requests that add and remove them.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use netlink_packet_core::{Emitable, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
-    AddressAttribute, AddressHeader, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
+    AddressAttribute, AddressFlags, AddressHeader, AddressHeaderFlags, AddressMessage,
+    AddressProtocol, CacheInfo,
 };
 
-use super::netlink_socket::{Refusal, RequestKind};
+use super::netlink_socket::RequestKind;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
@@ -24,7 +24,10 @@ pub const IFAPROT_KEEPALIVED: u8 = 18;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Assignment {
     pub ifindex: u32,
+    /// With a peer, the prefix length is that of the peer.
     pub address: IpNet,
+    /// The other end of a point-to-point link.
+    pub peer: Option<IpAddr>,
     pub broadcast: Option<Ipv4Addr>,
     /// IPv4 only, at most 15 octets; `None`: the interface's name.
     pub label: Option<String>,
@@ -34,60 +37,37 @@ pub struct Assignment {
     pub detect_duplicates: bool,
     /// IPv6, in seconds, `u32::MAX` for ever; `None`: 0 for a /128, else for ever.
     pub preferred_lifetime: Option<u32>,
-}
-
-/// One change of the addresses of one interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AddressChange {
-    Add(Assignment),
-    Remove(Assignment),
-}
-
-/// A change that the kernel refused.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}{}", .text.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
-pub struct AddressFailure {
-    /// Its place in the slice of changes.
-    pub index: usize,
-    pub error: io::Error,
-    /// The kernel's own words, when it gives any.
-    pub text: Option<String>,
-}
-
-impl AddressChange {
-    pub fn assignment(&self) -> &Assignment {
-        match self {
-            Self::Add(assignment) | Self::Remove(assignment) => assignment,
-        }
-    }
-
-    pub(super) fn write(&self, out: &mut Vec<u8>) -> RequestKind {
-        let (message, request) = match self {
-            Self::Add(assignment) => {
-                let flags = NLM_F_CREATE | NLM_F_EXCL;
-                (assignment.message_to_add(), RequestKind { kind: RTM_NEWADDR, flags })
-            }
-            Self::Remove(assignment) => {
-                (assignment.message(), RequestKind { kind: RTM_DELADDR, flags: 0 })
-            }
-        };
-        let start = out.len();
-        out.resize(start + message.buffer_len(), 0);
-        message.emit(&mut out[start..]);
-        request
-    }
-
-    /// Whether things are as wanted in spite of the refusal. With an interface its addresses
-    /// went too.
-    pub(super) fn is_satisfied_by(&self, errno: i32) -> bool {
-        match self {
-            Self::Add(_) => errno == libc::EEXIST,
-            Self::Remove(_) => errno == libc::EADDRNOTAVAIL || errno == libc::ENODEV,
-        }
-    }
+    /// `IFA_F_*`: home address 0x10, manage temporary addresses 0x100, no prefix route 0x200,
+    /// join multicast groups 0x400.
+    pub flags: u32,
 }
 
 impl Assignment {
+    /// Without any option.
+    pub fn plain(ifindex: u32, address: IpNet) -> Self {
+        Self {
+            ifindex,
+            address,
+            peer: None,
+            broadcast: None,
+            label: None,
+            scope: 0,
+            detect_duplicates: false,
+            preferred_lifetime: None,
+            flags: 0,
+        }
+    }
+
+    pub(super) fn write_addition(&self, out: &mut Vec<u8>) -> RequestKind {
+        emit(&self.message_to_add(), out);
+        RequestKind { kind: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL }
+    }
+
+    pub(super) fn write_removal(&self, out: &mut Vec<u8>) -> RequestKind {
+        emit(&self.message(), out);
+        RequestKind { kind: RTM_DELADDR, flags: 0 }
+    }
+
     /// What names the address: enough to remove it.
     fn message(&self) -> AddressMessage {
         let mut message = AddressMessage::default();
@@ -99,12 +79,15 @@ impl Assignment {
             index: self.ifindex,
         };
         let ip = self.address.addr();
-        message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
+        let other_end = self.peer.unwrap_or(ip);
+        message.attributes =
+            vec![AddressAttribute::Local(ip), AddressAttribute::Address(other_end)];
         message
     }
 
     fn message_to_add(&self) -> AddressMessage {
         let mut message = self.message();
+        let mut flags = self.flags;
         let attributes = &mut message.attributes;
         attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(IFAPROT_KEEPALIVED)));
         match self.address.addr() {
@@ -115,10 +98,14 @@ impl Assignment {
             IpAddr::V6(_) => {
                 // Duplicate address detection would keep it unusable for a second or more.
                 if !self.detect_duplicates {
-                    message.header.flags |= AddressHeaderFlags::Nodad;
+                    flags |= AddressFlags::Nodad.bits();
                 }
                 attributes.push(AddressAttribute::CacheInfo(self.life_time()));
             }
+        }
+        if flags != 0 {
+            let flags = AddressFlags::from_bits_retain(flags);
+            message.attributes.push(AddressAttribute::Flags(flags));
         }
         message
     }
@@ -133,15 +120,15 @@ impl Assignment {
     }
 }
 
-impl AddressFailure {
-    pub(super) fn from_refusal(refusal: Refusal) -> Self {
-        Self { index: refusal.index, error: refusal.error(), text: refusal.text }
-    }
-}
-
 fn family(address: IpNet) -> AddressFamily {
     match address {
         IpNet::V4(_) => AddressFamily::Inet,
         IpNet::V6(_) => AddressFamily::Inet6,
     }
+}
+
+fn emit(message: &AddressMessage, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + message.buffer_len(), 0);
+    message.emit(&mut out[start..]);
 }

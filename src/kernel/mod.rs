@@ -11,6 +11,7 @@
 mod address;
 mod arp_socket;
 mod async_fd;
+mod change;
 mod deadline;
 mod file_watch;
 mod interface;
@@ -18,16 +19,19 @@ mod ipvs;
 mod netlink;
 mod netlink_socket;
 pub mod process;
+mod route;
 mod rtnl;
 mod rtnl_monitor;
+mod rule;
 mod sched;
 mod send_many;
 mod vrrp_receive;
 mod vrrp_socket;
 
-pub use address::{AddressChange, AddressFailure, Assignment, IFAPROT_KEEPALIVED};
+pub use address::{Assignment, IFAPROT_KEEPALIVED};
 pub use arp_socket::{ARP_FRAME_LEN, ArpSocket};
 pub use async_fd::WatchedFd;
+pub use change::{ChangeFailure, KernelChange, KernelObject};
 pub use deadline::DeadlineTimer;
 pub use file_watch::FileWatch;
 pub use interface::{InterfaceAddress, Link, interface_index, node_name};

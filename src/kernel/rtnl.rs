@@ -1,13 +1,16 @@
-//! Reading interfaces and addresses, and changing addresses (rtnetlink(7)).
+//! Reading interfaces, addresses, routes and rules, and changing them (rtnetlink(7)).
 
 use std::io;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::address::{AddressChange, AddressFailure};
+use super::change::{ChangeFailure, KernelChange};
 use super::interface::{InterfaceAddress, Link};
 use super::netlink::{messages, push_attribute};
 use super::netlink_socket::{CommandSocket, REQUESTS_PER_SEND, RequestKind};
+use super::route::{self, PROTOCOL_OFFSET, RTM_NEWROUTE, RTMSG_LEN};
+use super::rule::{self, FIB_RULE_HDR_LEN, RTM_NEWRULE};
+use crate::routing::{InstalledRoute, PROTOCOL, Rule};
 
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_DELLINK: u16 = 17;
@@ -15,6 +18,8 @@ pub(super) const RTM_NEWADDR: u16 = 20;
 pub(super) const RTM_DELADDR: u16 = 21;
 const RTM_GETLINK: u16 = 18;
 const RTM_GETADDR: u16 = 22;
+const RTM_GETROUTE: u16 = 26;
+const RTM_GETRULE: u16 = 34;
 const IFLA_EXT_MASK: u16 = 29;
 /// Statistics are most of what the kernel would say of an interface.
 const RTEXT_FILTER_SKIP_STATS: u32 = 8;
@@ -34,7 +39,9 @@ impl Rtnl {
     /// # Errors
     /// When the socket cannot be had.
     pub fn open() -> io::Result<Self> {
-        Ok(Self { socket: CommandSocket::open(NETLINK_ROUTE)? })
+        let socket = CommandSocket::open(NETLINK_ROUTE)?;
+        socket.filter_dumps();
+        Ok(Self { socket })
     }
 
     /// All interfaces of the network namespace.
@@ -65,12 +72,53 @@ impl Rtnl {
         Ok(addresses.filter_map(|message| InterfaceAddress::parse(message.payload)).collect())
     }
 
+    /// The routes of keepalived's protocol number, IPv4 and IPv6, in all tables. The kernel leaves
+    /// out the others, from Linux 5.0 on: a full BGP table costs no copy of it.
+    ///
+    /// # Errors
+    /// As [`links`](Self::links).
+    pub fn routes(&mut self) -> io::Result<Vec<InstalledRoute>> {
+        let mut routes = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let dump = self.socket.dump(|out| {
+                let mut header = [0; RTMSG_LEN];
+                (header[0], header[PROTOCOL_OFFSET]) = (family as u8, PROTOCOL);
+                out.extend_from_slice(&header);
+                RequestKind { kind: RTM_GETROUTE, flags: 0 }
+            })?;
+            let found = messages(&dump).filter(|message| message.kind == RTM_NEWROUTE);
+            routes.extend(found.filter_map(|message| route::parse(message.payload)));
+        }
+        routes.retain(|route| route.protocol == PROTOCOL);
+        Ok(routes)
+    }
+
+    /// The policy rules of keepalived's protocol number, IPv4 and IPv6.
+    ///
+    /// # Errors
+    /// As [`links`](Self::links).
+    pub fn rules(&mut self) -> io::Result<Vec<Rule>> {
+        let mut rules = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let dump = self.socket.dump(|out| {
+                let mut header = [0; FIB_RULE_HDR_LEN];
+                header[0] = family as u8;
+                out.extend_from_slice(&header);
+                RequestKind { kind: RTM_GETRULE, flags: 0 }
+            })?;
+            let found = messages(&dump).filter(|message| message.kind == RTM_NEWRULE);
+            rules.extend(found.filter_map(|message| rule::parse(message.payload)));
+        }
+        rules.retain(|rule| rule.protocol == PROTOCOL);
+        Ok(rules)
+    }
+
     /// Carries out `changes` in order, [`BATCH`](Self::BATCH) in one system call; one that fails does not stop those
     /// after it. Gives the failures. Adding what is there already, removing what is gone, and
     /// removing from an interface that is gone are none.
-    pub fn change(&mut self, changes: &[AddressChange]) -> Vec<AddressFailure> {
-        let refused = self.socket.execute(changes, AddressChange::write);
+    pub fn change(&mut self, changes: &[KernelChange]) -> Vec<ChangeFailure> {
+        let refused = self.socket.execute(changes, KernelChange::write);
         let failed = refused.into_iter().filter(|r| !changes[r.index].is_satisfied_by(r.errno));
-        failed.map(AddressFailure::from_refusal).collect()
+        failed.map(ChangeFailure::from_refusal).collect()
     }
 }

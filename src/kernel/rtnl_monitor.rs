@@ -1,26 +1,53 @@
-//! Hearing of changes of interfaces and addresses, whoever makes them.
+//! Hearing of changes of interfaces, addresses, routes and rules, whoever makes them.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, recv, setsockopt};
+use nix::{setsockopt_impl, sockopt_impl};
+use socket2::{SockFilter, SockRef};
 
 use super::async_fd::WatchedFd;
 use super::interface::{InterfaceAddress, Link};
-use super::netlink::messages;
+use super::netlink::{HEADER_LEN, messages};
 use super::netlink_socket::set_receive_queue;
+use super::route::{self, PROTOCOL_OFFSET, RTM_DELROUTE, RTM_NEWROUTE};
 use super::rtnl::{RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
+use super::rule::{self, RTM_DELRULE, RTM_NEWRULE};
+use crate::routing::{InstalledRoute, PROTOCOL, Rule};
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
+const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV4_RULE: u32 = 8;
+const RTNLGRP_IPV6_ROUTE: u32 = 11;
+const RTNLGRP_IPV6_RULE: u32 = 19;
 /// More than 16,000 address events: moving 4,000 addresses back and forth while nobody reads. Full: the kernel drops, and we hear [`KernelEvent::Overrun`].
 const RECEIVE_QUEUE: usize = 8 * 1024 * 1024;
 /// Events of one `drain`: a flood of them must not keep the caller from its other duties.
 const DATAGRAMS_PER_DRAIN: usize = 1024;
 const DATAGRAM_LEN: usize = 32 * 1024;
+
+sockopt_impl!(
+    /// Hears one more rtnetlink group.
+    AddMembership,
+    SetOnly,
+    libc::SOL_NETLINK,
+    libc::NETLINK_ADD_MEMBERSHIP,
+    u32
+);
+
+sockopt_impl!(
+    /// Hears one rtnetlink group no more.
+    DropMembership,
+    SetOnly,
+    libc::SOL_NETLINK,
+    libc::NETLINK_DROP_MEMBERSHIP,
+    u32
+);
 
 /// Something changed in the kernel, by our own doing or by others'.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +61,13 @@ pub enum KernelEvent {
     /// Also when an address that was there changed (lifetimes, flags).
     AddressAdded(InterfaceAddress),
     AddressRemoved(InterfaceAddress),
+    /// A route of keepalived's protocol number; heard after [`RtnlMonitor::follow_routes`] only.
+    RouteAdded(InstalledRoute),
+    /// Not told by kernels of IPv4 routes that go with their interface or their source address.
+    RouteRemoved(InstalledRoute),
+    /// As with routes.
+    RuleAdded(Rule),
+    RuleRemoved(Rule),
     /// Events were lost: whoever keeps a picture must read it again with [`super::Rtnl`].
     Overrun,
 }
@@ -70,9 +104,27 @@ impl RtnlMonitor {
         for group in [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] {
             socket.add_membership(group)?;
         }
+        SockRef::from(&socket).attach_filter(&foreign_routes_dropped())?;
         // SAFETY: `into_raw_fd` has just given up the socket's ownership of an open descriptor.
         let fd = unsafe { OwnedFd::from_raw_fd(socket.into_raw_fd()) };
         Ok(Self { socket: WatchedFd::new(fd)?, buffer: vec![0; DATAGRAM_LEN] })
+    }
+
+    /// Also hears of routes and rules of keepalived's protocol number, or no longer. The kernel
+    /// drops the others before they are queued: a BGP table that changes costs nothing here.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn follow_routes(&self, follow: bool) -> io::Result<()> {
+        let groups = [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE];
+        for group in groups {
+            if follow {
+                setsockopt(&self.socket, AddMembership, &group)?;
+            } else {
+                setsockopt(&self.socket, DropMembership, &group)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns when there is something to [`drain`](Self::drain). Cancel-safe.
@@ -122,9 +174,43 @@ pub fn parse_events(datagram: &[u8], out: &mut Vec<KernelEvent>) {
             RTM_DELADDR => {
                 InterfaceAddress::parse(message.payload).map(KernelEvent::AddressRemoved)
             }
+            RTM_NEWROUTE => route(message.payload).map(KernelEvent::RouteAdded),
+            RTM_DELROUTE => route(message.payload).map(KernelEvent::RouteRemoved),
+            RTM_NEWRULE => rule(message.payload).map(KernelEvent::RuleAdded),
+            RTM_DELRULE => rule(message.payload).map(KernelEvent::RuleRemoved),
             _ => None,
         }
     }));
+}
+
+/// One of keepalived's protocol number; of the others only the header is looked at.
+fn route(payload: &[u8]) -> Option<InstalledRoute> {
+    payload.get(PROTOCOL_OFFSET).filter(|protocol| **protocol == PROTOCOL)?;
+    route::parse(payload)
+}
+
+fn rule(payload: &[u8]) -> Option<Rule> {
+    rule::parse(payload).filter(|rule| rule.protocol == PROTOCOL)
+}
+
+/// A filter (classic BPF) that lets everything pass but routes of other protocols. The kernel
+/// sends each route in a message of its own.
+fn foreign_routes_dropped() -> [SockFilter; 7] {
+    let load = |at: usize| SockFilter::new(0x30, 0, 0, at as u32);
+    let jump_if = |value: u32, then, or_else| SockFilter::new(0x15, then, or_else, value);
+    let give_back = |octets| SockFilter::new(0x06, 0, 0, octets);
+    // The low octet of `nlmsg_type`; the other one is 0 for all of rtnetlink's.
+    let kind = if cfg!(target_endian = "little") { 4 } else { 5 };
+    [
+        load(kind),
+        // RTM_DELROUTE (25) becomes RTM_NEWROUTE (24).
+        SockFilter::new(0x54, 0, 0, 0xfe),
+        jump_if(RTM_NEWROUTE.into(), 0, 2),
+        load(HEADER_LEN + PROTOCOL_OFFSET),
+        jump_if(PROTOCOL.into(), 0, 1),
+        give_back(u32::MAX),
+        give_back(0),
+    ]
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What goes into a virtual router's state machine, and what comes out.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use super::{FaultCause, Heard, RouterSettings, Transition};
 
@@ -8,6 +9,9 @@ use super::{FaultCause, Heard, RouterSettings, Transition};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Startup,
+    /// Before `Startup`: `vrrp_startup_delay`, `vrrp_delay_after_boot`. Until then nothing is
+    /// heard and nothing sent, and the first wait begins only then.
+    QuietUntil(Instant),
     /// The program stops.
     Shutdown,
     /// A reload removed it.

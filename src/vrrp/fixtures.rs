@@ -36,6 +36,7 @@ pub(crate) fn settings(priority: u8) -> RouterSettings {
         down_timer_adverts: 3,
         higher_prio_send_advert: false,
         lower_prio_no_advert: false,
+        late_behind: None,
         in_sync_group: false,
         garp: GarpSettings::default(),
     }

@@ -3,12 +3,14 @@
 mod admission;
 mod announcements;
 mod counters;
+mod debounce;
 mod event;
 mod fights;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod group;
 mod rise_fall;
+mod rival;
 mod router;
 mod timing;
 mod tracking;
@@ -20,9 +22,11 @@ pub use crate::wire::{AdverInterval, Authentication, Discard, Version, Vrid};
 pub use admission::{Admission, Heard, SaidOnce, Transport, UnicastPeer, Warning};
 pub use announcements::Announcements;
 pub use counters::Counters;
+pub use debounce::{Debounce, LinkDelays};
 pub use event::{Action, Event, Note};
 pub use group::{GroupMove, Standing, SyncGroup};
 pub use rise_fall::RiseFall;
+pub use rival::Rival;
 pub use router::{Active, Backup, Idle, State, VirtualRouter};
 pub use timing::{active_down_interval, skew_time};
 pub use tracking::{Effect, Reading, Tracked, TrackedKind, Tracker, effective_priority};
@@ -48,6 +52,9 @@ pub struct RouterSettings {
     pub higher_prio_send_advert: bool,
     /// `lower_prio_no_advert`: an Active does not answer an advert of lower priority.
     pub lower_prio_no_advert: bool,
+    /// `timer_expired_backup`: after a sleep in which a router of this priority would have taken
+    /// over, an Active yields; only without preemption.
+    pub late_behind: Option<u8>,
     /// In a `vrrp_sync_group`: it becomes Active only together with the others.
     pub in_sync_group: bool,
     pub garp: GarpSettings,

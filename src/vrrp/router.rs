@@ -3,16 +3,20 @@
 //! One function for each state answers every event, in the order of [`Event`]. Where keepalived
 //! goes beyond the RFC or departs from it, the line says so.
 
+mod active;
+mod backup;
+mod idle;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::announcements::Announcements;
 use super::fights::Fights;
-use super::timing::next_period;
+use super::rival::Rival;
 use super::{
-    Action, AdverInterval, Cause, Event, FaultCause, Heard, Note, PublicState, RouterSettings,
-    Standing, Transition, Version, active_down_interval, effective_priority, skew_time,
+    Action, AdverInterval, Cause, Event, FaultCause, Note, PublicState, RouterSettings, Standing,
+    Transition, effective_priority,
 };
 
 /// One VRID on one interface, in one address family.
@@ -27,6 +31,10 @@ pub struct VirtualRouter {
     fights: Fights,
     /// After a lost fight: when it may run again.
     rest_until: Option<Instant>,
+    /// Start-up delay: until then it listens to nobody, and every wait begins only then.
+    quiet_until: Option<Instant>,
+    /// The other owner, which we have given way to: until it is gone our priority is 254.
+    outlasted_by: Option<IpAddr>,
     /// What keeps it from running; empty in Backup and Active.
     faults: BTreeSet<FaultCause>,
     state: State,
@@ -74,6 +82,8 @@ pub struct Active {
     /// to silence us (keepalived 2.4's Active restarts it for each packet, rejected ones too).
     pub adver_at: Instant,
     pub announcements: Announcements,
+    /// As the owner: another one, of a lower address, that does not give way to us.
+    pub rival: Option<Rival>,
 }
 
 impl VirtualRouter {
@@ -87,6 +97,8 @@ impl VirtualRouter {
             adjustment: 0,
             fights: Fights::default(),
             rest_until: None,
+            quiet_until: None,
+            outlasted_by: None,
             faults: faults.into_iter().collect(),
             state,
         }
@@ -97,6 +109,11 @@ impl VirtualRouter {
         match self.state {
             State::Initialize(idle) => self.initialize(now, idle, event, out),
             State::Backup(backup) => self.backup(now, backup, event, out),
+            State::Active(active) if self.woke_too_late(now, active) => {
+                out.push(Action::ReleaseAddresses);
+                self.enter(self.fresh_backup(now), Cause::WokeTooLate, out);
+                self.handle(now, event, out);
+            }
             State::Active(active) => self.active(now, active, event, out),
         }
     }
@@ -133,6 +150,9 @@ impl VirtualRouter {
 
     /// Priority that we advertise and compare with.
     pub fn priority(&self) -> u8 {
+        if self.outlasted_by.is_some() {
+            return 254;
+        }
         effective_priority(self.settings.priority, self.adjustment)
     }
 
@@ -201,6 +221,7 @@ impl VirtualRouter {
             }
             Event::PriorityAdjusted(adjustment) => self.adjust(adjustment, out),
             Event::GroupBecomesActive | Event::GroupYields => {}
+            Event::QuietUntil(until) => self.quiet_until = Some(until),
             Event::Reconfigured(settings) => self.settings = settings,
         }
     }
@@ -209,10 +230,11 @@ impl VirtualRouter {
     fn backup(&mut self, now: Instant, backup: Backup, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Startup | Event::AddressesAdded | Event::Recovered(_) => {}
-            // Not ours to hold: late, not wrong.
-            Event::AddressesRemoved => {}
+            // Not ours to hold, not ours to delay any more: late, not wrong.
+            Event::AddressesRemoved | Event::QuietUntil(_) => {}
             Event::Shutdown => self.enter(State::Initialize(Idle::Stopped), Cause::Shutdown, out),
             Event::Deleted => self.enter(State::Initialize(Idle::Deleted), Cause::Deleted, out),
+            Event::Advertisement(_) if self.is_quiet(now) => {}
             Event::Advertisement(heard) => self.backup_heard(now, backup, heard, out),
             Event::DeadlineReached => {
                 if now >= backup.active_down_at {
@@ -238,7 +260,7 @@ impl VirtualRouter {
     /// RFC 9568 §6.4.3.
     fn active(&mut self, now: Instant, active: Active, event: Event, out: &mut Vec<Action>) {
         match event {
-            Event::Startup | Event::Recovered(_) => {}
+            Event::Startup | Event::Recovered(_) | Event::QuietUntil(_) => {}
             Event::Shutdown => self.resign(Idle::Stopped, Cause::Shutdown, out),
             Event::Deleted => self.resign(Idle::Deleted, Cause::Deleted, out),
             Event::Advertisement(heard) => self.active_heard(now, active, heard, out),
@@ -287,199 +309,6 @@ impl VirtualRouter {
         }
     }
 
-    /// What is left of the wait grows or shrinks with the skew, as keepalived has it: a Backup
-    /// whose priority drops must not overtake the others.
-    fn adjust_backup(&mut self, backup: Backup, adjustment: i32, out: &mut Vec<Action>) {
-        let skew = |router: &Self| {
-            skew_time(router.settings.version, router.priority(), backup.active_adver_interval)
-        };
-        let before = skew(self);
-        self.adjust(adjustment, out);
-        // The old skew is part of the wait, so this never comes before the wait began.
-        let active_down_at = backup.active_down_at + skew(self) - before;
-        self.state = State::Backup(Backup { active_down_at, ..backup });
-    }
-
-    fn active_down_interval(&self, active: AdverInterval) -> std::time::Duration {
-        active_down_interval(&self.settings, self.priority(), active)
-    }
-
-    /// §6.4.1, Startup: FAULT while something is missing, else on to Backup or Active.
-    fn start_or_fault(&mut self, now: Instant, out: &mut Vec<Action>) {
-        match self.faults.first().copied() {
-            Some(cause) => self.enter(State::Initialize(Idle::Faulty), Cause::Fault(cause), out),
-            None if self.starts_active() => self.become_active(now, Cause::AddressOwner, out),
-            None => self.enter(self.fresh_backup(now), Cause::Startup, out),
-        }
-    }
-
-    /// The owner does not wait (§6.4.1 (110)); with an explicit `state BACKUP` keepalived's does.
-    fn starts_active(&self) -> bool {
-        self.settings.priority == 255 && self.settings.starts_active
-    }
-
-    /// Waits a whole Active_Down_Interval at our own advertisement interval.
-    fn fresh_backup(&self, now: Instant) -> State {
-        let active_adver_interval = self.settings.adver_interval;
-        State::Backup(Backup {
-            active_down_at: now + self.active_down_interval(active_adver_interval),
-            active_adver_interval,
-            active: None,
-            preempt_at: None,
-            wants_active: false,
-        })
-    }
-
-    /// §6.4.2 (365)–(410); in a sync group keepalived waits once more, until all members want it.
-    fn active_down(&mut self, now: Instant, backup: Backup, out: &mut Vec<Action>) {
-        if !self.settings.in_sync_group {
-            return self.become_active(now, Cause::ActiveDownTimerExpired, out);
-        }
-        if !backup.wants_active {
-            out.push(Action::Note(Note::WaitsForGroup));
-        }
-        let active_down_at = now + self.active_down_interval(backup.active_adver_interval);
-        self.state = State::Backup(Backup { active_down_at, wants_active: true, ..backup });
-    }
-
-    /// §6.4.2 (420)–(480).
-    fn backup_heard(&mut self, now: Instant, backup: Backup, heard: Heard, out: &mut Vec<Action>) {
-        let (from, priority, ours) = (heard.source, heard.priority, self.priority());
-        if priority == 0 {
-            let skew = skew_time(self.settings.version, ours, backup.active_adver_interval);
-            self.state = State::Backup(Backup { active_down_at: now + skew, ..backup });
-            out.push(Action::Note(Note::HeardPriorityZero { from }));
-        } else if !self.settings.preempt || priority >= ours {
-            // Equal priority is accepted whatever the address: only an Active compares those.
-            self.accept(now, Backup { preempt_at: None, ..backup }, heard, out);
-        } else if self.settings.preempt_delay.is_zero() {
-            out.push(Action::Note(Note::DiscardedLowerPriority { priority, ours, from }));
-        } else {
-            self.delay_preemption(now, backup, heard, out);
-        }
-    }
-
-    /// `preempt_delay`, keepalived's: counts from the first advert of lower priority. Until it is
-    /// over that Active Router is accepted; afterwards its adverts are discarded, and the
-    /// Active_Down_Timer still has to run out.
-    fn delay_preemption(
-        &mut self,
-        now: Instant,
-        backup: Backup,
-        heard: Heard,
-        out: &mut Vec<Action>,
-    ) {
-        let (from, priority, ours) = (heard.source, heard.priority, self.priority());
-        let preempt_at = backup.preempt_at.unwrap_or(now + self.settings.preempt_delay);
-        if backup.preempt_at.is_none() {
-            out.push(Action::Note(Note::PreemptDelayStarted { lower: from, priority }));
-        }
-        if now < preempt_at {
-            self.accept(now, Backup { preempt_at: Some(preempt_at), ..backup }, heard, out);
-        } else {
-            out.push(Action::Note(Note::DiscardedLowerPriority { priority, ours, from }));
-        }
-    }
-
-    /// §6.4.2 (450)–(460): this is the Active Router, and it lives.
-    fn accept(&mut self, now: Instant, backup: Backup, heard: Heard, out: &mut Vec<Action>) {
-        if backup.active != Some(heard.source) {
-            let (address, priority) = (heard.source, heard.priority);
-            out.push(Action::Note(Note::NewActive { address, priority }));
-        }
-        self.state = self.behind(now, backup.preempt_at, heard);
-    }
-
-    /// Backup behind the router that was heard, for a whole Active_Down_Interval.
-    fn behind(&self, now: Instant, preempt_at: Option<Instant>, heard: Heard) -> State {
-        let active_adver_interval = match self.settings.version {
-            // RFC 3768 §6.1: our own; another one's advert would not have been admitted.
-            Version::V2 => self.settings.adver_interval,
-            Version::V3 => heard.adver_interval,
-        };
-        State::Backup(Backup {
-            active_down_at: now + self.active_down_interval(active_adver_interval),
-            active_adver_interval,
-            active: Some(heard.source),
-            preempt_at,
-            wants_active: false,
-        })
-    }
-
-    /// §6.4.2 (365)–(410). The advert comes first, so that an old Active yields before the LAN
-    /// is told; addresses come before gratuitous ARP, so that we answer for what we announce.
-    fn become_active(&mut self, now: Instant, cause: Cause, out: &mut Vec<Action>) {
-        let priority = self.priority();
-        out.extend([Action::SendAdvertisement { priority }, Action::HoldAddresses]);
-        announce(self.settings.garp.repeat, out);
-        let active = Active {
-            adver_at: now + self.settings.adver_interval.as_duration(),
-            announcements: Announcements::after_becoming_active(now, &self.settings.garp),
-        };
-        self.enter(State::Active(active), cause, out);
-    }
-
-    /// §6.4.3 (680)–(695), and the announcements that have come due.
-    fn active_deadline(&mut self, now: Instant, mut active: Active, out: &mut Vec<Action>) {
-        if now >= active.adver_at {
-            out.push(Action::SendAdvertisement { priority: self.priority() });
-            let interval = self.settings.adver_interval.as_duration();
-            active.adver_at = next_period(active.adver_at, interval, now);
-        }
-        announce(active.announcements.take_due(now, &self.settings.garp), out);
-        self.state = State::Active(active);
-    }
-
-    /// §6.4.3 (700)–(790).
-    fn active_heard(&mut self, now: Instant, active: Active, heard: Heard, out: &mut Vec<Action>) {
-        let (from, priority, ours) = (heard.source, heard.priority, self.priority());
-        if priority == 255 && ours == 255 && self.source != Some(from) {
-            out.push(Action::Note(Note::OwnerConflict { other: from }));
-        }
-        if priority == 0 {
-            out.push(Action::Note(Note::HeardPriorityZero { from }));
-            self.state = State::Active(self.send_advertisement(now, active, out));
-        } else if priority > ours {
-            self.yield_to(now, heard, Cause::HigherPriority { priority, ours, from }, out);
-        } else if priority < ours {
-            out.push(Action::Note(Note::HeardLowerPriority { priority, ours, from }));
-            self.assert_active(now, active, out);
-        } else if self.source < Some(from) {
-            self.yield_to(now, heard, Cause::HigherAddress { priority, from }, out);
-        } else if self.source > Some(from) {
-            out.push(Action::Note(Note::HeardLowerAddress { priority, from }));
-            self.assert_active(now, active, out);
-        } else {
-            out.push(Action::Note(Note::HeardOurselves { priority, from }));
-        }
-    }
-
-    /// §6.4.3 (740)–(765). No priority 0: the other one is Active already.
-    fn yield_to(&mut self, now: Instant, heard: Heard, cause: Cause, out: &mut Vec<Action>) {
-        if self.settings.higher_prio_send_advert {
-            out.push(Action::SendAdvertisement { priority: self.priority() });
-        }
-        out.push(Action::ReleaseAddresses);
-        self.enter(self.behind(now, None, heard), cause, out);
-    }
-
-    /// Stays Active, and says so: RFC 9568 §6.4.3, which RFC 5798 did not ask for, and the
-    /// gratuitous ARPs are keepalived's. `lower_prio_no_advert` keeps to the older RFC.
-    fn assert_active(&mut self, now: Instant, mut active: Active, out: &mut Vec<Action>) {
-        if !self.settings.lower_prio_no_advert {
-            active = self.send_advertisement(now, active, out);
-        }
-        announce(self.settings.garp.lower_prio_repeat, out);
-        active.announcements.heard_lower_priority(now, &self.settings.garp);
-        self.state = State::Active(active);
-    }
-
-    /// Sends out of turn; the next advert follows a whole interval later.
-    fn send_advertisement(&self, now: Instant, active: Active, out: &mut Vec<Action>) -> Active {
-        out.push(Action::SendAdvertisement { priority: self.priority() });
-        Active { adver_at: now + self.settings.adver_interval.as_duration(), ..active }
-    }
-
     /// Something it needs is gone while it ran.
     fn fault(&mut self, cause: FaultCause, out: &mut Vec<Action>) {
         self.add_fault(cause);
@@ -498,23 +327,6 @@ impl VirtualRouter {
         }
     }
 
-    /// One cause of FAULT is gone; with the last one it starts anew, an owner at once as Active.
-    fn recover(&mut self, now: Instant, idle: Idle, cause: FaultCause, out: &mut Vec<Action>) {
-        if cause == FaultCause::NoSourceAddress && self.source.is_none() {
-            return;
-        }
-        let last = self.faults.remove(&cause) && self.faults.is_empty();
-        match idle {
-            Idle::Faulty if last && self.starts_active() => {
-                self.become_active(now, Cause::Recovered(cause), out);
-            }
-            Idle::Faulty if last => {
-                self.enter(self.fresh_backup(now), Cause::Recovered(cause), out);
-            }
-            Idle::Faulty | Idle::NotStarted | Idle::Stopped | Idle::Deleted => {}
-        }
-    }
-
     /// §6.4.3 (655)–(675): leaves Active without a successor. One priority 0, whatever the cause
     /// (keepalived sends two on a fault).
     fn resign(&mut self, idle: Idle, cause: Cause, out: &mut Vec<Action>) {
@@ -526,6 +338,9 @@ impl VirtualRouter {
     fn enter(&mut self, state: State, cause: Cause, out: &mut Vec<Action>) {
         let from = self.public_state();
         self.state = state;
+        if !matches!(self.state, State::Backup(_)) {
+            self.outlasted_by = None;
+        }
         let to = self.public_state();
         if from != to {
             out.push(Action::Transition(Transition { from, to, cause }));

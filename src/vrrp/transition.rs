@@ -49,6 +49,9 @@ pub enum Cause {
     /// The last of the causes of FAULT is gone.
     #[error("recovered: no longer \"{0}\"")]
     Recovered(FaultCause),
+    /// `timer_expired_backup`.
+    #[error("this process was kept from running for so long that another router has taken over")]
+    WokeTooLate,
     /// The members of a sync group move together.
     #[error("following its sync group")]
     SyncGroup,
@@ -73,6 +76,9 @@ pub enum FaultCause {
     /// No address of the interface that is not a virtual one.
     #[error("interface has no address to send from")]
     NoSourceAddress,
+    /// `track_src_ip`.
+    #[error("its configured source address is not on this host")]
+    SourceMissing,
     /// A tracked thing without weight, by its place in the instance's list.
     #[error("{0}")]
     Tracked(TrackedKind, u16),

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use mainstay::kernel::{
-    AddressChange, AddressFailure, Assignment, IFAPROT_KEEPALIVED, InterfaceAddress, KernelEvent,
-    Rtnl, RtnlMonitor, interface_index,
+    Assignment, ChangeFailure, IFAPROT_KEEPALIVED, InterfaceAddress, KernelChange, KernelEvent,
+    KernelObject, Rtnl, RtnlMonitor, interface_index,
 };
 
 use crate::network::{
@@ -13,16 +13,7 @@ use crate::network::{
 };
 
 fn assignment(ifindex: u32, address: &str) -> Assignment {
-    let address = address.parse().unwrap();
-    Assignment {
-        ifindex,
-        address,
-        broadcast: None,
-        label: None,
-        scope: 0,
-        detect_duplicates: false,
-        preferred_lifetime: None,
-    }
+    Assignment::plain(ifindex, address.parse().unwrap())
 }
 
 /// `count` addresses of 198.18.0.0/15, which is for measurements (RFC 2544).
@@ -38,7 +29,7 @@ fn held(rtnl: &mut Rtnl, ifindex: u32) -> Vec<InterfaceAddress> {
     addresses
 }
 
-fn assert_none(failures: &[AddressFailure]) {
+fn assert_none(failures: &[ChangeFailure]) {
     let told: Vec<_> = failures.iter().map(|f| format!("{}: {f}", f.index)).collect();
     assert!(told.is_empty(), "{told:?}");
 }
@@ -62,7 +53,7 @@ fn addresses_are_added_with_all_their_attributes_and_removed() {
             assignment(v0, "2001:db8::11/64"),
         ];
 
-        let add: Vec<_> = wanted.iter().cloned().map(AddressChange::Add).collect();
+        let add: Vec<_> = wanted.iter().cloned().map(KernelChange::add).collect();
         assert_none(&rtnl.change(&add));
         // What is there already is no failure.
         assert_none(&rtnl.change(&add));
@@ -85,7 +76,7 @@ fn addresses_are_added_with_all_their_attributes_and_removed() {
         // Kernels before 5.18 have no origins of addresses.
         assert!(first.protocol.is_none_or(|protocol| protocol == IFAPROT_KEEPALIVED));
 
-        let remove: Vec<_> = wanted.into_iter().map(AddressChange::Remove).collect();
+        let remove: Vec<_> = wanted.into_iter().map(KernelChange::remove).collect();
         assert_none(&rtnl.change(&remove));
         assert_eq!(held(&mut rtnl, v0), []);
         // What is gone already is no failure, nor is it with the interface gone.
@@ -100,9 +91,9 @@ fn refused_change_is_told_by_its_place_and_stops_no_other() {
     in_own_network(|| {
         veth_pair("v0", "v1");
         let v0 = interface_index("v0").unwrap();
-        let mut changes: Vec<_> = many(v0, 300).into_iter().map(AddressChange::Add).collect();
-        changes[5] = AddressChange::Add(assignment(9999, "192.0.2.1/24"));
-        changes[200] = AddressChange::Add(Assignment {
+        let mut changes: Vec<_> = many(v0, 300).into_iter().map(KernelChange::add).collect();
+        changes[5] = KernelChange::add(assignment(9999, "192.0.2.1/24"));
+        changes[200] = KernelChange::add(Assignment {
             label: Some("a label beyond all measure".to_owned()),
             ..assignment(v0, "192.0.2.2/24")
         });
@@ -125,8 +116,8 @@ fn four_thousand_addresses_are_a_few_system_calls() {
         let mut rtnl = Rtnl::open().unwrap();
         let wanted = many(v0, 4000);
         for (what, change) in [
-            ("added", AddressChange::Add as fn(Assignment) -> AddressChange),
-            ("removed", AddressChange::Remove),
+            ("added", KernelChange::add as fn(Assignment) -> KernelChange),
+            ("removed", KernelChange::remove),
         ] {
             let changes: Vec<_> = wanted.iter().cloned().map(change).collect();
             let (start, cpu) = (Instant::now(), cpu_time());
@@ -206,7 +197,7 @@ fn lost_events_are_told() {
         let v0 = interface_index("v0").unwrap();
         let mut monitor = RtnlMonitor::open_with_queue(64 * 1024).unwrap();
         let mut rtnl = Rtnl::open().unwrap();
-        let add: Vec<_> = many(v0, 1000).into_iter().map(AddressChange::Add).collect();
+        let add: Vec<_> = many(v0, 1000).into_iter().map(KernelChange::add).collect();
         assert_none(&rtnl.change(&add));
 
         let mut events = Vec::new();
@@ -214,8 +205,10 @@ fn lost_events_are_told() {
 
         println!("1000 addresses while nobody read: {} events", events.len());
         assert!(events.contains(&KernelEvent::Overrun), "{events:?}");
-        let AddressChange::Add(first) = add[0].clone() else { unreachable!("made so above") };
-        assert_none(&rtnl.change(&[AddressChange::Remove(first)]));
+        let KernelObject::Address(first) = add[0].object().clone() else {
+            unreachable!("made so above")
+        };
+        assert_none(&rtnl.change(&[KernelChange::remove(first)]));
         events.clear();
         monitor.drain(&mut events).unwrap();
         assert!(matches!(events[..], [KernelEvent::AddressRemoved(_)]), "hears on: {events:?}");

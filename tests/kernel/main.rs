@@ -8,4 +8,5 @@ mod contract;
 mod ipvs;
 mod network;
 mod packets;
+mod routes;
 mod timing;

@@ -139,6 +139,7 @@ pub fn settings(priority: u8, preempt: bool) -> RouterSettings {
         down_timer_adverts: 3,
         higher_prio_send_advert: false,
         lower_prio_no_advert: false,
+        late_behind: None,
         in_sync_group: false,
         garp: GarpSettings::default(),
     }

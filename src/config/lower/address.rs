@@ -46,12 +46,15 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualA
     let address = network(cx, at, *words.first()?)?;
     let mut draft = VirtualAddress {
         address,
+        peer: None,
         interface: None,
         broadcast: None,
         label: None,
         scope: 0,
         detect_duplicates: false,
         preferred_lifetime: None,
+        flags: 0,
+        no_track: false,
     };
     let mut rest = words[1..].iter();
     while let Some(option) = rest.next() {

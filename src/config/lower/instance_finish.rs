@@ -126,6 +126,7 @@ impl InstanceDraft {
                 && self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
             lower_prio_no_advert: strict
                 || self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
+            late_behind: None,
             in_sync_group: false,
             garp: self.garp(global, strict),
         })

@@ -21,6 +21,7 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         down_timer_adverts: 3,
         higher_prio_send_advert: false,
         lower_prio_no_advert: false,
+        late_behind: None,
         in_sync_group: false,
         garp: GarpSettings::default(),
     };

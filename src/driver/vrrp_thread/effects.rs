@@ -20,14 +20,14 @@ use super::outbox::Outbox;
 use super::{Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
 use crate::driver::clock;
-use crate::kernel::{AddressChange, AddressFailure, ArpSocket, Assignment, Rtnl};
+use crate::kernel::{ArpSocket, Assignment, ChangeFailure, KernelChange, KernelObject, Rtnl};
 use crate::vrrp::{Action, PublicState, Transition};
 use crate::wire::{arp, neighbour};
 
 pub struct Effects {
     /// Instance and priority.
     adverts: Vec<(usize, u8)>,
-    changes: Vec<AddressChange>,
+    changes: Vec<KernelChange>,
     /// Whose each change is, for messages; `None`: left by a former run.
     owners: Vec<Option<usize>>,
     /// Frames with the interface they go out of.
@@ -84,10 +84,10 @@ impl Effects {
         match action {
             Action::SendAdvertisement { priority } => self.adverts.push((number, priority)),
             Action::HoldAddresses => {
-                self.change(number, instance, interfaces, AddressChange::Add);
+                self.change(number, instance, interfaces, KernelChange::Add);
             }
             Action::ReleaseAddresses => {
-                self.change(number, instance, interfaces, AddressChange::Remove);
+                self.change(number, instance, interfaces, KernelChange::Remove);
             }
             Action::RestoreAddresses => self.put_back(number, instance, interfaces),
             Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
@@ -101,10 +101,10 @@ impl Effects {
         number: usize,
         instance: &Instance,
         interfaces: &Interfaces,
-        kind: impl Fn(Assignment) -> AddressChange,
+        kind: impl Fn(KernelObject) -> KernelChange,
     ) {
         for assignment in instance.assignments(interfaces) {
-            self.push(Some(number), kind(assignment));
+            self.push(Some(number), kind(assignment.into()));
         }
     }
 
@@ -117,12 +117,12 @@ impl Effects {
         interfaces: &Interfaces,
     ) {
         for there in instance.assignments(interfaces).filter(|each| each.ifindex == ifindex) {
-            self.push(Some(number), AddressChange::Remove(there));
+            self.push(Some(number), KernelChange::remove(there));
         }
     }
 
     /// One change; `owner` is the instance it is for, `None` what a former run left.
-    pub fn push(&mut self, owner: Option<usize>, change: AddressChange) {
+    pub fn push(&mut self, owner: Option<usize>, change: KernelChange) {
         self.changes.push(change);
         self.owners.push(owner);
     }
@@ -154,7 +154,7 @@ impl Effects {
         let Some(link) = interfaces.by_name(interface) else { return };
         if interfaces.has(link.index, address) {
             tracing::info!("removing {address} from {interface}: left by an earlier run");
-            self.push(None, AddressChange::Remove(assignment(link.index, address)));
+            self.push(None, KernelChange::remove(Assignment::plain(link.index, address)));
         }
     }
 
@@ -167,7 +167,7 @@ impl Effects {
                     "({}) {address} was removed by someone else: putting it back",
                     instance.plan.name
                 );
-                self.push(Some(number), AddressChange::Add(wanted));
+                self.push(Some(number), KernelChange::add(wanted));
                 self.announce_one(interfaces, ifindex, address);
             }
         }
@@ -297,33 +297,27 @@ fn not_sent(instance: &mut Instance, to: IpAddr, error: &io::Error) {
     instance.unsent += 1;
 }
 
-fn assignment(ifindex: u32, address: IpNet) -> Assignment {
-    Assignment {
-        ifindex,
-        address,
-        broadcast: None,
-        label: None,
-        scope: 0,
-        detect_duplicates: false,
-        preferred_lifetime: None,
-    }
-}
-
 fn log_failure(
-    failure: &AddressFailure,
-    change: &AddressChange,
+    failure: &ChangeFailure,
+    change: &KernelChange,
     owner: Option<&Instance>,
     interfaces: &Interfaces,
 ) {
     let owner = owner.map_or("left by an earlier run", |instance| &instance.plan.name);
-    let Assignment { ifindex, address, .. } = change.assignment();
-    let interface = interfaces.by_index(*ifindex).map_or("a lost interface", |link| &link.name);
-    match change {
-        AddressChange::Add(_) => {
-            tracing::error!("({owner}) cannot add {address} to {interface}: {failure}");
+    let object = change.object();
+    let place = |preposition: &str| match object {
+        KernelObject::Address(address) => {
+            let link = interfaces.by_index(address.ifindex);
+            format!(" {preposition} {}", link.map_or("a lost interface", |link| &link.name))
         }
-        AddressChange::Remove(_) => {
-            tracing::error!("({owner}) cannot remove {address} from {interface}: {failure}");
+        KernelObject::Route(_) | KernelObject::Rule(_) => String::new(),
+    };
+    match change {
+        KernelChange::Add(_) => {
+            tracing::error!("({owner}) cannot add {object}{}: {failure}", place("to"));
+        }
+        KernelChange::Remove(_) => {
+            tracing::error!("({owner}) cannot remove {object}{}: {failure}", place("from"));
         }
     }
 }

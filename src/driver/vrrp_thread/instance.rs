@@ -157,11 +157,13 @@ impl Instance {
             Some(Assignment {
                 ifindex: interfaces.by_name(name)?.index,
                 address: wanted.address,
+                peer: wanted.peer,
                 broadcast: wanted.broadcast,
                 label: wanted.label.clone(),
                 scope: wanted.scope,
                 detect_duplicates: wanted.detect_duplicates,
                 preferred_lifetime: wanted.preferred_lifetime,
+                flags: wanted.flags,
             })
         })
     }

@@ -83,7 +83,11 @@ impl Interfaces {
             KernelEvent::LinkGone { index, .. } => self.forget(*index),
             KernelEvent::AddressAdded(address) => self.add_address(address.clone()),
             KernelEvent::AddressRemoved(address) => self.remove_address(address),
-            KernelEvent::Overrun => {}
+            KernelEvent::RouteAdded(_)
+            | KernelEvent::RouteRemoved(_)
+            | KernelEvent::RuleAdded(_)
+            | KernelEvent::RuleRemoved(_)
+            | KernelEvent::Overrun => {}
         }
     }
 

@@ -472,6 +472,10 @@ impl VrrpThread {
 fn changes_interfaces(event: &KernelEvent) -> bool {
     match event {
         KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
+        KernelEvent::RouteAdded(_)
+        | KernelEvent::RouteRemoved(_)
+        | KernelEvent::RuleAdded(_)
+        | KernelEvent::RuleRemoved(_) => false,
         // Of IPv6 only link-local addresses are sources, and those configured, which are used
         // whether they are there or not.
         KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {

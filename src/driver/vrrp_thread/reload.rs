@@ -10,7 +10,7 @@ use super::tracking::Sum;
 use super::{SocketKey, VrrpThread};
 use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
-use crate::kernel::{AddressChange, Assignment, VrrpSocket};
+use crate::kernel::{Assignment, KernelChange, VrrpSocket};
 use crate::vrrp::Event;
 
 impl VrrpThread {
@@ -88,13 +88,13 @@ impl VrrpThread {
         let wanted: HashSet<&Assignment> = after.iter().flatten().collect();
         for each in before {
             for gone in each.addresses.iter().filter(|address| !wanted.contains(address)) {
-                self.effects.push(Some(each.number), AddressChange::Remove(gone.clone()));
+                self.effects.push(Some(each.number), KernelChange::remove(gone.clone()));
             }
         }
         for (each, after) in before.iter().zip(&after) {
             let added: Vec<_> = after.iter().filter(|a| !each.addresses.contains(a)).collect();
             for &added in &added {
-                self.effects.push(Some(each.number), AddressChange::Add(added.clone()));
+                self.effects.push(Some(each.number), KernelChange::add(added.clone()));
             }
             if !added.is_empty() {
                 self.handle(each.number, now, Event::AddressesAdded);

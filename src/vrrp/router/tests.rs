@@ -1,12 +1,14 @@
 mod active;
 mod backup;
+mod delays;
 mod initialize;
 mod model;
+mod owners;
 
 use std::time::Duration;
 
-use super::super::GarpSettings;
 use super::super::fixtures::*;
+use super::super::{GarpSettings, Heard, Version};
 use super::*;
 
 /// A router and what it answered last.
