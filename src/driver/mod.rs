@@ -16,6 +16,7 @@ mod clock;
 mod director;
 mod logging;
 mod pid_file;
+mod quick_hash;
 mod record;
 mod schedule;
 mod scripts;

@@ -16,6 +16,7 @@ mod checkers;
 mod checks;
 mod configs;
 mod drift;
+mod frr;
 mod genhash;
 mod groups;
 mod harness;

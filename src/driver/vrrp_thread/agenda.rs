@@ -39,11 +39,11 @@ impl Agenda {
     }
 
     /// Adds those due at `now`: of the Active ones all, then a slice of the others, the most overdue
-    /// first. A thousand that take over together then do not hold up anybody's adverts, and their own
+    /// first; none of these while what others asked for is `behind`. A thousand that take over together then do not hold up anybody's adverts, and their own
     /// adverts go out as far apart from each other as their takeovers were.
-    pub fn due(&self, now: Instant, due: &mut Vec<(Instant, usize)>) {
+    pub fn due(&self, now: Instant, due: &mut Vec<(Instant, usize)>, behind: bool) {
         self.adverts.due(now, usize::MAX, due);
-        self.waits.due(now, SLICE, due);
+        self.waits.due(now, if behind { 0 } else { SLICE }, due);
     }
 }
 
@@ -79,10 +79,14 @@ mod tests {
         agenda.set(7, &active);
 
         let (mut due, now) = (Vec::new(), later + Duration::from_secs(1));
-        agenda.due(now, &mut due);
+        agenda.due(now, &mut due, false);
         let numbers: Vec<usize> = due.iter().map(|&(_, number)| number).collect();
         assert_eq!(numbers.len(), 1 + SLICE);
         assert_eq!(numbers[..3], [7, 0, 1], "the advert, though it is due last");
         assert!(!numbers[1..].contains(&7), "an Active does not wait for its own takeover");
+
+        due.clear();
+        agenda.due(now, &mut due, true);
+        assert_eq!(due.len(), 1, "nobody takes over while others are still at it");
     }
 }

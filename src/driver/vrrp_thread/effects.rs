@@ -3,6 +3,9 @@
 //!
 //! That is the order each core asks for; gathering keeps it for each and lets a thousand
 //! instances that move together cost a few system calls.
+//!
+//! Adverts go out all at once. The kernel takes long for the others when there are thousands, so of
+//! those a piece is done at a time, and in between the thread looks at its deadlines: see [`Effects::is_behind`].
 
 use std::io;
 use std::net::IpAddr;
@@ -24,14 +27,23 @@ use crate::kernel::{ArpSocket, Assignment, ChangeFailure, KernelChange, KernelOb
 use crate::vrrp::{Action, PublicState, Transition};
 use crate::wire::{arp, neighbour};
 
+/// Changes that the kernel makes in one go: one or two milliseconds.
+const CHANGES: usize = 64;
+
+/// Frames sent in one go: half a millisecond.
+const FRAMES: usize = 256;
+
 pub struct Effects {
     /// Instance and priority.
     adverts: Vec<(usize, u8)>,
     changes: Vec<KernelChange>,
     /// Whose each change is, for messages; `None`: left by a former run.
     owners: Vec<Option<usize>>,
-    /// Frames with the interface they go out of.
-    frames: Vec<(u32, Frame)>,
+    /// How many of the changes are made.
+    changed: usize,
+    frames: Vec<Announcement>,
+    /// How many of the frames are sent.
+    announced: usize,
     transitions: Vec<(usize, Transition)>,
     /// Groups, their states, and whether that is told before the members' news.
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
@@ -40,6 +52,14 @@ pub struct Effects {
     /// Reused for each advert.
     datagram: Vec<u8>,
     outbox: Outbox,
+}
+
+struct Announcement {
+    /// Instance that holds the address.
+    owner: usize,
+    /// Interface it goes out of.
+    ifindex: u32,
+    frame: Frame,
 }
 
 /// What tells the LAN where an address is now.
@@ -63,7 +83,9 @@ impl Effects {
             adverts: Vec::new(),
             changes: Vec::new(),
             owners: Vec::new(),
+            changed: 0,
             frames: Vec::new(),
+            announced: 0,
             transitions: Vec::new(),
             group_news: Vec::new(),
             reports,
@@ -87,10 +109,11 @@ impl Effects {
                 self.change(number, instance, interfaces, KernelChange::Add);
             }
             Action::ReleaseAddresses => {
+                self.silence(number);
                 self.change(number, instance, interfaces, KernelChange::Remove);
             }
             Action::RestoreAddresses => self.put_back(number, instance, interfaces),
-            Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
+            Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
             Action::Transition(transition) => self.transitions.push((number, transition)),
             Action::Note(note) => tracing::info!("({}) {note}", instance.plan.name),
         }
@@ -128,15 +151,27 @@ impl Effects {
     }
 
     /// `rounds` rounds of one gratuitous ARP or neighbour advertisement for each address.
-    fn announce(&mut self, instance: &Instance, interfaces: &Interfaces, rounds: u32) {
+    fn announce(
+        &mut self,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+        rounds: u32,
+    ) {
         for _ in 0..rounds {
             for assignment in instance.assignments(interfaces) {
-                self.announce_one(interfaces, assignment.ifindex, assignment.address);
+                self.announce_one(number, interfaces, assignment.ifindex, assignment.address);
             }
         }
     }
 
-    fn announce_one(&mut self, interfaces: &Interfaces, ifindex: u32, address: IpNet) {
+    fn announce_one(
+        &mut self,
+        owner: usize,
+        interfaces: &Interfaces,
+        ifindex: u32,
+        address: IpNet,
+    ) {
         // Interfaces without ARP (tunnels, NOARP) have no neighbours to tell.
         let link = interfaces.by_index(ifindex).filter(|link| link.arp);
         let Some((link, mac)) = link.and_then(|link| Some((link, link.mac?))) else { return };
@@ -146,7 +181,15 @@ impl Effects {
                 Frame::NeighbourAdvertisement(neighbour::unsolicited(mac, address, link.router))
             }
         };
-        self.frames.push((ifindex, frame));
+        self.frames.push(Announcement { owner, ifindex, frame });
+    }
+
+    /// Drops the announcements of an instance that are still to be sent.
+    fn silence(&mut self, owner: usize) {
+        if !self.frames.is_empty() {
+            self.frames.drain(..std::mem::take(&mut self.announced));
+            self.frames.retain(|each| each.owner != owner);
+        }
     }
 
     /// Takes an address off that a former run left on `interface`.
@@ -168,7 +211,7 @@ impl Effects {
                     instance.plan.name
                 );
                 self.push(Some(number), KernelChange::add(wanted));
-                self.announce_one(interfaces, ifindex, address);
+                self.announce_one(number, interfaces, ifindex, address);
             }
         }
     }
@@ -179,9 +222,16 @@ impl Effects {
         self.changes.clear();
         self.owners.clear();
         self.frames.clear();
+        (self.changed, self.announced) = (0, 0);
     }
 
-    /// Does all that was gathered.
+    /// Whether something is left to do since the last [`carry_out`](Self::carry_out), for want of time.
+    pub fn is_behind(&self) -> bool {
+        !self.changes.is_empty() || !self.frames.is_empty()
+    }
+
+    /// Does what was gathered, or a piece of it: all adverts, then some changes; once all of these are
+    /// made some announcements, and at the end of them the news.
     pub fn carry_out(
         &mut self,
         instances: &mut [Instance],
@@ -191,9 +241,13 @@ impl Effects {
         interfaces: &Interfaces,
     ) {
         self.send_adverts(instances, sockets);
-        self.change_kernel(instances, rtnl, interfaces);
-        self.send_frames(arp);
-        self.tell(instances);
+        self.change_some(instances, rtnl, interfaces);
+        if self.changes.is_empty() {
+            self.announce_some(arp);
+        }
+        if !self.is_behind() {
+            self.tell(instances);
+        }
     }
 
     fn send_adverts(&mut self, instances: &mut [Instance], sockets: &Sockets) {
@@ -218,27 +272,39 @@ impl Effects {
         });
     }
 
-    fn change_kernel(&mut self, instances: &[Instance], rtnl: &mut Rtnl, interfaces: &Interfaces) {
+    fn change_some(&mut self, instances: &[Instance], rtnl: &mut Rtnl, interfaces: &Interfaces) {
         if self.changes.is_empty() {
             return;
         }
-        for failure in rtnl.change(&self.changes) {
-            let owner = self.owners[failure.index].and_then(|number| instances.get(number));
-            log_failure(&failure, &self.changes[failure.index], owner, interfaces);
+        let piece = self.changed..self.changes.len().min(self.changed + CHANGES);
+        let (changes, owners) = (&self.changes[piece.clone()], &self.owners[piece.clone()]);
+        for failure in rtnl.change(changes) {
+            let owner = owners[failure.index].and_then(|number| instances.get(number));
+            log_failure(&failure, &changes[failure.index], owner, interfaces);
         }
-        self.changes.clear();
-        self.owners.clear();
+        self.changed = piece.end;
+        if self.changed == self.changes.len() {
+            self.changes.clear();
+            self.owners.clear();
+            self.changed = 0;
+        }
     }
 
-    fn send_frames(&mut self, arp: &ArpSocket) {
+    fn announce_some(&mut self, arp: &ArpSocket) {
         if self.frames.is_empty() {
             return;
         }
-        let frames = self.frames.iter().map(|(ifindex, frame)| (*ifindex, frame.octets()));
-        if let Err(error) = arp.send_frames(frames) {
+        let piece = self.announced..self.frames.len().min(self.announced + FRAMES);
+        let frames = self.frames[piece.clone()].iter();
+        if let Err(error) = arp.send_frames(frames.map(|each| (each.ifindex, each.frame.octets())))
+        {
             tracing::warn!("cannot announce addresses: {error}");
         }
-        self.frames.clear();
+        self.announced = piece.end;
+        if self.announced == self.frames.len() {
+            self.frames.clear();
+            self.announced = 0;
+        }
     }
 
     fn tell(&mut self, instances: &mut [Instance]) {

@@ -22,7 +22,7 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -35,6 +35,7 @@ use self::instance::Instance;
 use self::interfaces::Interfaces;
 use self::tracking::Readings;
 use super::clock;
+use super::quick_hash::QuickMap;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{
     ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
@@ -174,7 +175,7 @@ struct SocketKey {
 }
 
 /// The sockets that instances share, each a pair of one to receive and one to send.
-type Sockets = HashMap<SocketKey, VrrpSocket>;
+type Sockets = QuickMap<SocketKey, VrrpSocket>;
 
 struct VrrpThread {
     settings: Settings,
@@ -186,7 +187,7 @@ struct VrrpThread {
     sockets: Sockets,
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
-    by_router: HashMap<(SocketKey, u8), usize>,
+    by_router: QuickMap<(SocketKey, u8), usize>,
     groups: Vec<Group>,
     /// Something has happened to a member of one.
     groups_touched: bool,
@@ -220,9 +221,9 @@ impl VrrpThread {
             arp: ArpSocket::open()?,
             timer: DeadlineTimer::new()?,
             interfaces,
-            sockets: HashMap::new(),
+            sockets: Sockets::default(),
             instances: Vec::new(),
-            by_router: HashMap::new(),
+            by_router: QuickMap::default(),
             groups: Vec::new(),
             groups_touched: false,
             readings: Readings::new(),
@@ -251,7 +252,7 @@ impl VrrpThread {
 
     async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            self.wait_until(self.schedule.next());
+            self.wait_until(self.next_deadline());
             tokio::select! {
                 // The deadline comes first: no flood of packets may hold up our own adverts.
                 biased;
@@ -262,7 +263,7 @@ impl VrrpThread {
                     }
                 }
                 _ = self.monitor.ready() => self.hear_kernel(),
-                () = any_readable(&self.sockets) => {}
+                () = any_readable(&self.sockets, &mut self.readable) => {}
             }
             self.receive_some();
             self.fire_due();
@@ -283,6 +284,11 @@ impl VrrpThread {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// At once, while work is left over that is done in pieces.
+    fn next_deadline(&self) -> Option<Instant> {
+        if self.effects.is_behind() { Some(clock::now()) } else { self.schedule.next() }
     }
 
     /// A timer that goes off early does no harm, so it is not moved to a later time: each advert that a
@@ -311,7 +317,7 @@ impl VrrpThread {
     fn fire_due(&mut self) {
         let now = clock::now();
         let mut due = std::mem::take(&mut self.due);
-        self.schedule.due(now, &mut due);
+        self.schedule.due(now, &mut due, self.effects.is_behind());
         self.hear_before_believing(now, &due);
         for (_, number) in due.drain(..) {
             // What was heard just now may have moved the deadline.
@@ -381,7 +387,7 @@ impl VrrpThread {
             KernelEvent::AddressAdded(held) | KernelEvent::AddressRemoved(held) => {
                 self.virtual_addresses.contains(&(held.ifindex, held.address.addr()))
             }
-            KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => false,
+            _ => false,
         }
     }
 
@@ -456,6 +462,9 @@ impl VrrpThread {
             self.effects.keep_only_transitions();
         }
         self.carry_out();
+        while self.effects.is_behind() {
+            self.carry_out();
+        }
     }
 
     fn status(&self) -> Vec<InstanceStatus> {
@@ -487,11 +496,16 @@ fn changes_interfaces(event: &KernelEvent) -> bool {
     }
 }
 
-/// Resolves when a VRRP socket has something to read.
-async fn any_readable(sockets: &Sockets) {
+/// Resolves when VRRP sockets have something to read, and says which ones.
+async fn any_readable(sockets: &Sockets, readable: &mut Vec<SocketKey>) {
     poll_fn(|context| {
-        let ready = sockets.values().any(|socket| socket.poll_readable(context).is_ready());
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        add_readable(sockets, readable, context);
+        if readable.is_empty() { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;
+}
+
+fn add_readable(sockets: &Sockets, readable: &mut Vec<SocketKey>, context: &mut Context<'_>) {
+    let ready = sockets.iter().filter(|(_, socket)| socket.poll_readable(context).is_ready());
+    readable.extend(ready.map(|(key, _)| *key));
 }

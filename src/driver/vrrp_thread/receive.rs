@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::Entry;
 use std::io;
+use std::task::{Context, Waker};
 
 use super::instance::Instance;
-use super::{SocketKey, VrrpThread};
+use super::{SocketKey, VrrpThread, add_readable};
 use crate::driver::clock;
 use crate::kernel::{Received, VrrpSocket};
 use crate::vrrp::{Event, Heard};
@@ -27,7 +28,10 @@ impl VrrpThread {
     /// Takes a bounded number of packets from each socket that is known to have some.
     pub(super) fn receive_some(&mut self) {
         let mut readable = std::mem::take(&mut self.readable);
-        readable.extend(self.sockets.keys());
+        // Something else woke us, and these are only looked at.
+        if readable.is_empty() {
+            add_readable(&self.sockets, &mut readable, &mut Context::from_waker(Waker::noop()));
+        }
         for key in readable.drain(..) {
             self.receive(key, SOME, VrrpSocket::try_recv_ready);
         }

@@ -8,13 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use super::raw::PacketSocket;
-use super::tshark::judge;
+use super::tshark::{Frame, judge};
 use super::wait_for;
 
 pub struct Capture {
     seen: Arc<Mutex<Vec<Packet>>>,
     /// Every frame that holds VRRP, whatever is in it, for tshark.
-    frames: Arc<Mutex<Vec<(SystemTime, Vec<u8>)>>>,
+    frames: Arc<Mutex<Vec<Frame>>>,
     ended: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }

@@ -6,6 +6,7 @@
 
 mod capture;
 mod director;
+mod frr;
 mod inject;
 mod ipvs;
 pub mod namespace;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use capture::Capture;
 pub use director::{Director, Program, mainstay};
+pub use frr::{FRR_LINK_LOCAL, Frr, FrrRouter};
 pub use inject::Forgery;
 pub use ipvs::IpvsTable;
 pub use namespace::alive;

@@ -9,14 +9,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// For each source address, how many packets tshark said what of: `good`, or what is wrong.
 pub type Verdicts = BTreeMap<String, BTreeMap<String, usize>>;
 
+/// A frame and when it arrived.
+pub type Frame = (SystemTime, Vec<u8>);
+
 const FIELDS: [&str; 4] = ["ip.src", "ipv6.src", "vrrp.checksum.status", "_ws.malformed"];
 
 /// Lets tshark judge Ethernet frames that hold VRRP.
-pub fn judge(frames: &[(SystemTime, Vec<u8>)]) -> Verdicts {
+pub fn judge(frames: &[Frame]) -> Verdicts {
     let file = pcap(frames);
     let mut command = Command::new("tshark");
     command.args(["-n", "-r", "-", "-T", "fields", "-E", "separator=,", "-E", "occurrence=l"]);
-    FIELDS.iter().for_each(|field| drop(command.args(["-e", field])));
+    command.args(FIELDS.iter().flat_map(|field| ["-e", field]));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut tshark = command.spawn().expect("start tshark");
     let mut stdin = tshark.stdin.take().expect("a pipe");
@@ -46,7 +49,7 @@ pub fn judge(frames: &[(SystemTime, Vec<u8>)]) -> Verdicts {
 }
 
 /// The classic file format of libpcap: microseconds, Ethernet.
-fn pcap(frames: &[(SystemTime, Vec<u8>)]) -> Vec<u8> {
+fn pcap(frames: &[Frame]) -> Vec<u8> {
     let words = |words: [u32; 4]| words.map(u32::to_ne_bytes).concat();
     let mut file = words([0xa1b2_c3d4, 2 | 4 << 16, 0, 0]);
     file.extend([65_535u32, 1].map(u32::to_ne_bytes).concat());
