@@ -11,7 +11,7 @@
 //!
 //! [`config`] turns text into a [`config::plan::Plan`]; [`vrrp`], [`check`] and [`ipvs`] are the
 //! pure cores; [`probe`], [`kernel`] and [`notify`] touch the world; [`driver`] carries values
-//! between them. `ARCHITECTURE.md` tells the same at length.
+//! between them. [`sim`] plays the cores on a simulated LAN. `ARCHITECTURE.md` tells the same at length.
 
 pub mod check;
 pub mod cli;
@@ -22,6 +22,7 @@ pub mod kernel;
 pub mod notify;
 pub mod probe;
 pub mod routing;
+pub mod sim;
 pub mod status;
 pub mod vrrp;
 pub mod wire;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules without sockets, tasks, processes, threads, files and clock.
-const PURE: [&str; 6] = ["vrrp", "check", "ipvs", "wire", "config", "routing"];
+const PURE: [&str; 7] = ["vrrp", "check", "ipvs", "wire", "config", "routing", "sim"];
 
 /// Names that have no business in a pure module.
 const IMPURE: [&str; 20] = [
@@ -33,17 +33,18 @@ const IMPURE: [&str; 20] = [
 ];
 
 /// Where `config` reads files and their owners; the rest of it sees text only.
-const READS_FILES: [&str; 2] =
-    ["src/config/preprocess/include.rs", "src/config/preprocess/glob.rs"];
+const READS_FILES: [&str; 3] =
+    ["src/config/preprocess/include.rs", "src/config/preprocess/glob.rs", "src/config/key_file.rs"];
 
 /// Who may not name whom: the driver carries values between the cores, and nobody below it
 /// knows it.
-const STRANGERS: [(&str, &[&str]); 8] = [
+const STRANGERS: [(&str, &[&str]); 9] = [
     ("wire", &["vrrp", "check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("vrrp", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("check", &["vrrp", "ipvs", "wire", "kernel", "driver", "notify", "status"]),
     ("ipvs", &["vrrp", "check", "wire", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("config", &["kernel", "driver", "notify", "status"]),
+    ("sim", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     (
         "routing",
         &[

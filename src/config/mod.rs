@@ -14,6 +14,7 @@ pub mod convert;
 pub mod diagnostic;
 pub mod explain;
 pub mod format;
+mod key_file;
 pub mod keywords;
 mod lexer;
 pub mod lint;

@@ -15,7 +15,7 @@ use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
 use crate::probe::Probe;
 use crate::vrrp::RouterSettings;
-pub use crate::vrrp::{Tracker, Transport, UnicastPeer};
+pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 
 /// Everything one configuration asks for.
@@ -40,6 +40,10 @@ pub struct Global {
     pub script_user: Option<ScriptUser>,
     /// `enable_script_security`: scripts run as root whose path a non-root user can write are refused.
     pub script_security: bool,
+    /// `log_unknown_vrids`: adverts for a VRID that nobody here has are told of.
+    pub log_unknown_vrids: bool,
+    /// `vrrp_rx_bufs_policy`, `vrrp_rx_bufs_multiplier`.
+    pub receive_queue: ReceiveQueue,
     /// `dynamic_interfaces`: an interface missing at start is waited for, in FAULT.
     pub dynamic_interfaces: bool,
     /// `vrrp_mcast_group4`, 224.0.0.18 by default (RFC 9568 §5.1.1.2).
@@ -52,6 +56,20 @@ pub struct Global {
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
     pub lvs_flush_on_stop: FlushOnStop,
+}
+
+/// How much room adverts have that wait to be read, for each instance of a socket
+/// (`vrrp_rx_bufs_policy`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReceiveQueue {
+    /// What the driver thinks right: room for thousands of adverts.
+    #[default]
+    Ample,
+    Octets(u32),
+    /// So many packets of the interface's MTU.
+    Mtus(u32),
+    /// So many adverts of the instance's own length.
+    Adverts(u32),
 }
 
 /// What `lvs_flush_on_stop` asks for.
@@ -78,6 +96,8 @@ impl Default for Global {
             router_id: None,
             script_user: None,
             script_security: false,
+            log_unknown_vrids: false,
+            receive_queue: ReceiveQueue::default(),
             dynamic_interfaces: false,
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
@@ -106,6 +126,14 @@ pub struct VrrpInstance {
     pub unicast_ttl: u8,
     /// `v3_checksum_as_v2`: VRRPv3 over IPv4 without the pseudo-header in its checksum.
     pub message_checksum: bool,
+    /// `old_unicast_checksum`.
+    pub old_checksum: OldChecksum,
+    /// The group that such checksums are made with, whatever the destination is.
+    pub old_group: IpAddr,
+    /// `auth_hmac`.
+    pub hmac: Option<Hmac>,
+    /// `kernel_rx_buf_size` in octets; `None`: [`Global::receive_queue`].
+    pub receive_queue: Option<u32>,
     /// `mcast_src_ip`, `unicast_src_ip`; `None`: the interface's first address that is no virtual
     /// one, with IPv6 its first link-local one.
     pub source: Option<IpAddr>,
@@ -125,9 +153,7 @@ pub struct VrrpInstance {
 impl VrrpInstance {
     /// What makes an instance the same one across a reload, whatever its name (keepalived pairs
     /// old and new by VRID, family, interface, and multicast group or unicast source), and what
-    /// no two instances may have in common.
-    // GAP: keepalived.conf(5), unicast_peer: instances of one VRID and source are told apart by
-    // their peers; here the second one is refused.
+    /// no two instances may have in common; unicast ones may, if they have no peer in common.
     pub fn identity(&self) -> Identity {
         let (group, source) = match self.transport {
             Transport::Multicast(group) => (Some(group), None),
@@ -140,6 +166,38 @@ impl VrrpInstance {
             group,
             source,
         }
+    }
+}
+
+/// `old_unicast_checksum`: whether unicast adverts of VRRPv3 over IPv4 get the checksum that
+/// keepalived up to 1.3.6 gave them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OldChecksum {
+    /// As soon as a peer's have it.
+    #[default]
+    AsPeers,
+    Always,
+    /// Nor is it accepted.
+    Never,
+}
+
+impl VrrpInstance {
+    /// Whom its adverts go to one by one.
+    pub fn peers(&self) -> &[UnicastPeer] {
+        match &self.transport {
+            Transport::Multicast(_) => &[],
+            Transport::Unicast { peers, .. } => peers,
+        }
+    }
+
+    pub fn has_peer(&self, address: IpAddr) -> bool {
+        self.peers().iter().any(|peer| peer.address == address)
+    }
+
+    /// Whether packets for the identity that both have tell which of them is meant.
+    pub fn can_be_told_from(&self, twin: &Self) -> bool {
+        let unicast = |each: &Self| matches!(each.transport, Transport::Unicast { .. });
+        unicast(self) && unicast(twin) && !self.peers().iter().any(|p| twin.has_peer(p.address))
     }
 }
 

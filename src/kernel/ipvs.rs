@@ -1,6 +1,6 @@
 //! The kernel's IPVS table by generic netlink: family `IPVS`, version 1.
 
-mod decode;
+pub(super) mod decode;
 mod encode;
 mod numbers;
 

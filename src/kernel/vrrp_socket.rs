@@ -16,12 +16,10 @@ use super::async_fd::WatchedFd;
 use super::netlink_socket::{set_receive_queue, set_send_queue};
 use super::send_many::send_many;
 use super::vrrp_receive::receive_v6;
-use crate::wire::IpMeta;
+use crate::wire::{IpMeta, Protocol as Carrier};
 
-/// IANA's number of VRRP (RFC 9568 §5.1.1.4).
-const IPPROTO_VRRP: i32 = 112;
 /// Adverts that come while we are not running: 4,000 instances for a second or two.
-const RECEIVE_QUEUE: usize = 4 * 1024 * 1024;
+pub const RECEIVE_QUEUE: usize = 4 * 1024 * 1024;
 /// Adverts of all instances of an interface, due at the same moment.
 const SEND_QUEUE: usize = 4 * 1024 * 1024;
 /// TC_PRIO_CONTROL: before everything else in the interface's queue.
@@ -60,17 +58,23 @@ pub struct Received {
 }
 
 impl VrrpSocket {
-    /// Listens to `group` on the interface of index `ifindex`, called `interface`.
+    /// Listens to `group` on the interface of index `ifindex`, called `interface`; to what
+    /// `carrier` carries with IPv4, which is the only one that has AH.
     ///
     /// # Errors
     /// EPERM: CAP_NET_RAW is missing; ENODEV: no such interface.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open_multicast(interface: &str, ifindex: u32, group: IpAddr) -> io::Result<Self> {
+    pub fn open_multicast(
+        interface: &str,
+        ifindex: u32,
+        group: IpAddr,
+        carrier: Carrier,
+    ) -> io::Result<Self> {
         let (receive, send) = match group {
             IpAddr::V4(group) => (
-                multicast_receiver_v4(interface, ifindex, group)?,
+                multicast_receiver_v4(interface, ifindex, group, carrier)?,
                 multicast_sender_v4(interface, ifindex)?,
             ),
             IpAddr::V6(group) => (
@@ -89,8 +93,8 @@ impl VrrpSocket {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open_unicast(source: IpAddr, ifindex: u32) -> io::Result<Self> {
-        let receive = unicast_receiver(source, ifindex)?;
+    pub fn open_unicast(source: IpAddr, ifindex: u32, carrier: Carrier) -> io::Result<Self> {
+        let receive = unicast_receiver(source, ifindex, carrier)?;
         let send = open_sender(if source.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 })?;
         Self::new(receive, send, ifindex, source.is_ipv6(), 0)
     }
@@ -105,6 +109,15 @@ impl VrrpSocket {
         let send_flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         let receive = WatchedFd::new(receive.into())?;
         Ok(Self { receive, send: send.into(), ipv6, ifindex, send_flags })
+    }
+
+    /// Makes room for datagrams of `octets` altogether that wait to be read, as the kernel counts
+    /// them.
+    ///
+    /// # Errors
+    /// As setsockopt(2) gives them.
+    pub fn set_receive_queue(&self, octets: usize) -> io::Result<()> {
+        set_receive_queue(&self.receive, octets)
     }
 
     /// Returns when there may be a datagram. Cancel-safe.
@@ -202,8 +215,13 @@ fn scope_of(address: Ipv6Addr, ifindex: u32) -> u32 {
     if address.is_unicast_link_local() || address.is_multicast() { ifindex } else { 0 }
 }
 
-fn multicast_receiver_v4(interface: &str, ifindex: u32, group: Ipv4Addr) -> io::Result<Socket> {
-    let socket = deaf_receiver(Domain::IPV4)?;
+fn multicast_receiver_v4(
+    interface: &str,
+    ifindex: u32,
+    group: Ipv4Addr,
+    carrier: Carrier,
+) -> io::Result<Socket> {
+    let socket = deaf_receiver(Domain::IPV4, carrier)?;
     socket.set_multicast_all_v4(false)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(ifindex))?;
@@ -212,7 +230,7 @@ fn multicast_receiver_v4(interface: &str, ifindex: u32, group: Ipv4Addr) -> io::
 }
 
 fn multicast_receiver_v6(interface: &str, ifindex: u32, group: Ipv6Addr) -> io::Result<Socket> {
-    let socket = deaf_receiver(Domain::IPV6)?;
+    let socket = deaf_receiver(Domain::IPV6, Carrier::Vrrp)?;
     socket.set_multicast_all_v6(false)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.join_multicast_v6(&group, ifindex)?;
@@ -221,16 +239,16 @@ fn multicast_receiver_v6(interface: &str, ifindex: u32, group: Ipv6Addr) -> io::
 }
 
 /// Bound to the address and to no interface: what is routed comes by any of them.
-fn unicast_receiver(source: IpAddr, ifindex: u32) -> io::Result<Socket> {
+fn unicast_receiver(source: IpAddr, ifindex: u32, carrier: Carrier) -> io::Result<Socket> {
     match source {
         IpAddr::V4(source) => {
-            let socket = deaf_receiver(Domain::IPV4)?;
+            let socket = deaf_receiver(Domain::IPV4, carrier)?;
             socket.set_freebind_v4(true)?;
             socket.bind(&SocketAddrV4::new(source, 0).into())?;
             listen(socket)
         }
         IpAddr::V6(source) => {
-            let socket = deaf_receiver(Domain::IPV6)?;
+            let socket = deaf_receiver(Domain::IPV6, Carrier::Vrrp)?;
             socket.set_freebind_v6(true)?;
             socket.bind(&SocketAddrV6::new(source, 0, 0, scope_of(source, ifindex)).into())?;
             listen(socket)
@@ -239,8 +257,8 @@ fn unicast_receiver(source: IpAddr, ifindex: u32) -> io::Result<Socket> {
 }
 
 /// Until it is bound, a raw socket hears VRRP from everywhere: its ears are shut.
-fn deaf_receiver(domain: Domain) -> io::Result<Socket> {
-    let socket = raw_socket(domain, IPPROTO_VRRP)?;
+fn deaf_receiver(domain: Domain, carrier: Carrier) -> io::Result<Socket> {
+    let socket = raw_socket(domain, carrier.number().into())?;
     socket.attach_filter(&[DROP_ALL])?;
     set_receive_queue(&socket, RECEIVE_QUEUE)?;
     if domain == Domain::IPV6 {

@@ -4,11 +4,12 @@
 //! What does not pass never reaches the state machine, so that it can move no timer.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use crate::wire::vrrp::AuthFields;
-use crate::wire::{Advertisement, ChecksumScope, Discard, IpMeta};
+use crate::wire::vrrp::{AuthFields, parse_as};
+use crate::wire::{Advertisement, ChecksumScope, Discard, IpMeta, Packet, Protocol, Reading, ah};
 
-use super::{AdverInterval, Authentication, Version};
+use super::{AdverInterval, AhSequence, Authentication, Hmac, HmacMemory, Version};
 
 /// What an advertisement must agree with to be heard.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,20 @@ pub struct Admission {
     pub ignores_all: bool,
     /// `v3_checksum_as_v2`: VRRPv3 over IPv4 may leave the pseudo-header out of its checksum.
     pub message_checksum: bool,
+    /// The group that old keepalived's unicast checksums are made with; `None`: they are refused
+    /// (`old_unicast_checksum never`).
+    pub old_group: Option<IpAddr>,
+    /// `auth_hmac`.
+    pub hmac: Option<Hmac>,
+}
+
+/// What one virtual router remembers of the adverts it accepted and sent. It outlives a reload.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Memory {
+    pub ah: AhSequence,
+    pub hmac: HmacMemory,
+    /// A peer makes its checksums as keepalived 1.3.6 did: it wants ours made so.
+    pub old_checksum: bool,
 }
 
 /// How adverts travel between the routers of one VRID.
@@ -57,6 +72,14 @@ impl UnicastPeer {
 }
 
 impl Transport {
+    /// Whether it can be one of us: with unicast, a peer.
+    fn may_send(&self, source: IpAddr) -> bool {
+        match self {
+            Self::Multicast(_) => true,
+            Self::Unicast { peers, .. } => peers.iter().any(|peer| peer.address == source),
+        }
+    }
+
     /// What a received packet's addresses must agree with.
     fn check(&self, ip: &IpMeta) -> Result<(), Discard> {
         match self {
@@ -102,38 +125,73 @@ pub enum Warning {
     AddressList { theirs: usize, ours: usize },
     #[error("its advertisement interval is {theirs}, ours is {ours}")]
     Interval { theirs: AdverInterval, ours: AdverInterval },
+    #[error(
+        "its clock is {ahead_s:+} s from ours: beyond time_window, {window_s} s, it will be refused"
+    )]
+    ClockSkew { ahead_s: i32, window_s: u32 },
 }
 
 impl Admission {
-    /// Judges an advertisement for our VRID. `active` is the Active Router last accepted
-    /// ([`VirtualRouter::active_router`](super::VirtualRouter::active_router)).
+    /// Judges a packet for our VRID. `active` is the Active Router last accepted
+    /// ([`VirtualRouter::active_router`](super::VirtualRouter::active_router)), `utc` the time
+    /// since 1970.
     ///
     /// # Errors
-    /// The first check that fails, in the order below.
-    pub fn admit(
+    /// The first check that fails: those of [`parse_as`], then those below in their order.
+    pub fn judge(
         &self,
-        advert: &Advertisement<'_>,
-        ip: &IpMeta,
+        packet: &Packet<'_>,
         active: Option<IpAddr>,
+        utc: Duration,
+        memory: &mut Memory,
     ) -> Result<Heard, Discard> {
+        self.check_protocol(packet.protocol())?;
+        let ip = &packet.ip;
+        let advert = parse_as(packet.payload, ip, self.reading())?;
         if advert.version != self.version {
             return Err(Discard::Version { received: advert.version, ours: self.version });
         }
-        self.check_checksum_scope(advert)?;
+        self.check_checksum_scope(&advert)?;
+        if let Some(hmac) = &self.hmac {
+            let is_peer = self.transport.may_send(ip.source);
+            hmac.check(&advert, ip.source, is_peer, utc, &mut memory.hmac)?;
+        }
         if let Some(fields) = &advert.auth {
             self.authenticate(fields)?;
+            self.authenticate_header(packet.ah.as_ref(), ip, &mut memory.ah)?;
             self.check_interval(advert.adver_interval)?;
         }
         self.transport.check(ip)?;
         if self.ignores_all {
             return Err(Discard::OwnerIgnores);
         }
+        memory.old_checksum |= matches!(advert.checksum, ChecksumScope::OldUnicast(_));
         Ok(Heard {
             source: ip.source,
             priority: advert.priority,
             adver_interval: advert.adver_interval,
-            warning: self.disagreement(advert, active == Some(ip.source)),
+            warning: self.disagreement(&advert, active == Some(ip.source)),
         })
+    }
+
+    /// What carries our adverts.
+    pub fn protocol(&self) -> Protocol {
+        match self.authentication {
+            Authentication::Header(_) => Protocol::Ah,
+            Authentication::None | Authentication::SimpleText(_) => Protocol::Vrrp,
+        }
+    }
+
+    fn check_protocol(&self, received: Protocol) -> Result<(), Discard> {
+        match (self.protocol(), received) {
+            (Protocol::Ah, Protocol::Vrrp) => Err(Discard::AhMissing),
+            (Protocol::Vrrp, Protocol::Ah) => Err(Discard::AhUnexpected),
+            (Protocol::Vrrp, Protocol::Vrrp) | (Protocol::Ah, Protocol::Ah) => Ok(()),
+        }
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { trailer: self.hmac.is_some(), old_group: self.old_group }
     }
 
     fn check_checksum_scope(&self, advert: &Advertisement<'_>) -> Result<(), Discard> {
@@ -142,6 +200,24 @@ impl Admission {
             return Err(Discard::ChecksumScope);
         }
         Ok(())
+    }
+
+    /// keepalived's order: the ICV first, so that nobody without the key learns of the rest.
+    fn authenticate_header(
+        &self,
+        header: Option<&ah::Header<'_>>,
+        ip: &IpMeta,
+        sequence: &mut AhSequence,
+    ) -> Result<(), Discard> {
+        let Authentication::Header(key) = self.authentication else { return Ok(()) };
+        let header = header.ok_or(Discard::AhMissing)?;
+        if !header.verifies(key) {
+            return Err(Discard::AhIcv);
+        }
+        if !header.names(ip.source) {
+            return Err(Discard::AhSpi(header.spi.into()));
+        }
+        sequence.take(header.sequence)
     }
 
     /// RFC 3768 §7.1: the authentication type is ours, and says what ours would.
@@ -194,6 +270,7 @@ impl SaidOnce {
     /// The same for a warning.
     pub fn first_warning(&mut self, warning: Warning) -> bool {
         self.first_bit(match warning {
+            Warning::ClockSkew { .. } => 29,
             Warning::AddressList { .. } => 30,
             Warning::Interval { .. } => 31,
         })

@@ -1,6 +1,7 @@
 //! VRRP's rules (RFC 9568, RFC 3768), pure: events in, actions out, time as a parameter.
 
 mod admission;
+mod ah_sequence;
 mod announcements;
 mod counters;
 mod debounce;
@@ -9,6 +10,7 @@ mod fights;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod group;
+mod hmac;
 mod rise_fall;
 mod rival;
 mod router;
@@ -19,17 +21,19 @@ mod transition;
 use std::time::Duration;
 
 pub use crate::wire::{AdverInterval, Authentication, Discard, Version, Vrid};
-pub use admission::{Admission, Heard, SaidOnce, Transport, UnicastPeer, Warning};
+pub use admission::{Admission, Heard, Memory, SaidOnce, Transport, UnicastPeer, Warning};
+pub use ah_sequence::AhSequence;
 pub use announcements::Announcements;
 pub use counters::Counters;
 pub use debounce::{Debounce, LinkDelays};
 pub use event::{Action, Event, Note};
 pub use group::{GroupMove, Standing, SyncGroup};
+pub use hmac::{AntiReplay, Hmac, HmacMemory, HmacMode};
 pub use rise_fall::RiseFall;
 pub use rival::Rival;
 pub use router::{Active, Backup, Idle, State, VirtualRouter};
 pub use timing::{active_down_interval, skew_time};
-pub use tracking::{Effect, Reading, Tracked, TrackedKind, Tracker, effective_priority};
+pub use tracking::{Effect, Reading, Sum, Tracked, TrackedKind, Tracker, effective_priority};
 pub use transition::{Cause, FaultCause, PublicState, Transition};
 
 /// What the configuration says of one virtual router: the protocol's part of it.

@@ -1,8 +1,11 @@
 //! What an instance is tied to besides its own interface, and what each such thing does to its
 //! priority or its state (keepalived.conf(5), `track_*`).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+
+use super::FaultCause;
 
 /// Largest weight that counts; 254 would reach from one end of the priorities to the other.
 const MOST: i64 = 253;
@@ -48,6 +51,31 @@ pub struct Effect {
     pub fault: bool,
     /// A start waits for the first reading.
     pub pending: bool,
+}
+
+/// What all of an instance's trackers come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sum {
+    pub priority: i32,
+    pub faults: BTreeSet<FaultCause>,
+    /// It cannot start before all of its unweighted scripts have run.
+    pub pending: bool,
+}
+
+impl Sum {
+    /// `reading` tells how each tracked thing is.
+    pub fn of(trackers: &[Tracker], reading: impl Fn(&Tracked) -> Reading) -> Self {
+        let mut sum = Self::default();
+        for (place, tracker) in (0u16..).zip(trackers) {
+            let effect = tracker.effect(reading(&tracker.what));
+            sum.priority = sum.priority.saturating_add(effect.priority);
+            sum.pending |= effect.pending;
+            if effect.fault {
+                sum.faults.insert(FaultCause::Tracked(tracker.what.kind(), place));
+            }
+        }
+        sum
+    }
 }
 
 /// What a tracked thing is, for causes that name no names.

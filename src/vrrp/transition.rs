@@ -73,6 +73,9 @@ pub enum FaultCause {
     /// Deaf and dumb, it would take every other router for dead.
     #[error("no VRRP socket could be opened on the interface")]
     NoSocket,
+    /// `unicast_fault_no_peer`.
+    #[error("it has no unicast peer to speak to")]
+    NoUnicastPeer,
     /// No address of the interface that is not a virtual one.
     #[error("interface has no address to send from")]
     NoSourceAddress,

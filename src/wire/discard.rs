@@ -42,6 +42,40 @@ pub enum Discard {
     AuthType { received: u8, ours: u8 },
     #[error("password differs from ours")]
     Password,
+    #[error("it has no authentication header, ours is `auth_type AH`")]
+    AhMissing,
+    #[error("it has an authentication header (`auth_type AH`), ours has none")]
+    AhUnexpected,
+    #[error("{octets} octets behind its IP header are no authentication header before VRRP")]
+    AhHeader { octets: usize },
+    #[error(
+        "authentication header: checksum value is wrong (another auth_pass, or changed on the way)"
+    )]
+    AhIcv,
+    #[error("authentication header is made out to {0}, not to its sender")]
+    AhSpi(IpAddr),
+    #[error(
+        "authentication header has sequence number {received}, after {last}: sent again by someone, or its sender was restarted"
+    )]
+    AhSequence { received: u32, last: u32 },
+    #[error("it carries an auth_hmac trailer, and this virtual router has no auth_hmac")]
+    HmacUnexpected,
+    #[error("it has no auth_hmac trailer, and ours is in mode enforce")]
+    HmacMissing,
+    #[error("auth_hmac trailer is malformed")]
+    HmacMalformed,
+    #[error("auth_hmac: its clock is {ahead_s:+} s from ours, time_window is {window_s} s")]
+    HmacStale { ahead_s: i32, window_s: u32 },
+    #[error("auth_hmac: key {0} is unknown here")]
+    HmacUnknownKey(u8),
+    #[error(
+        "auth_hmac: message authentication code is wrong (key {0} differs, or it was changed on the way)"
+    )]
+    HmacInvalid(u8),
+    #[error(
+        "auth_hmac: sequence number is not above the last one of this sender: sent again by someone"
+    )]
+    HmacReplay,
     #[error("advertisement interval is {received}, ours is {ours}")]
     Interval { received: AdverInterval, ours: AdverInterval },
     #[error("sent to {0}, which is not the multicast group of this virtual router")]
@@ -60,7 +94,7 @@ pub enum Discard {
 
 /// The distinct names that [`Discard::name`] gives, in the order of keepalived's statistics;
 /// those it has no statistic for come last.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 21] = [
     "packet_len_err",
     "advert_interval_err",
     "ip_ttl_err",
@@ -76,6 +110,12 @@ pub(crate) const NAMES: [&str; 15] = [
     "not_running",
     "unicast_src_err",
     "owner_ignored",
+    "auth_ext_missing",
+    "auth_ext_malformed",
+    "auth_ext_stale",
+    "auth_ext_unknown_key",
+    "auth_ext_invalid",
+    "auth_ext_replay",
 ];
 
 /// Place of `addr_list_err` in [`NAMES`]: also counts address lists that differ and are accepted.
@@ -90,14 +130,19 @@ impl Discard {
     /// Place of the name in [`NAMES`].
     pub(crate) fn index(self) -> usize {
         match self {
-            Self::IpLength { .. } | Self::Length { .. } => 0,
+            // keepalived without auth_hmac takes a trailer for surplus octets.
+            Self::IpLength { .. } | Self::Length { .. } | Self::HmacUnexpected => 0,
             Self::Interval { .. } | Self::ZeroInterval => 1,
             Self::Ttl(_) | Self::PeerTtl { .. } => 2,
             Self::PacketType(_) => 3,
             Self::NoAddress | Self::Destination(_) | Self::NotUnicast(_) => ADDR_LIST_ERR,
             Self::UnknownAuthType(_) => 5,
-            Self::AuthType { .. } => 6,
-            Self::Password => 7,
+            Self::AuthType { .. } | Self::AhMissing | Self::AhUnexpected => 6,
+            Self::Password
+            | Self::AhHeader { .. }
+            | Self::AhIcv
+            | Self::AhSpi(_)
+            | Self::AhSequence { .. } => 7,
             Self::UnknownVersion(_) | Self::Version { .. } => 8,
             Self::Checksum | Self::ChecksumScope => 9,
             Self::UnknownVrid(_) => 10,
@@ -105,6 +150,12 @@ impl Discard {
             Self::NotRunning => 12,
             Self::NotAPeer(_) => 13,
             Self::OwnerIgnores => 14,
+            Self::HmacMissing => 15,
+            Self::HmacMalformed => 16,
+            Self::HmacStale { .. } => 17,
+            Self::HmacUnknownKey(_) => 18,
+            Self::HmacInvalid(_) => 19,
+            Self::HmacReplay => 20,
         }
     }
 }

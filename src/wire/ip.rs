@@ -37,6 +37,14 @@ pub struct IpMeta {
 /// [`Discard::NotIpv4`], [`Discard::IpLength`], [`Discard::Fragment`], [`Discard::Protocol`]: the
 /// first that applies, in this order. The header checksum was the kernel's matter.
 pub fn parse_ipv4(datagram: &[u8]) -> Result<(IpMeta, &[u8]), Discard> {
+    match parse_header(datagram)? {
+        (meta, PROTOCOL_VRRP, payload) => Ok((meta, payload)),
+        (_, other, _) => Err(Discard::Protocol(other)),
+    }
+}
+
+/// The same for any protocol, whose number it gives.
+pub(super) fn parse_header(datagram: &[u8]) -> Result<(IpMeta, u8, &[u8]), Discard> {
     let not_ipv4 = Discard::NotIpv4 { octets: datagram.len() };
     let header: &[u8; HEADER_LEN] = datagram.first_chunk().ok_or(not_ipv4)?;
     let header_len = usize::from(header[0] & 0x0f) * 4;
@@ -49,14 +57,11 @@ pub fn parse_ipv4(datagram: &[u8]) -> Result<(IpMeta, &[u8]), Discard> {
     if u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0 {
         return Err(Discard::Fragment);
     }
-    if header[9] != PROTOCOL_VRRP {
-        return Err(Discard::Protocol(header[9]));
-    }
     let address = |at: usize| {
         IpAddr::V4(Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]))
     };
     let meta = IpMeta { source: address(12), destination: address(16), ttl: header[8], header_len };
-    Ok((meta, payload))
+    Ok((meta, header[9], payload))
 }
 
 fn within_total_length(

@@ -5,12 +5,15 @@
 //! [`Version`], [`AdverInterval`], [`Authentication`]) are defined here.
 
 mod adver_interval;
+pub mod ah;
 pub mod arp;
 mod authentication;
 mod checksum;
 mod discard;
 pub mod ip;
 pub mod neighbour;
+mod packet;
+pub mod trailer;
 pub mod vrrp;
 
 use std::num::NonZeroU8;
@@ -20,7 +23,9 @@ pub use authentication::Authentication;
 pub use discard::Discard;
 pub(crate) use discard::{ADDR_LIST_ERR, NAMES};
 pub use ip::IpMeta;
-pub use vrrp::{Advertisement, ChecksumScope, Outgoing};
+pub use packet::{Packet, Protocol};
+pub use trailer::{HmacKey, Seal, Sequence};
+pub use vrrp::{Advertisement, ChecksumScope, Outgoing, Reading};
 
 /// Virtual router identifier, 1–255 (RFC 9568 §5.2.3).
 pub type Vrid = NonZeroU8;

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum::Sum;
-use super::ip::{ETHERNET_MINIMUM, PROTOCOL_VRRP, TTL};
-use super::{AdverInterval, Authentication, Discard, IpMeta, Version, Vrid};
+use super::ip::{ETHERNET_MINIMUM, HEADER_LEN, HEADER_LEN_V6, PROTOCOL_VRRP, TTL};
+use super::trailer::{self, Covered, Seal};
+use super::{AdverInterval, Authentication, Discard, IpMeta, Protocol, Version, Vrid, ah};
 
 /// Octets before the addresses.
 const FIXED_LEN: usize = 8;
@@ -27,6 +28,27 @@ pub struct Advertisement<'a> {
     pub auth: Option<AuthFields>,
     pub checksum: ChecksumScope,
     pub addresses: Addresses<'a>,
+    /// The octets of all that, checksum included.
+    pub message: &'a [u8],
+    /// What stands behind it for `auth_hmac`, not yet looked at.
+    pub trailer: Option<&'a [u8; trailer::LEN]>,
+}
+
+impl<'a> Advertisement<'a> {
+    /// What a trailer's MAC vouches for, if `source` sent it.
+    pub fn covered(&self, source: IpAddr) -> Covered<'a> {
+        Covered { version: self.version, vrid: self.vrid, source, message: self.message }
+    }
+}
+
+/// How a message is to be read, where that is a matter of configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// A trailer of `auth_hmac` may follow.
+    pub trailer: bool,
+    /// The group that keepalived up to 1.3.6 puts into the checksum of unicast adverts too
+    /// (VRRPv3 over IPv4); `None`: that is wrong (`old_unicast_checksum never`).
+    pub old_group: Option<IpAddr>,
 }
 
 /// VRRPv2's authentication fields, not yet judged.
@@ -43,6 +65,9 @@ pub enum ChecksumScope {
     Message,
     /// The IP pseudo-header too: VRRPv3.
     PseudoHeader,
+    /// A pseudo-header with this multicast group as destination, whatever the destination is:
+    /// unicast VRRPv3 over IPv4 of keepalived up to 1.3.6 (`old_unicast_checksum`).
+    OldUnicast(IpAddr),
 }
 
 /// The address list of a received advertisement, in the packet's order.
@@ -71,6 +96,35 @@ impl<'a> Addresses<'a> {
     }
 }
 
+/// What the datagrams of one virtual router consist of, besides addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    pub version: Version,
+    pub ipv6: bool,
+    pub protocol: Protocol,
+    /// `auth_hmac`.
+    pub trailer: bool,
+}
+
+impl Layout {
+    /// Octets of a datagram that lists so many addresses, IP header included.
+    pub fn length(&self, addresses: usize) -> usize {
+        let (ip, address) = if self.ipv6 { (HEADER_LEN_V6, 16) } else { (HEADER_LEN, 4) };
+        let ah = if self.protocol == Protocol::Ah { ah::HEADER_LEN } else { 0 };
+        let trailer = if self.trailer { trailer::LEN } else { 0 };
+        ip + ah + message_len(self.version, addresses, address) + trailer
+    }
+
+    /// How many addresses a packet of `mtu` octets can list; 0: the MTU is unknown.
+    pub fn most_addresses(&self, mtu: u32) -> usize {
+        if mtu == 0 {
+            return MOST_ADDRESSES;
+        }
+        let room = (mtu as usize).saturating_sub(self.length(0));
+        (room / if self.ipv6 { 16 } else { 4 }).min(MOST_ADDRESSES)
+    }
+}
+
 /// Parses the VRRP part of a received datagram (RFC 9568 §5.2, §7.1).
 ///
 /// `payload` starts at the version octet: IP header, and AH for VRRPv2, already taken off.
@@ -79,6 +133,18 @@ impl<'a> Addresses<'a> {
 /// # Errors
 /// The first check that fails. Never panics, whatever the octets.
 pub fn parse<'a>(payload: &'a [u8], ip: &IpMeta) -> Result<Advertisement<'a>, Discard> {
+    parse_as(payload, ip, Reading::default())
+}
+
+/// As [`parse`], with what `reading` allows besides.
+///
+/// # Errors
+/// The first check that fails.
+pub fn parse_as<'a>(
+    payload: &'a [u8],
+    ip: &IpMeta,
+    reading: Reading,
+) -> Result<Advertisement<'a>, Discard> {
     // §7.1, in its order: TTL, version, type, complete packet, checksum, VRID.
     if ip.destination.is_multicast() && ip.ttl != TTL {
         return Err(Discard::Ttl(ip.ttl));
@@ -89,8 +155,13 @@ pub fn parse<'a>(payload: &'a [u8], ip: &IpMeta) -> Result<Advertisement<'a>, Di
     if fixed[0] & 0x0f != TYPE_ADVERTISEMENT {
         return Err(Discard::PacketType(fixed[0] & 0x0f));
     }
-    let message = without_padding(payload, version, fixed[3], ip)?;
-    let checksum = verify(message, version, ip)?;
+    let (message, trailer) = message_and_trailer(payload, version, fixed[3], ip)?;
+    if let Some(octets) = trailer.filter(|_| !reading.trailer) {
+        let (received, expected) = (payload.len(), message.len());
+        let wrong = Discard::Length { received, expected };
+        return Err(trailer::parse(octets).map_or(wrong, |_| Discard::HmacUnexpected));
+    }
+    let checksum = verify(message, trailer, version, ip, reading.old_group)?;
     let vrid = Vrid::new(fixed[1]).ok_or(Discard::UnknownVrid(0))?;
     // VRRPv2 has no such rule, and keepalived accepts an empty list in it.
     if fixed[3] == 0 && version == Version::V3 {
@@ -109,6 +180,8 @@ pub fn parse<'a>(payload: &'a [u8], ip: &IpMeta) -> Result<Advertisement<'a>, Di
         auth,
         checksum,
         addresses,
+        message,
+        trailer,
     })
 }
 
@@ -144,36 +217,58 @@ fn message_len(version: Version, count: usize, address_len: usize) -> usize {
     FIXED_LEN + count * address_len + auth
 }
 
-/// The message that the address count makes. What follows it must be padding of the shortest
-/// Ethernet frame, which some senders count into the IP length.
-fn without_padding<'a>(
+/// The message that the address count makes, and the trailer behind it. Anything else there must
+/// be padding of the shortest Ethernet frame, which some senders count into the IP length.
+fn message_and_trailer<'a>(
     payload: &'a [u8],
     version: Version,
     count: u8,
     ip: &IpMeta,
-) -> Result<&'a [u8], Discard> {
+) -> Result<(&'a [u8], Option<&'a [u8; trailer::LEN]>), Discard> {
     let expected = message_len(version, usize::from(count), address_len(ip.source));
     let received = payload.len();
-    let padded = received > expected && ip.header_len + received == ETHERNET_MINIMUM;
-    match payload.get(..expected) {
-        Some(message) if received == expected || padded => Ok(message),
-        _ => Err(Discard::Length { received, expected }),
+    let wrong = Discard::Length { received, expected };
+    let (message, behind) = payload.split_at_checked(expected).ok_or(wrong)?;
+    // The shortest message with a trailer is longer than the shortest frame, so that these two
+    // cannot be taken for each other.
+    let padded = !behind.is_empty() && ip.header_len + received == ETHERNET_MINIMUM;
+    match <&[u8; trailer::LEN]>::try_from(behind) {
+        Ok(trailer) => Ok((message, Some(trailer))),
+        Err(_) if behind.is_empty() || padded => Ok((message, None)),
+        Err(_) => Err(wrong),
     }
 }
 
 /// Tells which reading of the checksum rule the sender followed.
-fn verify(message: &[u8], version: Version, ip: &IpMeta) -> Result<ChecksumScope, Discard> {
+fn verify(
+    message: &[u8],
+    trailer: Option<&[u8; trailer::LEN]>,
+    version: Version,
+    ip: &IpMeta,
+    old_group: Option<IpAddr>,
+) -> Result<ChecksumScope, Discard> {
     let sum = Sum::default().add(message);
-    let with_pseudo_header =
-        sum.add_pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, message.len());
-    if version == Version::V3 && with_pseudo_header.verifies() {
+    if ip.source.is_ipv6() {
+        // IPv6 knows one reading only: the kernel's, over all that the IP header counts.
+        let behind = trailer.map_or(&[][..], |octets| octets);
+        let length = message.len() + behind.len();
+        let sum =
+            sum.add(behind).add_pseudo_header(ip.source, ip.destination, PROTOCOL_VRRP, length);
+        return sum.verifies().then_some(ChecksumScope::PseudoHeader).ok_or(Discard::Checksum);
+    }
+    let towards = |destination| {
+        sum.add_pseudo_header(ip.source, destination, PROTOCOL_VRRP, message.len()).verifies()
+    };
+    if version == Version::V3 && towards(ip.destination) {
         return Ok(ChecksumScope::PseudoHeader);
     }
-    // IPv6 knows one reading only.
-    if ip.source.is_ipv4() && sum.verifies() {
+    if sum.verifies() {
         return Ok(ChecksumScope::Message);
     }
-    Err(Discard::Checksum)
+    let old = old_group.filter(|group| {
+        version == Version::V3 && !ip.destination.is_multicast() && towards(*group)
+    });
+    old.map(ChecksumScope::OldUnicast).ok_or(Discard::Checksum)
 }
 
 /// An advertisement of ours.
@@ -194,10 +289,12 @@ pub struct Outgoing<'a> {
     pub addresses: &'a [IpAddr],
     pub source: IpAddr,
     pub destination: IpAddr,
+    /// `auth_hmac`: what the trailer is made with.
+    pub seal: Option<Seal<'a>>,
 }
 
 impl Outgoing<'_> {
-    /// Appends the message to `out`, and tells its length in octets.
+    /// Appends the message to `out`, with its trailer, and tells the length of both in octets.
     pub fn emit(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         out.extend([self.version.number() << 4 | TYPE_ADVERTISEMENT, self.vrid.get()]);
@@ -213,7 +310,16 @@ impl Outgoing<'_> {
         if self.version == Version::V2 {
             out.extend(self.authentication.wire_data());
         }
-        let checksum = self.checksum_of(&out[start..]);
+        let message_len = out.len() - start;
+        if let Some(seal) = &self.seal {
+            let (version, vrid, source) = (self.version, self.vrid, self.source);
+            let message = &out[start..];
+            let trailer = seal.octets(&Covered { version, vrid, source, message });
+            out.extend(trailer);
+        }
+        // Over IPv4 the trailer is outside of the checksum, over IPv6 it is inside.
+        let summed = if self.source.is_ipv6() { out.len() - start } else { message_len };
+        let checksum = self.checksum_of(&out[start..start + summed]);
         out[start + 6..start + 8].copy_from_slice(&checksum.to_be_bytes());
         out.len() - start
     }
@@ -235,11 +341,13 @@ impl Outgoing<'_> {
 
     fn checksum_of(&self, message: &[u8]) -> u16 {
         let sum = Sum::default().add(message);
+        let towards = |destination| {
+            let length = message.len();
+            sum.add_pseudo_header(self.source, destination, PROTOCOL_VRRP, length).checksum()
+        };
         match (self.version, self.checksum) {
-            (Version::V3, ChecksumScope::PseudoHeader) => {
-                let (source, destination) = (self.source, self.destination);
-                sum.add_pseudo_header(source, destination, PROTOCOL_VRRP, message.len()).checksum()
-            }
+            (Version::V3, ChecksumScope::PseudoHeader) => towards(self.destination),
+            (Version::V3, ChecksumScope::OldUnicast(group)) => towards(group),
             (Version::V2, _) | (Version::V3, ChecksumScope::Message) => sum.checksum(),
         }
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use mainstay::kernel::{ARP_FRAME_LEN, ArpSocket, VrrpSocket, interface_index};
+use mainstay::wire::Protocol as Carrier;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::network::{eventually, in_own_network, in_own_network_async, ip, veth_pair};
@@ -13,7 +14,7 @@ const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const GROUP: IpAddr = IpAddr::V4(GROUP_V4);
 
 fn open(name: &str) -> VrrpSocket {
-    VrrpSocket::open_multicast(name, interface_index(name).unwrap(), GROUP).unwrap()
+    VrrpSocket::open_multicast(name, interface_index(name).unwrap(), GROUP, Carrier::Vrrp).unwrap()
 }
 
 /// An IPv4 header of VRRP from 192.0.2.1 to the group, and an eight-octet PDU that begins with
@@ -126,7 +127,7 @@ fn interface_made_again_is_served_by_new_sockets() {
         ip("link del v0");
         let error = old.send(&datagram(1), GROUP).unwrap_err();
         println!("gone: {error}");
-        assert!(VrrpSocket::open_multicast("v0", 2, GROUP).is_err());
+        assert!(VrrpSocket::open_multicast("v0", 2, GROUP, Carrier::Vrrp).is_err());
 
         veth_pair("v0", "v1");
         let (v0, v1) = (open("v0"), open("v1"));

@@ -28,6 +28,7 @@ mod notify;
 mod restart;
 mod sync_groups;
 mod tracking;
+mod vrrp_authentication;
 mod vrrp_failover;
 mod vrrp_garbage;
 mod vrrp_transports;

@@ -20,28 +20,28 @@ for_each_pair!(
 /// Seconds a takeover may be later than the protocol's wait; a guest's clock ticks at 10 ms.
 const MARGIN: f64 = 0.1;
 
-const LINK_LOCAL_1: &str = "fe80::11";
-const LINK_LOCAL_2: &str = "fe80::12";
-const VIP6: &str = "fe80::142";
+pub const LINK_LOCAL_1: &str = "fe80::11";
+pub const LINK_LOCAL_2: &str = "fe80::12";
+pub const VIP6: &str = "fe80::142";
 const VIP6_GLOBAL: &str = "2001:db8::142";
 
 for_each_program!(an_ipv6_master_announces_each_address_and_advertises_to_all_routers);
 
 /// What one kind of pair differs in.
-struct Way {
+pub struct Way {
     /// Further lines for r1's and for r2's instance.
-    lines: [String; 2],
-    advert_int: &'static str,
-    addresses: &'static [&'static str],
+    pub lines: [String; 2],
+    pub advert_int: &'static str,
+    pub addresses: &'static [&'static str],
     /// Adverts of r1 and r2 come from here.
-    sources: [&'static str; 2],
+    pub sources: [&'static str; 2],
     /// What r2 waits after the last advert, and after a priority 0.
-    down: f64,
-    skew: f64,
+    pub down: f64,
+    pub skew: f64,
 }
 
 impl Way {
-    fn configuration(&self, priority: u8) -> String {
+    pub fn configuration(&self, priority: u8) -> String {
         let (lines, list) = (&self.lines[usize::from(priority < 100)], self.addresses.join("\n"));
         with_globals(&format!(
             "vrrp_instance KAV_1 {{\n    state BACKUP\n    interface eth0\n    virtual_router_id 50\n    \
@@ -144,7 +144,7 @@ fn an_ipv6_master_announces_each_address_and_advertises_to_all_routers(
 
 /// r1 waits and takes the addresses, r2 heeds it; r1 dies, r2 takes over in time; r1 returns and
 /// has them back; r1 stops, r2 takes over within its skew. Nobody rejects a packet.
-fn tell_the_story(lab: &Lab, first: Program, second: Program, way: &Way) {
+pub fn tell_the_story(lab: &Lab, first: Program, second: Program, way: &Way) {
     let gap = undisturbed(|| {
         let pair = pair_with_link_local_addresses(lab);
         let (one, two) = start(&pair, first, second, way);
@@ -180,7 +180,10 @@ fn tell_the_story(lab: &Lab, first: Program, second: Program, way: &Way) {
             holds(&pair.r1, way) && !holds(&pair.r2, way)
         });
         no_packet_was_rejected(&one);
-        pair.capture.assert_tshark_agrees(&way.sources);
+        // Of the trailer of auth_hmac tshark knows nothing.
+        if !way.lines[0].contains("auth_hmac") {
+            pair.capture.assert_tshark_agrees(&way.sources);
+        }
         ((asked, taken), seconds(asked, taken))
     });
     assert!(gap <= way.skew + MARGIN, "r2 took over {gap:.3} s after r1's stop");
@@ -214,18 +217,34 @@ fn holds(host: &crate::harness::Host, way: &Way) -> bool {
     way.addresses.iter().all(|address| host.holds(address.split('/').next().unwrap_or(address)))
 }
 
-fn no_packet_was_rejected(director: &Director<'_>) {
+pub fn no_packet_was_rejected(director: &Director<'_>) {
     if director.program == Program::Keepalived {
         let log = director.log().to_lowercase();
-        for complaint in ["invalid", "bogus", "mismatch", "incorrect", "checksum"] {
+        for complaint in
+            ["invalid", "bogus", "mismatch", "incorrect", "checksum", "ah:", "sequence"]
+        {
             assert!(!log.contains(complaint), "keepalived complains of {complaint}: {log}");
         }
         return;
     }
-    for reason in
-        ["packet_len_err", "ip_ttl_err", "addr_list_err", "vers_err", "chk_err", "unicast_src_err"]
-    {
-        assert_eq!(director.counter(reason), 0, "{reason}");
+    let dump = director.dump();
+    for reason in [
+        "packet_len_err",
+        "ip_ttl_err",
+        "addr_list_err",
+        "authtype_mismatch",
+        "auth_failure",
+        "vers_err",
+        "chk_err",
+        "unicast_src_err",
+        "auth_ext_missing",
+        "auth_ext_malformed",
+        "auth_ext_stale",
+        "auth_ext_unknown_key",
+        "auth_ext_invalid",
+        "auth_ext_replay",
+    ] {
+        assert!(dump.contains(&format!("{reason} = 0\n")), "{reason}:\n{dump}");
     }
 }
 

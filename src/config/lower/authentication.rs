@@ -1,24 +1,30 @@
 //! `authentication { … }` of VRRPv2.
 
 use super::super::diagnostic::Diagnostic;
-use super::super::diagnostic::Effect;
 use super::super::plan::Authentication;
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::context::Context;
+use crate::wire::ah;
 
 /// Octets that the packet has for a password (RFC 2338 §5.3.10).
 const PASSWORD_OCTETS: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct AuthenticationDraft {
-    /// `auth_type PASS`, and where.
-    simple_text: Option<Span>,
+    /// `auth_type`, and where.
+    auth_type: Option<(AuthType, Span)>,
     password: Option<[u8; PASSWORD_OCTETS]>,
     /// `auth_pass` was there, good or not.
     password_named: bool,
     /// Another type was named, which has been reported.
     other_type: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum AuthType {
+    Pass,
+    Ah,
 }
 
 impl AuthenticationDraft {
@@ -36,25 +42,16 @@ impl AuthenticationDraft {
 
     fn auth_type(&mut self, cx: &mut Context<'_>, at: &Statement) {
         let Some(word) = cx.only_argument(at) else { return };
-        self.other_type = cx.text(word.span) != "PASS";
-        match cx.text(word.span) {
-            "PASS" => self.simple_text = Some(at.raw),
-            "AH" => {
-                cx.refused = true;
-                let why = "peers would refuse adverts without it: two MASTERs";
-                let message = "`auth_type AH` is not supported yet, so the instance cannot run";
-                cx.push(
-                    Diagnostic::error("cannot-run-yet", word.span, message)
-                        .label(why)
-                        .help("use auth_type PASS on all routers of this VRID")
-                        .effect(Effect::Refuses),
-                );
-            }
+        let auth_type = match cx.text(word.span) {
+            "PASS" => AuthType::Pass,
+            "AH" => AuthType::Ah,
             other => {
+                self.other_type = true;
                 let message = format!("auth_type `{other}` is neither PASS nor AH");
-                cx.bad("bad-value", at, word.span, message);
+                return cx.bad("bad-value", at, word.span, message);
             }
-        }
+        };
+        self.auth_type = Some((auth_type, at.raw));
     }
 
     fn auth_pass(&mut self, cx: &mut Context<'_>, at: &Statement) {
@@ -82,10 +79,11 @@ impl AuthenticationDraft {
 
     /// Without a type keepalived takes the password for nothing; without a password, the type.
     pub fn finish(&self, at: Span, warn: &mut dyn FnMut(Diagnostic)) -> Authentication {
-        match (self.simple_text, self.password) {
-            (Some(_), Some(password)) => Authentication::SimpleText(password),
-            (Some(span), None) if !self.password_named => {
-                let message = "auth_type PASS without auth_pass: no authentication";
+        match (self.auth_type, self.password) {
+            (Some((AuthType::Pass, _)), Some(password)) => Authentication::SimpleText(password),
+            (Some((AuthType::Ah, _)), Some(key)) => Authentication::Header(ah::Key(key)),
+            (Some((_, span)), None) if !self.password_named => {
+                let message = "auth_type without auth_pass: no authentication";
                 warn(Diagnostic::warning("bad-value", span, message).help("auth_pass PASSWORD"));
                 Authentication::None
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
-use super::super::plan::{FlushOnStop, Global};
+use super::super::plan::{FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
 use super::script;
@@ -37,6 +37,8 @@ pub(super) struct GlobalDraft {
     pub check_unicast_src: bool,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
+    receive_queue: ReceiveQueue,
+    receive_queue_multiplier: Option<u32>,
 }
 
 impl GarpDraft {
@@ -109,6 +111,11 @@ impl GlobalDraft {
             }
             "vrrp_check_unicast_src" => self.check_unicast_src = true,
             "v3_checksum_as_v2" => self.v3_checksum_as_v2 = true,
+            "log_unknown_vrids" => self.plan.log_unknown_vrids = true,
+            "vrrp_rx_bufs_policy" => self.receive_queue(cx, at),
+            "vrrp_rx_bufs_multiplier" => {
+                replace(&mut self.receive_queue_multiplier, cx.number(at, keyword));
+            }
             "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
@@ -186,12 +193,46 @@ impl GlobalDraft {
         };
     }
 
+    /// `MTU`, `ADVERT` or a number of octets. With several lines a number counts before `MTU`, and
+    /// that before `ADVERT`, as in keepalived.
+    fn receive_queue(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        let Some(word) = cx.only_argument(at) else { return };
+        let wanted = match cx.text(word.span) {
+            text if text.eq_ignore_ascii_case("MTU") => Some(ReceiveQueue::Mtus(0)),
+            text if text.eq_ignore_ascii_case("ADVERT") => Some(ReceiveQueue::Adverts(0)),
+            _ => cx
+                .number_in(at, "vrrp_rx_bufs_policy", word, (1, i64::from(i32::MAX) / 2))
+                .map(ReceiveQueue::Octets),
+        };
+        let rank = |queue: ReceiveQueue| match queue {
+            ReceiveQueue::Ample => 0,
+            ReceiveQueue::Adverts(_) => 1,
+            ReceiveQueue::Mtus(_) => 2,
+            ReceiveQueue::Octets(_) => 3,
+        };
+        let Some(wanted) = wanted else { return };
+        if self.receive_queue != ReceiveQueue::Ample && rank(wanted) != rank(self.receive_queue) {
+            let message =
+                "vrrp_rx_bufs_policy is there already; a size counts before MTU, MTU before ADVERT";
+            cx.warn("duplicate", at, at.raw, message);
+        }
+        if rank(wanted) >= rank(self.receive_queue) {
+            self.receive_queue = wanted;
+        }
+    }
+
     /// Where adverts of an address family go.
     pub fn multicast(&self, ipv6: bool) -> IpAddr {
         if ipv6 { self.plan.multicast_group6.into() } else { self.plan.multicast_group.into() }
     }
 
-    pub fn finish(self) -> Global {
+    pub fn finish(mut self) -> Global {
+        let multiplier = self.receive_queue_multiplier.unwrap_or(3);
+        self.plan.receive_queue = match self.receive_queue {
+            ReceiveQueue::Mtus(_) => ReceiveQueue::Mtus(multiplier),
+            ReceiveQueue::Adverts(_) => ReceiveQueue::Adverts(multiplier),
+            other => other,
+        };
         self.plan
     }
 }

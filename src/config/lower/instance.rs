@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::diagnostic::{Diagnostic, Effect};
 use super::super::keywords::Keyword;
-use super::super::plan::{NotifyScripts, UnicastPeer};
+use super::super::plan::{NotifyScripts, OldChecksum, UnicastPeer};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::super::value;
@@ -13,6 +13,7 @@ use super::address::{self, AddressDraft};
 use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
+use super::hmac::HmacDraft;
 use super::tracking::{self, Kind, TrackDraft};
 use super::{peers, script};
 
@@ -52,6 +53,10 @@ pub(super) struct InstanceDraft {
     pub peers: Vec<(UnicastPeer, Span)>,
     pub unicast_ttl: Option<u32>,
     pub check_unicast_src: bool,
+    /// `unicast_fault_no_peer`: no peers is a FAULT rather than a mistake.
+    pub fault_without_peers: bool,
+    pub old_checksum: OldChecksum,
+    pub receive_queue: Option<u32>,
     pub owner_ignore_adverts: Option<bool>,
     pub v3_checksum_as_v2: Option<bool>,
     pub down_timer_adverts: Option<u32>,
@@ -60,6 +65,7 @@ pub(super) struct InstanceDraft {
     pub lower_prio_no_advert: Option<bool>,
     pub strict: Option<bool>,
     pub authentication: AuthenticationDraft,
+    pub hmac: Option<HmacDraft>,
     pub addresses: Vec<AddressDraft>,
     pub excluded_addresses: Vec<AddressDraft>,
     pub no_addresses_wanted: bool,
@@ -128,6 +134,9 @@ impl InstanceDraft {
             }
             "unicast_ttl" => replace(&mut self.unicast_ttl, cx.number(at, keyword)),
             "check_unicast_src" => self.check_unicast_src = true,
+            "unicast_fault_no_peer" => self.fault_without_peers = true,
+            "old_unicast_checksum" => self.old_checksum(cx, at),
+            "kernel_rx_buf_size" => replace(&mut self.receive_queue, cx.number(at, keyword)),
             "v3_checksum_as_v2" => replace(&mut self.v3_checksum_as_v2, cx.flag(at)),
             "native_ipv6" => {
                 self.belongs(cx, at.raw, IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
@@ -144,6 +153,7 @@ impl InstanceDraft {
                 }
             }
             "authentication" => self.authentication.read(cx, at),
+            "auth_hmac" => replace(&mut self.hmac, HmacDraft::read(cx, at)),
             "virtual_ipaddress" => {
                 let path = "vrrp_instance/virtual_ipaddress";
                 self.addresses_named |= cx.tree.children(at).next().is_some();
@@ -206,6 +216,19 @@ impl InstanceDraft {
         if !matches!(self.state, Some((InitialState::Master, _))) {
             self.state = Some((state, at.raw));
         }
+    }
+
+    /// Bare: make them so; `never`: do not even accept them.
+    fn old_checksum(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        cx.no_more_than(at, 1);
+        self.old_checksum = match cx.words(at).get(1).map(|word| (cx.text(word.span), word.span)) {
+            None => OldChecksum::Always,
+            Some(("never", _)) => OldChecksum::Never,
+            Some((other, span)) => {
+                let message = format!("`{other}` is not never, the only word that can stand here");
+                return cx.bad("bad-value", at, span, message);
+            }
+        };
     }
 
     fn interface(&mut self, cx: &mut Context<'_>, at: &Statement) {

@@ -9,13 +9,15 @@ use super::super::source::SourceMap;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
 use super::tracking::Definitions;
-use crate::vrrp::{GarpSettings, RouterSettings, Version, Vrid};
+use crate::vrrp::{AdverInterval, GarpSettings, RouterSettings, Version, Vrid};
+use crate::wire::Protocol;
+use crate::wire::vrrp::Layout;
 
 /// Addresses that the count in an advert can hold (RFC 3768 §5.3.5).
 const MOST_ADDRESSES: usize = 255;
 
-/// IPv6 addresses that an advert can hold without being cut in pieces, at Ethernet's 1500 octets.
-const MOST_ADDRESSES_V6: usize = (1500 - 40 - 8) / 16;
+/// What interfaces mostly carry in one packet.
+const ETHERNET_MTU: u32 = 1500;
 
 /// `state MASTER` without a priority means the owner's (observed with keepalived 2.2.7).
 const OWNER: u8 = 255;
@@ -35,10 +37,16 @@ impl InstanceDraft {
         let transport = self.transport(global, strict, &mut reasons);
         let version = self.version(global, &mut reasons);
         let runs = self.can_run(reasons, diagnostics);
-        let router = self.router(global, version, strict, diagnostics);
-        let authentication = self.authentication(version, strict, diagnostics);
-        self.first_is_link_local(strict, diagnostics);
         self.limit_addresses(diagnostics);
+        let authentication = self.authentication(version, strict, diagnostics);
+        let router = self.router(global, version, strict, authentication, diagnostics);
+        let hmac = self.hmac.take().map(|hmac| {
+            let interval = router.as_ref().map_or(AdverInterval::ONE_SECOND, |r| r.adver_interval);
+            hmac.finish(&self.name, interval, strict, diagnostics)
+        });
+        // Without the trailer that was asked for, peers would hear nothing of it.
+        let router = router.filter(|_| !matches!(hmac, Some(None)));
+        self.first_is_link_local(strict, diagnostics);
         let own = self.interface.as_ref().map_or("", |(name, _)| name);
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
@@ -53,6 +61,10 @@ impl InstanceDraft {
             transport: transport?,
             unicast_ttl: self.unicast_ttl.and_then(|ttl| u8::try_from(ttl).ok()).unwrap_or(255),
             message_checksum: self.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2),
+            old_checksum: self.old_checksum,
+            old_group: global.multicast(self.family.is_some_and(|(ipv6, _)| ipv6)),
+            hmac: hmac.flatten(),
+            receive_queue: self.receive_queue,
             source: self.source.map(|(source, _)| source),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
@@ -97,6 +109,7 @@ impl InstanceDraft {
         global: &GlobalDraft,
         version: Version,
         strict: bool,
+        authentication: Authentication,
         diagnostics: &mut Diagnostics,
     ) -> Option<RouterSettings> {
         let is_master = matches!(self.state, Some((InitialState::Master, _)));
@@ -109,6 +122,13 @@ impl InstanceDraft {
             diagnostics.push(Diagnostic::warning("strict-state-master-not-owner", at, message));
         }
         let is_master = is_master && (!strict || is_owner);
+        let has_header = matches!(authentication, Authentication::Header(_));
+        if is_master && has_header && !is_owner {
+            let at = self.state.map_or(self.at, |(_, at)| at);
+            let message = "auth_type AH: state MASTER is for priority 255 only; BACKUP it is";
+            diagnostics.push(Diagnostic::note("ah-state-master-not-owner", at, message));
+        }
+        let is_master = is_master && (!has_header || is_owner);
         let starts_as_backup = matches!(self.state, Some((InitialState::Backup, _)));
         let nopreempt = self.nopreempt(is_master, is_owner, diagnostics);
         let down_timer_adverts = self.down_timer_adverts.or(global.down_timer_adverts);
@@ -210,6 +230,14 @@ impl InstanceDraft {
         diagnostics: &mut Diagnostics,
     ) -> Authentication {
         let authentication = self.authentication.finish(self.at, &mut |d| diagnostics.push(d));
+        if self.hmac.is_some() && authentication != Authentication::None {
+            let message = format!(
+                "vrrp_instance {} has auth_hmac: its authentication is left out",
+                self.name
+            );
+            diagnostics.push(Diagnostic::warning("hmac-replaces-authentication", self.at, message));
+            return Authentication::None;
+        }
         if strict && authentication != Authentication::None {
             let message =
                 format!("strict mode: vrrp_instance {} uses no authentication", self.name);
@@ -222,8 +250,12 @@ impl InstanceDraft {
         }
         if version == Version::V3 && authentication != Authentication::None {
             let name = &self.name;
-            let message =
-                format!("VRRP version 3 has no authentication: vrrp_instance {name} uses none");
+            let header = matches!(authentication, Authentication::Header(_));
+            let reason = match (header, self.is_ipv6()) {
+                (true, true) => "auth_type AH is for VRRP version 2 over IPv4 only",
+                _ => "VRRP version 3 has no authentication",
+            };
+            let message = format!("{reason}: vrrp_instance {name} uses none");
             diagnostics.push(Diagnostic::warning("v3-has-no-authentication", self.at, message));
             return Authentication::None;
         }
@@ -244,14 +276,29 @@ impl InstanceDraft {
             let finding = Diagnostic::warning("no-virtual-address", self.at, message);
             diagnostics.push(finding.label(label));
         }
-        let most = if self.is_ipv6() { MOST_ADDRESSES_V6 } else { MOST_ADDRESSES };
-        if let Some(first) = self.addresses.get(most) {
+        if let Some(first) = self.addresses.get(MOST_ADDRESSES) {
             let message = format!(
-                "an advert holds {most} addresses: from here on they are held but not advertised"
+                "an advert holds {MOST_ADDRESSES} addresses: from here on they are held but not \
+                 advertised"
             );
             diagnostics.push(Diagnostic::warning("too-many-addresses", first.at, message));
-            let surplus = self.addresses.split_off(most);
+            let surplus = self.addresses.split_off(MOST_ADDRESSES);
             self.excluded_addresses.splice(0..0, surplus);
+        }
+        let layout = Layout {
+            version: Version::V3,
+            ipv6: self.is_ipv6(),
+            protocol: Protocol::Vrrp,
+            trailer: self.hmac.is_some(),
+        };
+        // What the MTU really is shows when the instance runs.
+        let fitting = layout.most_addresses(ETHERNET_MTU);
+        if let Some(first) = self.addresses.get(fitting) {
+            let message = format!(
+                "an advert of {ETHERNET_MTU} octets holds {fitting} addresses: unless the MTU is \
+                 greater, they are held but not advertised from here on"
+            );
+            diagnostics.push(Diagnostic::warning("too-many-addresses", first.at, message));
         }
     }
 }

@@ -53,6 +53,11 @@ impl InstanceDraft {
             );
         }
         let peers = self.usable_peers(reasons);
+        let check_source = self.check_unicast_src || global.check_unicast_src;
+        if peers.is_empty() && self.fault_without_peers {
+            // The driver keeps it in FAULT.
+            return (!strict).then_some(Transport::Unicast { peers, check_source });
+        }
         if peers.is_empty() {
             let message = format!("vrrp_instance {} has no unicast peer to speak to", self.name);
             reasons.push(
@@ -61,7 +66,6 @@ impl InstanceDraft {
                     .help("list the other routers' addresses, or leave out unicast_peer"),
             );
         }
-        let check_source = self.check_unicast_src || global.check_unicast_src;
         (!strict && !peers.is_empty()).then_some(Transport::Unicast { peers, check_source })
     }
 

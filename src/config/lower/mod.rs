@@ -6,6 +6,7 @@ mod checker;
 mod context;
 mod global;
 mod group;
+mod hmac;
 mod instance;
 mod instance_finish;
 mod instance_transport;
@@ -26,7 +27,7 @@ use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Plan, VirtualServer, VrrpInstance};
+use super::plan::{Identity, Plan, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
@@ -198,8 +199,8 @@ impl Lowering {
     /// The plan, once the whole file has been read.
     pub fn finish(mut self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
         let virtual_servers = self.settled_servers(sources, diagnostics);
-        let mut seen = HashMap::new();
-        let mut vrrp_instances = Vec::with_capacity(self.instances.len());
+        let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
+        let mut vrrp_instances: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
         for draft in self.instances {
             let at = draft.at;
             let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
@@ -207,11 +208,16 @@ impl Lowering {
                 continue;
             };
             let identity = instance.identity();
-            if let Some(&first) = seen.get(&identity) {
-                diagnostics.push(duplicate_vrid(identity.vrid, &identity.interface, at, first));
+            let (vrid, interface) = (identity.vrid, identity.interface.clone());
+            let twins = seen.entry(identity).or_default();
+            let alike = |&&(number, _): &&(usize, Span)| {
+                !instance.can_be_told_from(&vrrp_instances[number])
+            };
+            if let Some(&(_, first)) = twins.iter().find(alike) {
+                diagnostics.push(duplicate_vrid(vrid, &interface, at, first));
                 continue;
             }
-            seen.insert(identity, at);
+            twins.push((vrrp_instances.len(), at));
             vrrp_instances.push(instance);
         }
         let mut taken = HashMap::new();

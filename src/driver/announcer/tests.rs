@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::config::plan::{Position, Transport, VRRP_GROUP_IPV4, VrrpInstance};
+use crate::config::plan::{OldChecksum, Position, Transport, VRRP_GROUP_IPV4, VrrpInstance};
 use crate::vrrp::{AdverInterval, Authentication, GarpSettings, RouterSettings, Version, Vrid};
 
 fn script(name: &str) -> Option<Script> {
@@ -34,6 +34,10 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         ipv6: false,
         transport: Transport::Multicast(VRRP_GROUP_IPV4.into()),
         unicast_ttl: 255,
+        old_checksum: OldChecksum::AsPeers,
+        old_group: VRRP_GROUP_IPV4.into(),
+        hmac: None,
+        receive_queue: None,
         message_checksum: false,
         source: None,
         addresses: Vec::new(),

@@ -255,10 +255,9 @@ impl Effects {
             let instance = &mut instances[number];
             let key = instance.socket.filter(|key| sockets.contains_key(key));
             let (Some(key), Some(source)) = (key, instance.last_source) else { continue };
-            let id = instance.ip_id.advance();
-            let advert = Advert { source, id, priority };
+            let (advert, sender) = Advert::next(instance, source, priority);
             self.outbox.begin(number, key, priority);
-            advert.post(instance, &mut self.datagram, |to, octets| self.outbox.add(to, octets));
+            advert.post(sender, &mut self.datagram, |to, octets| self.outbox.add(to, octets));
         }
         self.outbox.send(sockets, |posted| {
             let instance = &mut instances[posted.number];

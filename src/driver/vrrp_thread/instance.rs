@@ -9,24 +9,30 @@ use super::interfaces::Interfaces;
 use ipnet::IpNet;
 
 use super::{SocketKey, Sockets};
-use crate::config::plan::{Transport, VrrpInstance};
+use crate::config::plan::{OldChecksum, ReceiveQueue, Transport, VrrpInstance};
 use crate::kernel::Assignment;
 use crate::status::InstanceStatus;
 use crate::vrrp::{
-    Admission, Counters, FaultCause, PublicState, SaidOnce, State, Transition, VirtualRouter,
+    Admission, Counters, FaultCause, Memory, PublicState, SaidOnce, State, Transition,
+    VirtualRouter,
 };
 use crate::wire::ip::IdCounter;
+use crate::wire::vrrp::Layout;
 
 pub struct Instance {
     pub plan: Arc<VrrpInstance>,
     pub router: VirtualRouter,
     pub admission: Admission,
+    /// What was heard last, against adverts that are sent again.
+    pub memory: Memory,
     pub counters: Counters,
     pub said: SaidOnce,
     /// Index of its interface; `None` while that does not exist.
     pub ifindex: Option<u32>,
     /// The socket it shares with others; `None` while it has no interface, or none to listen on.
     pub socket: Option<SocketKey>,
+    /// Others have its VRID and socket: the sender tells whose a packet is.
+    pub has_twins: bool,
     /// Address its adverts come from.
     pub source: Option<IpAddr>,
     /// The one it had last: a priority 0 can still go out when the address is gone.
@@ -51,10 +57,12 @@ impl Instance {
         Self {
             router: VirtualRouter::new(plan.router.clone(), None),
             admission: admission(&plan),
+            memory: Memory::default(),
             counters: Counters::default(),
             said: SaidOnce::default(),
             ifindex: None,
             socket: None,
+            has_twins: false,
             source: None,
             last_source: None,
             faults: BTreeSet::new(),
@@ -68,8 +76,15 @@ impl Instance {
         }
     }
 
+    /// Whether `other` can be the same instance with changed peers: instances of one identity are
+    /// told apart by these alone.
+    pub fn shares_a_peer(&self, other: &VrrpInstance) -> bool {
+        self.plan.peers().iter().any(|ours| other.has_peer(ours.address))
+    }
+
     /// Takes over a changed plan; the protocol's part is told to the core by the caller.
     pub fn replan(&mut self, plan: Arc<VrrpInstance>) {
+        self.memory.old_checksum &= plan.old_checksum == OldChecksum::AsPeers;
         self.admission = admission(&plan);
         self.plan = plan;
     }
@@ -109,6 +124,9 @@ impl Instance {
         if self.socket.is_some_and(|key| !sockets.contains_key(&key)) {
             faults.insert(FaultCause::NoSocket);
         }
+        if matches!(&self.plan.transport, Transport::Unicast { peers, .. } if peers.is_empty()) {
+            faults.insert(FaultCause::NoUnicastPeer);
+        }
         faults
     }
 
@@ -134,15 +152,54 @@ impl Instance {
         }
     }
 
-    /// The socket it needs, as its interface and source are now.
-    pub fn wanted_socket(&self) -> Option<SocketKey> {
-        let ifindex = self.ifindex?;
-        match self.plan.transport {
-            Transport::Multicast(group) => Some(SocketKey { ifindex, local: group }),
-            Transport::Unicast { .. } => {
-                self.source.map(|source| SocketKey { ifindex, local: source })
+    /// What `vrrp_rx_bufs_policy` or its own `kernel_rx_buf_size` says it needs of a receive queue,
+    /// with `mtu` octets to a packet; `None`: nothing.
+    pub fn receive_queue(&self, policy: ReceiveQueue, mtu: u32) -> Option<usize> {
+        let times = |count: u32, octets: usize| octets.saturating_mul(count as usize);
+        if let Some(octets) = self.plan.receive_queue {
+            return Some(times(1, octets as usize));
+        }
+        match policy {
+            ReceiveQueue::Ample => None,
+            ReceiveQueue::Octets(octets) => Some(octets as usize),
+            ReceiveQueue::Mtus(count) => Some(times(count, mtu as usize)),
+            ReceiveQueue::Adverts(count) => {
+                Some(times(count, self.layout().length(self.admission.addresses.len())))
             }
         }
+    }
+
+    /// What its adverts are made of.
+    fn layout(&self) -> Layout {
+        Layout {
+            version: self.plan.router.version,
+            ipv6: self.plan.ipv6,
+            protocol: self.admission.protocol(),
+            trailer: self.plan.hmac.is_some(),
+        }
+    }
+
+    /// Advertises as many addresses as fit into a packet of `mtu` octets; the others are held all
+    /// the same. Gives how many are left out when that has changed.
+    pub fn fit_to(&mut self, mtu: u32) -> Option<usize> {
+        let (all, fitting) = (self.plan.addresses.len(), self.layout().most_addresses(mtu));
+        let listed = all.min(fitting);
+        if listed == self.admission.addresses.len() {
+            return None;
+        }
+        let addresses = self.plan.addresses.iter().take(listed);
+        self.admission.addresses = addresses.map(|each| each.address.addr()).collect();
+        Some(all - listed)
+    }
+
+    /// The socket it needs, as its interface and source are now.
+    pub fn wanted_socket(&self) -> Option<SocketKey> {
+        let (ifindex, protocol) = (self.ifindex?, self.admission.protocol());
+        let local = match self.plan.transport {
+            Transport::Multicast(group) => group,
+            Transport::Unicast { .. } => self.source?,
+        };
+        Some(SocketKey { ifindex, local, protocol })
     }
 
     /// Its virtual addresses on the interfaces they go to, in file order, excluded ones last.
@@ -212,5 +269,7 @@ fn admission(plan: &VrrpInstance) -> Admission {
         skip_check_adv_addr: plan.skip_check_adv_addr,
         ignores_all: plan.owner_ignores_adverts && plan.router.priority == 255,
         message_checksum: plan.message_checksum,
+        old_group: Some(plan.old_group).filter(|_| plan.old_checksum != OldChecksum::Never),
+        hmac: plan.hmac.clone(),
     }
 }

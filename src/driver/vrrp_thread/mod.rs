@@ -42,6 +42,7 @@ use crate::kernel::{
 };
 use crate::status::InstanceStatus;
 use crate::vrrp::{Event, PublicState, Reading, State, Tracked};
+use crate::wire::Protocol;
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
@@ -172,6 +173,7 @@ fn be_on_time() {
 struct SocketKey {
     ifindex: u32,
     local: IpAddr,
+    protocol: Protocol,
 }
 
 /// The sockets that instances share, each a pair of one to receive and one to send.
@@ -188,6 +190,8 @@ struct VrrpThread {
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
     by_router: QuickMap<(SocketKey, u8), usize>,
+    /// Of those that share socket and VRID with others: by the peer's address, too.
+    by_peer: HashMap<(SocketKey, u8, IpAddr), usize>,
     groups: Vec<Group>,
     /// Something has happened to a member of one.
     groups_touched: bool,
@@ -206,6 +210,8 @@ struct VrrpThread {
     events: Vec<KernelEvent>,
     /// Adverts for a VRID nobody here has, by socket.
     unknown_vrids: HashMap<SocketKey, u64>,
+    /// Those of them that were logged.
+    vrids_told: HashSet<(SocketKey, u8)>,
 }
 
 impl VrrpThread {
@@ -224,6 +230,7 @@ impl VrrpThread {
             sockets: Sockets::default(),
             instances: Vec::new(),
             by_router: QuickMap::default(),
+            by_peer: HashMap::new(),
             groups: Vec::new(),
             groups_touched: false,
             readings: Readings::new(),
@@ -237,6 +244,7 @@ impl VrrpThread {
             actions: Vec::new(),
             events: Vec::new(),
             unknown_vrids: HashMap::new(),
+            vrids_told: HashSet::new(),
         })
     }
 
@@ -444,6 +452,8 @@ impl VrrpThread {
         let used: HashSet<SocketKey> =
             self.instances.iter().filter_map(|each| each.socket).collect();
         self.sockets.retain(|key, _| used.contains(key));
+        self.vrids_told.retain(|(key, _)| used.contains(key));
+        self.size_receive_queues();
     }
 
     fn list_virtual_addresses(&self) -> HashSet<(u32, IpAddr)> {

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::io;
+use std::net::IpAddr;
 use std::task::{Context, Waker};
 
 use super::instance::Instance;
@@ -9,7 +10,7 @@ use super::{SocketKey, VrrpThread, add_readable};
 use crate::driver::clock;
 use crate::kernel::{Received, VrrpSocket};
 use crate::vrrp::{Event, Heard};
-use crate::wire::{Discard, IpMeta, ip, vrrp};
+use crate::wire::{Discard, IpMeta, Packet, vrrp};
 
 /// Largest datagram there is; adverts are far smaller.
 const DATAGRAM: usize = 65_535;
@@ -60,37 +61,67 @@ impl VrrpThread {
 
     fn hear(&mut self, key: SocketKey, datagram: &[u8], ipv6: Option<IpMeta>) {
         let parsed = match ipv6 {
-            Some(meta) => Ok((meta, datagram)),
-            None => ip::parse_ipv4(datagram),
+            Some(ip) => Ok(Packet { ip, ah: None, payload: datagram }),
+            None => Packet::parse_ipv4(datagram),
         };
         // Of what cannot be parsed it cannot be known whose it was to be.
-        let Ok((meta, payload)) = parsed else { return self.count_stray(key) };
-        let number = vrrp::claimed_vrid(payload)
-            .and_then(|vrid| self.by_router.get(&(key, vrid.get())).copied());
-        match number {
-            Some(number) => self.hear_for(number, payload, &meta),
-            None => self.count_stray(key),
+        let Ok(packet) = parsed else { return self.count_stray(key) };
+        let Some(vrid) = vrrp::claimed_vrid(packet.payload) else { return self.count_stray(key) };
+        match self.whose(key, vrid.get(), packet.ip.source) {
+            Some(number) => self.hear_for(number, &packet),
+            None => self.unknown_vrid(key, vrid.get(), packet.ip.source),
         }
     }
 
-    fn hear_for(&mut self, number: usize, payload: &[u8], meta: &IpMeta) {
+    /// The instance that a packet for `vrid` is for.
+    fn whose(&self, key: SocketKey, vrid: u8, source: IpAddr) -> Option<usize> {
+        // One that has `auth_type AH` where the other has not is told so.
+        let other = SocketKey { protocol: key.protocol.other(), ..key };
+        let find = |key| {
+            self.by_router.get(&(key, vrid)).or_else(|| {
+                // Instances of one VRID and source are told apart by their peers.
+                let shared =
+                    (!self.by_peer.is_empty()).then(|| self.by_peer.get(&(key, vrid, source)));
+                shared.flatten()
+            })
+        };
+        find(key).or_else(|| find(other)).copied()
+    }
+
+    fn hear_for(&mut self, number: usize, packet: &Packet<'_>) {
         let instance = &mut self.instances[number];
         if !instance.is_running() {
             return instance.counters.count_discard(Discard::NotRunning);
         }
         let known = instance.router.active_router();
-        let judged = vrrp::parse(payload, meta)
-            .and_then(|advert| instance.admission.admit(&advert, meta, known));
-        match judged {
+        let (utc, memory) = (clock::utc(), &mut instance.memory);
+        let old_checksum = memory.old_checksum;
+        match instance.admission.judge(packet, known, utc, memory) {
             Ok(heard) => {
+                if instance.memory.old_checksum != old_checksum {
+                    switched_checksum(instance, heard.source);
+                }
                 accepted(instance, &heard);
                 self.handle(number, clock::now(), Event::Advertisement(heard));
             }
-            Err(reason) => discarded(instance, reason, meta),
+            Err(reason) => discarded(instance, reason, &packet.ip),
         }
     }
 
-    /// A packet for a VRID that nobody here has.
+    /// A packet for a VRID that nobody here has: `log_unknown_vrids` says so once for each.
+    fn unknown_vrid(&mut self, key: SocketKey, vrid: u8, source: IpAddr) {
+        self.count_stray(key);
+        if self.plan.global.log_unknown_vrids && self.vrids_told.insert((key, vrid)) {
+            let link = self.interfaces.by_index(key.ifindex);
+            let interface = link.map_or("a lost interface", |link| &link.name);
+            tracing::info!(
+                "{interface}: advert from {source} for virtual_router_id {vrid}, which no \
+                 vrrp_instance has there (said once)"
+            );
+        }
+    }
+
+    /// A packet that is nobody's here.
     fn count_stray(&mut self, key: SocketKey) {
         match self.unknown_vrids.entry(key) {
             Entry::Occupied(mut count) => *count.get_mut() += 1,
@@ -101,12 +132,22 @@ impl VrrpThread {
 
 fn accepted(instance: &mut Instance, heard: &Heard) {
     instance.counters.count_heard(heard);
-    if let Some(warning) = heard.warning
-        && instance.said.first_warning(warning)
-    {
-        let (name, source) = (&instance.plan.name, heard.source);
-        tracing::warn!("({name}) advert from {source} accepted, though {warning}");
+    let skew = instance.memory.hmac.skew();
+    for warning in heard.warning.into_iter().chain(skew) {
+        if instance.said.first_warning(warning) {
+            let (name, source) = (&instance.plan.name, heard.source);
+            tracing::warn!("({name}) advert from {source} accepted, though {warning}");
+        }
     }
+}
+
+/// The peer cannot verify any other; newer keepalived accepts both.
+fn switched_checksum(instance: &Instance, source: IpAddr) {
+    let name = &instance.plan.name;
+    tracing::warn!(
+        "({name}) {source} makes its checksums as keepalived 1.3.6 and older did: ours are made so \
+         too from now on (old_unicast_checksum never forbids it)"
+    );
 }
 
 fn discarded(instance: &mut Instance, reason: Discard, meta: &IpMeta) {

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::instance::Instance;
-use super::tracking::Sum;
+use super::tracking;
 use super::{SocketKey, VrrpThread};
 use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
-use crate::kernel::{Assignment, KernelChange, VrrpSocket};
+use crate::kernel::{Assignment, KernelChange, RECEIVE_QUEUE, VrrpSocket};
 use crate::vrrp::Event;
+
+/// More than any host has to spare for adverts.
+const LARGEST_QUEUE: usize = 1 << 30;
 
 impl VrrpThread {
     /// Makes `plan` the running one; at start, when nothing runs, all of it is new.
@@ -19,16 +22,17 @@ impl VrrpThread {
         let now = clock::now();
         self.plan = plan.clone();
         self.forget_readings();
-        let mut old = self.take_instances();
-        self.remove_missing(&plan, &mut old, now);
+        let (mut continued, gone) = pair(self.take_instances(), &plan);
+        self.remove(gone, now);
         let mut held = Vec::new();
-        for wanted in &plan.vrrp_instances {
+        for (number, wanted) in plan.vrrp_instances.iter().enumerate() {
             let wanted = Arc::new(wanted.clone());
-            match old.remove(&wanted.identity()) {
+            match continued.remove(&number) {
                 Some(instance) => held.extend(self.keep(instance, wanted, now)),
                 None => self.add(wanted, now),
             }
         }
+        self.mark_twins();
         self.exchange_addresses(&held, now);
         self.carry_out();
         self.adopt_groups();
@@ -40,23 +44,34 @@ impl VrrpThread {
         self.carry_out();
     }
 
-    fn take_instances(&mut self) -> HashMap<Identity, Instance> {
+    fn take_instances(&mut self) -> Vec<Instance> {
         self.schedule.clear();
         self.by_router.clear();
-        self.instances.drain(..).map(|each| (each.plan.identity(), each)).collect()
+        self.by_peer.clear();
+        std::mem::take(&mut self.instances)
     }
 
     /// Instances that are no longer wanted resign, before anything new begins.
-    fn remove_missing(&mut self, plan: &Plan, old: &mut HashMap<Identity, Instance>, now: Instant) {
-        let kept: Vec<Identity> = plan.vrrp_instances.iter().map(VrrpInstance::identity).collect();
-        let gone = old.extract_if(|identity, _| !kept.contains(identity));
-        self.instances = gone.map(|(_, instance)| instance).collect();
+    fn remove(&mut self, gone: Vec<Instance>, now: Instant) {
+        self.instances = gone;
         for number in 0..self.instances.len() {
             self.handle(number, now, Event::Deleted);
         }
         self.carry_out();
         self.instances.clear();
         self.schedule.clear();
+    }
+
+    /// Notes which instances have an identity in common, so that packets tell them apart by their
+    /// sender only.
+    fn mark_twins(&mut self) {
+        let mut count: HashMap<Identity, usize> = HashMap::with_capacity(self.instances.len());
+        for instance in &self.instances {
+            *count.entry(instance.plan.identity()).or_default() += 1;
+        }
+        for instance in &mut self.instances {
+            instance.has_twins = count.get(&instance.plan.identity()).is_some_and(|&n| n > 1);
+        }
     }
 
     /// Gives what the instance held so far, if it is Active.
@@ -122,10 +137,11 @@ impl VrrpThread {
     /// Compares where one instance stands with what the interfaces are now, and tells its core.
     pub(super) fn reassess(&mut self, number: usize, now: Instant) {
         self.find_interface(number);
+        self.fit_to_mtu(number);
         self.find_source(number, now);
         self.find_socket(number);
         let instance = &mut self.instances[number];
-        let tracked = Sum::of(instance, &self.interfaces, &self.readings);
+        let tracked = tracking::sum(instance, &self.interfaces, &self.readings);
         let mut present = instance.present_faults(&self.interfaces, &self.sockets);
         present.extend(tracked.faults);
         let adjusted = std::mem::replace(&mut instance.adjustment, tracked.priority);
@@ -156,11 +172,59 @@ impl VrrpThread {
         let vrid = instance.plan.router.vrid.get();
         let before = std::mem::replace(&mut instance.socket, wanted);
         if let Some(before) = before.filter(|_| before != wanted) {
-            self.by_router.remove(&(before, vrid));
+            if instance.has_twins {
+                self.by_peer.retain(|_, holder| *holder != number);
+            } else {
+                self.by_router.remove(&(before, vrid));
+            }
         }
         if let Some(key) = wanted {
-            self.by_router.insert((key, vrid), number);
+            if instance.has_twins {
+                let peers = instance.plan.peers().iter();
+                self.by_peer.extend(peers.map(|peer| ((key, vrid, peer.address), number)));
+            } else {
+                self.by_router.insert((key, vrid), number);
+            }
             self.open_socket(key, number);
+        }
+    }
+
+    /// Lists no more addresses in adverts than the interface carries in one packet.
+    fn fit_to_mtu(&mut self, number: usize) {
+        let instance = &mut self.instances[number];
+        let link = instance.ifindex.and_then(|index| self.interfaces.by_index(index));
+        let Some((link, left_out)) = link.and_then(|link| Some((link, instance.fit_to(link.mtu)?)))
+        else {
+            return;
+        };
+        let (name, interface, mtu) = (&instance.plan.name, &link.name, link.mtu);
+        if left_out > 0 {
+            tracing::warn!(
+                "({name}) {left_out} addresses do not fit into one packet of {interface} (MTU \
+                 {mtu}): they are held but not advertised"
+            );
+        } else {
+            tracing::info!("({name}) all addresses fit into one packet of {interface} again");
+        }
+    }
+
+    /// Gives the sockets the receive queues that the configuration asks for: of all instances of
+    /// one together.
+    pub(super) fn size_receive_queues(&self) {
+        let mut wanted: HashMap<SocketKey, usize> = HashMap::new();
+        for instance in &self.instances {
+            let Some(key) = instance.socket else { continue };
+            let mtu = self.interfaces.by_index(key.ifindex).map_or(1500, |link| link.mtu);
+            if let Some(octets) = instance.receive_queue(self.plan.global.receive_queue, mtu) {
+                let sum = wanted.entry(key).or_default();
+                *sum = sum.saturating_add(octets);
+            }
+        }
+        for (key, socket) in &self.sockets {
+            let octets = wanted.get(key).copied().unwrap_or(RECEIVE_QUEUE);
+            if let Err(error) = socket.set_receive_queue(octets.min(LARGEST_QUEUE)) {
+                tracing::warn!("cannot make room for {octets} octets of adverts: {error}");
+            }
         }
     }
 
@@ -171,9 +235,9 @@ impl VrrpThread {
         let (plan, ifindex) = (&self.instances[number].plan, key.ifindex);
         let opened = match plan.transport {
             Transport::Multicast(group) => {
-                VrrpSocket::open_multicast(&plan.interface, ifindex, group)
+                VrrpSocket::open_multicast(&plan.interface, ifindex, group, key.protocol)
             }
-            Transport::Unicast { .. } => VrrpSocket::open_unicast(key.local, ifindex),
+            Transport::Unicast { .. } => VrrpSocket::open_unicast(key.local, ifindex, key.protocol),
         };
         match opened {
             Ok(socket) => drop(self.sockets.insert(key, socket)),
@@ -202,6 +266,29 @@ impl VrrpThread {
     fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&(index, address))
     }
+}
+
+/// Which of the running instances each of the wanted ones continues, by number, and those that
+/// none does. Of instances that share an identity those belong together that share a peer.
+fn pair(running: Vec<Instance>, plan: &Plan) -> (HashMap<usize, Instance>, Vec<Instance>) {
+    let mut by_identity: HashMap<Identity, Vec<Instance>> = HashMap::with_capacity(running.len());
+    for instance in running {
+        by_identity.entry(instance.plan.identity()).or_default().push(instance);
+    }
+    let mut continued = HashMap::with_capacity(plan.vrrp_instances.len());
+    for by_peer in [true, false] {
+        for (number, wanted) in plan.vrrp_instances.iter().enumerate() {
+            if continued.contains_key(&number) {
+                continue;
+            }
+            let Some(alike) = by_identity.get_mut(&wanted.identity()) else { continue };
+            let place = alike.iter().position(|each| !by_peer || each.shares_a_peer(wanted));
+            if let Some(place) = place {
+                continued.insert(number, alike.remove(place));
+            }
+        }
+    }
+    (continued, by_identity.into_values().flatten().collect())
 }
 
 /// Addresses of one Active instance.

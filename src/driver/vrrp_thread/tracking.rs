@@ -7,33 +7,14 @@ use super::VrrpThread;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
 use crate::driver::clock;
-use crate::vrrp::{Effect, Event, FaultCause, PublicState, Reading, Tracked, Tracker};
+use crate::vrrp::{Effect, Event, PublicState, Reading, Sum, Tracked, Tracker};
 
 /// The last reading of every script and file.
 pub type Readings = HashMap<Tracked, Reading>;
 
-/// What all of an instance's trackers come to.
-#[derive(Debug, Default)]
-pub struct Sum {
-    pub priority: i32,
-    pub faults: BTreeSet<FaultCause>,
-    /// It cannot start before all of its unweighted scripts have run.
-    pub pending: bool,
-}
-
-impl Sum {
-    pub fn of(instance: &Instance, interfaces: &Interfaces, readings: &Readings) -> Self {
-        let mut sum = Self::default();
-        for (place, tracker) in (0u16..).zip(&instance.plan.trackers) {
-            let effect = tracker.effect(reading(&tracker.what, interfaces, readings));
-            sum.priority = sum.priority.saturating_add(effect.priority);
-            sum.pending |= effect.pending;
-            if effect.fault {
-                sum.faults.insert(FaultCause::Tracked(tracker.what.kind(), place));
-            }
-        }
-        sum
-    }
+/// What the trackers of one instance come to, as all that they track is now.
+pub fn sum(instance: &Instance, interfaces: &Interfaces, readings: &Readings) -> Sum {
+    Sum::of(&instance.plan.trackers, |what| reading(what, interfaces, readings))
 }
 
 fn reading(what: &Tracked, interfaces: &Interfaces, readings: &Readings) -> Reading {
@@ -95,7 +76,7 @@ impl VrrpThread {
     /// Starts an instance that has not run yet, unless a script that decides over it has not.
     pub(super) fn start_if_ready(&mut self, number: usize, now: std::time::Instant) {
         let instance = &self.instances[number];
-        let pending = Sum::of(instance, &self.interfaces, &self.readings).pending;
+        let pending = sum(instance, &self.interfaces, &self.readings).pending;
         if instance.state == PublicState::Init && !pending {
             self.handle(number, now, Event::Startup);
         }

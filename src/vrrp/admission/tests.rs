@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use crate::vrrp::Vrid;
-use crate::wire::{Outgoing, vrrp::parse};
+use crate::wire::Outgoing;
 
 use super::super::fixtures::LOWER;
 use super::*;
@@ -21,6 +21,8 @@ fn admission() -> Admission {
         skip_check_adv_addr: false,
         ignores_all: false,
         message_checksum: false,
+        old_group: Some(GROUP),
+        hmac: None,
     }
 }
 
@@ -39,6 +41,7 @@ fn theirs(admission: &Admission) -> Outgoing<'_> {
             Transport::Multicast(group) => group,
             Transport::Unicast { .. } => GROUP,
         },
+        seal: None,
     }
 }
 
@@ -51,7 +54,8 @@ fn judged(
     let ip = IpMeta { source, destination, ttl: 255, header_len: 20 };
     let mut octets = Vec::new();
     theirs.emit(&mut octets);
-    ours.admit(&parse(&octets, &ip).unwrap(), &ip, active)
+    let packet = Packet { ip, ah: None, payload: &octets };
+    ours.judge(&packet, active, Duration::ZERO, &mut Memory::default())
 }
 
 #[test]

@@ -103,7 +103,10 @@ impl VirtualRouter {
 
     /// §6.4.3 (740)–(765). No priority 0: the other one is Active already.
     fn yield_to(&mut self, now: Instant, heard: Heard, cause: Cause, out: &mut Vec<Action>) {
-        if self.settings.higher_prio_send_advert {
+        // With another interval it would teach that to the other Backups, which would then not
+        // have the patience for the new Active Router's adverts.
+        let alike = heard.adver_interval == self.settings.adver_interval;
+        if self.settings.higher_prio_send_advert && alike {
             out.push(Action::SendAdvertisement { priority: self.priority() });
         }
         out.push(Action::ReleaseAddresses);

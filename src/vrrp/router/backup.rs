@@ -10,13 +10,13 @@ impl VirtualRouter {
     pub(super) fn backup_heard(
         &mut self,
         now: Instant,
-        backup: Backup,
+        mut backup: Backup,
         heard: Heard,
         out: &mut Vec<Action>,
     ) {
         let (from, priority) = (heard.source, heard.priority);
         if self.outlasted_by.is_some_and(|rival| rival != from || priority < 255) {
-            self.stand_by_ownership(out);
+            self.stand_by_ownership(&mut backup, out);
         }
         let ours = self.priority();
         if priority == 0 {
@@ -81,8 +81,8 @@ impl VirtualRouter {
     }
 
     /// §6.4.2 (365)–(410); in a sync group keepalived waits once more, until all members want it.
-    pub(super) fn active_down(&mut self, now: Instant, backup: Backup, out: &mut Vec<Action>) {
-        self.stand_by_ownership(out);
+    pub(super) fn active_down(&mut self, now: Instant, mut backup: Backup, out: &mut Vec<Action>) {
+        self.stand_by_ownership(&mut backup, out);
         if !self.settings.in_sync_group {
             return self.become_active(now, Cause::ActiveDownTimerExpired, out);
         }
@@ -93,17 +93,26 @@ impl VirtualRouter {
         self.state = State::Backup(Backup { active_down_at, wants_active: true, ..backup });
     }
 
-    /// What is left of the wait grows or shrinks with the skew, as keepalived has it: a Backup
-    /// whose priority drops must not overtake the others.
-    pub(super) fn adjust_backup(&mut self, backup: Backup, adjustment: i32, out: &mut Vec<Action>) {
-        let skew = |router: &Self| {
-            skew_time(router.settings.version, router.priority(), backup.active_adver_interval)
-        };
+    /// A Backup whose priority drops must not overtake the others: the wait follows.
+    pub(super) fn adjust_backup(
+        &mut self,
+        mut backup: Backup,
+        adjustment: i32,
+        out: &mut Vec<Action>,
+    ) {
+        self.shift_wait(&mut backup, |router| router.adjust(adjustment, out));
+    }
+
+    /// What is left of the wait grows or shrinks with the skew of a priority that `change`
+    /// changes, as keepalived has it.
+    fn shift_wait(&mut self, backup: &mut Backup, change: impl FnOnce(&mut Self)) {
+        let interval = backup.active_adver_interval;
+        let skew = |router: &Self| skew_time(router.settings.version, router.priority(), interval);
         let before = skew(self);
-        self.adjust(adjustment, out);
+        change(self);
         // The old skew is part of the wait, so this never comes before the wait began.
-        let active_down_at = backup.active_down_at + skew(self) - before;
-        self.state = State::Backup(Backup { active_down_at, ..backup });
+        backup.active_down_at = backup.active_down_at + skew(self) - before;
+        self.state = State::Backup(*backup);
     }
 
     pub(super) fn active_down_interval(&self, active: AdverInterval) -> Duration {
@@ -111,8 +120,9 @@ impl VirtualRouter {
     }
 
     /// The other owner is gone: our priority is 255 again.
-    fn stand_by_ownership(&mut self, out: &mut Vec<Action>) {
-        if self.outlasted_by.take().is_some() {
+    fn stand_by_ownership(&mut self, backup: &mut Backup, out: &mut Vec<Action>) {
+        if self.outlasted_by.is_some() {
+            self.shift_wait(backup, |router| router.outlasted_by = None);
             out.push(Action::Note(Note::PriorityChanged { from: 254, to: self.priority() }));
         }
     }

@@ -57,7 +57,7 @@ impl VirtualRouter {
         }
         let last = self.faults.remove(&cause) && self.faults.is_empty();
         match idle {
-            Idle::Faulty if last && self.starts_active() => {
+            Idle::Faulty if last && self.starts_active() && !self.is_quiet(now) => {
                 self.become_active(now, Cause::Recovered(cause), out);
             }
             Idle::Faulty if last => {

@@ -43,6 +43,7 @@ fn ours(version: Version, addresses: &[IpAddr]) -> Outgoing<'_> {
         addresses,
         source: ROUTER,
         destination: GROUP,
+        seal: None,
     }
 }
 
@@ -283,6 +284,7 @@ proptest! {
             addresses: &addresses,
             source: if v6 { "fe80::1".parse().unwrap() } else { ROUTER },
             destination: if v6 { "ff02::12".parse().unwrap() } else { GROUP },
+            seal: None,
         };
         let octets = emitted(&outgoing);
         let meta = IpMeta { source: outgoing.source, destination: outgoing.destination, ..MULTICAST };

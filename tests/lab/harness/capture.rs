@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use super::inject::{PROTOCOL_AH, PROTOCOL_VRRP};
 use super::raw::PacketSocket;
 use super::tshark::{Frame, judge};
 use super::wait_for;
@@ -157,14 +158,15 @@ impl What {
     fn parse(frame: &[u8]) -> Option<What> {
         let (ethertype, packet) = (frame.get(12..14)?, &frame[14..]);
         match ethertype {
-            [0x08, 0x00] if *packet.get(9)? == super::inject::PROTOCOL_VRRP => {
-                let header = usize::from(packet[0] & 15) * 4;
+            [0x08, 0x00] if matches!(*packet.get(9)?, PROTOCOL_VRRP | PROTOCOL_AH) => {
+                let authentication = if packet[9] == PROTOCOL_AH { 24 } else { 0 };
+                let header = usize::from(packet[0] & 15) * 4 + authentication;
                 let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
                 let vrrp = packet.get(header..total).filter(|vrrp| vrrp.len() >= 8)?;
                 let source = IpAddr::V4(address_at(packet, 12)?);
                 Some(What::Advert { source, vrrp: vrrp.to_vec() })
             }
-            [0x86, 0xdd] if *packet.get(6)? == super::inject::PROTOCOL_VRRP => {
+            [0x86, 0xdd] if *packet.get(6)? == PROTOCOL_VRRP => {
                 let source = IpAddr::V6(address6_at(packet, 8)?);
                 let vrrp = packet.get(40..).filter(|vrrp| vrrp.len() >= 8)?;
                 Some(What::Advert { source, vrrp: vrrp.to_vec() })

@@ -7,6 +7,8 @@ use super::Host;
 use super::raw::PacketSocket;
 
 pub const PROTOCOL_VRRP: u8 = 112;
+/// Its authentication header (`auth_type AH`) has 24 octets.
+pub const PROTOCOL_AH: u8 = 51;
 
 /// One VRRPv2 advertisement (RFC 3768 §5.1) with its IP header. The fields hold what a correct one
 /// has; a test changes one of them.

@@ -53,6 +53,18 @@ fn higher_prio_send_advert_says_a_last_word() {
     assert_eq!(out[..2], [advert(100), Action::ReleaseAddresses]);
 }
 
+/// Found by simulation: three Backups learn each other's short interval from last words, and
+/// never have the patience for an Active Router that advertises every 3 s.
+#[test]
+fn higher_prio_send_advert_does_not_teach_another_interval() {
+    let last_word = RouterSettings { higher_prio_send_advert: true, ..settings(100) };
+    let mut bench = Bench::active(RouterSettings { version: Version::V3, ..last_word });
+    let three_seconds = AdverInterval::from_centiseconds(300).unwrap();
+
+    let out = bench.hear(at_us(10_400_000), Heard { adver_interval: three_seconds, ..heard(101) });
+    assert_eq!(out[0], Action::ReleaseAddresses);
+}
+
 /// §6.4.3 (735): equal priorities are told apart by the primary address.
 #[test]
 fn active_yields_to_its_own_priority_from_a_higher_address() {

@@ -53,6 +53,11 @@ fn recovery_from_fault_does_not_shorten_the_delay() {
     );
     bench.tell(at_secs(5), Event::Recovered(FaultCause::LinkDown));
     assert_eq!(bench.deadline(), Some(at_us(23_609_375)));
+
+    let mut owner = quiet(settings(255));
+    owner.tell(at_secs(1), Event::Fault(FaultCause::LinkDown));
+    owner.tell(at_secs(5), Event::Recovered(FaultCause::LinkDown));
+    assert_eq!((owner.router.public_state(), owner.deadline()), (Backup, Some(at_secs(20))));
 }
 
 /// 2 × 1 s and the skew of priority 200 after the advert that was due at 11 s: 13.21875 s.

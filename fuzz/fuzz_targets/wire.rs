@@ -1,0 +1,11 @@
+//! Datagrams from a raw IPv4 socket: IP header, AH, VRRP, trailer.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/targets.rs"]
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    targets::wire(octets);
+});
