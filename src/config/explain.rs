@@ -143,9 +143,14 @@ pub fn text(row: &Keyword) -> String {
 
 /// Whether it is a word within the lines of a list rather than a line of its own.
 fn is_option_of_a_line(row: &Keyword) -> bool {
-    let (outer, name) = row.block.rsplit_once('/').unwrap_or(("top", row.block));
-    let block = table().block(outer).and_then(|id| table().get(id, name));
-    row.name != "<entry>" && block.is_some_and(|block| block.args.contains("{list-block}"))
+    let is_list = |path: &str| {
+        let (outer, name) = path.rsplit_once('/').unwrap_or(("top", path));
+        let block = table().block(outer).and_then(|id| table().get(id, name));
+        block.is_some_and(|block| block.args.contains("{list-block}"))
+    };
+    // A line may have parts with words of their own, such as `encap` of a route.
+    let paths = std::iter::successors(Some(row.block), |path| Some(path.rsplit_once('/')?.0));
+    row.name != "<entry>" && paths.into_iter().any(is_list)
 }
 
 fn shown_arguments(row: &Keyword) -> String {

@@ -3,6 +3,8 @@
 //! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
 //! exactly when they ask for the same, wherever in the file they said it.
 
+mod notify;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -14,9 +16,11 @@ use ipnet::IpNet;
 use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
 use crate::probe::Probe;
+use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
+pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +32,12 @@ pub struct Plan {
     pub track_scripts: Vec<TrackScript>,
     /// `track_file`s that an instance tracks.
     pub track_files: Vec<TrackFile>,
+    /// `vrrp_track_process`es that an instance tracks.
+    pub track_processes: Vec<TrackProcess>,
     pub virtual_servers: Vec<VirtualServer>,
+    /// `static_ipaddress`, `static_routes`, `static_rules`.
+    pub static_objects: StaticObjects,
+    pub track_groups: Vec<TrackGroup>,
 }
 
 /// `global_defs` as far as the running director needs it (keepalived.conf(5)).
@@ -56,6 +65,27 @@ pub struct Global {
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
     pub lvs_flush_on_stop: FlushOnStop,
+    /// `use_symlink_paths`: scripts are run by the path given, not by what its links lead to.
+    pub keep_links: bool,
+    /// `umask`; `None`: as inherited, and 0177 for FIFOs.
+    pub umask: Option<u32>,
+    pub fifos: Fifos,
+    /// `None`: nobody to send mail to, or nobody who takes it.
+    pub mail: Option<Mail>,
+    /// `smtp_alert_checker`, else `smtp_alert`, where they were given.
+    pub mail_of_checkers: Option<bool>,
+    /// `no_email_faults`: no mail for FAULT.
+    pub no_fault_mail: bool,
+    /// `no_checker_emails`: mail when a server goes up or down, not for each of its checkers.
+    pub no_checker_mail: bool,
+    /// `rs_init_notifies`: servers that start up are told as such.
+    pub tell_initial_servers: bool,
+    pub startup_script: Option<OneShot>,
+    pub shutdown_script: Option<OneShot>,
+    /// `child_wait_time`: how long the parts may take to stop; `None`: the default.
+    pub stop_limit: Option<Duration>,
+    pub vrrp_scheduling: Scheduling,
+    pub checker_scheduling: Scheduling,
 }
 
 /// How much room adverts have that wait to be read, for each instance of a socket
@@ -104,6 +134,19 @@ impl Default for Global {
             lvs_timeouts: Timeouts::default(),
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
+            keep_links: false,
+            umask: None,
+            fifos: Fifos::default(),
+            mail: None,
+            mail_of_checkers: None,
+            no_fault_mail: false,
+            no_checker_mail: false,
+            tell_initial_servers: false,
+            startup_script: None,
+            shutdown_script: None,
+            stop_limit: None,
+            vrrp_scheduling: Scheduling::default(),
+            checker_scheduling: Scheduling::default(),
         }
     }
 }
@@ -141,6 +184,12 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `virtual_routes`: there while MASTER.
+    pub routes: Vec<VirtualRoute>,
+    /// `virtual_rules`: there while MASTER.
+    pub rules: Vec<VirtualRule>,
+    /// `promote_secondaries`: an address that loses the first of its subnet stays.
+    pub promote_secondaries: bool,
     /// `skip_check_adv_addr`: do not compare the address list of each advert.
     pub skip_check_adv_addr: bool,
     /// `owner_ignore_adverts`: at priority 255 it listens to nobody.
@@ -247,6 +296,38 @@ pub struct TrackFile {
     pub init: Option<InitFile>,
 }
 
+/// One `vrrp_track_process`: which processes are counted, and how many must run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackProcess {
+    pub name: Arc<str>,
+    /// `process`, first word: the process's name, or with `full_command` or parameters argv's first.
+    pub command: String,
+    pub parameters: Vec<String>,
+    pub matching: ProcessMatch,
+    /// `quorum`: fewest for success.
+    pub least: u32,
+    /// `quorum_max`: most for success; `None`: any number.
+    pub most: Option<u32>,
+    /// `fork_delay`: how long it must be well before it counts as well.
+    pub up_delay: Duration,
+    /// `terminate_delay`: how long it must be ill before it counts as ill.
+    pub down_delay: Duration,
+}
+
+/// What of a process is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProcessMatch {
+    /// Its name, /proc/PID/comm.
+    #[default]
+    Name,
+    /// Its command line (`full_command`, or parameters are given): these words and no others.
+    Exact,
+    /// `param_match partial`: the command line begins with these words.
+    Partial,
+    /// `param_match initial`: as `Partial`, the last word being the beginning of its own.
+    Initial,
+}
+
 /// What `init_file` asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InitFile {
@@ -279,19 +360,45 @@ pub struct VirtualAddress {
     pub flags: u32,
     /// `no_track`: what somebody else removes stays away until the next transition.
     pub no_track: bool,
+    /// `track_group`, of static addresses.
+    pub track_group: Option<String>,
 }
 
-/// The notify scripts of one instance; each may be absent.
+/// One line of `virtual_routes` or `static_routes`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualRoute {
+    pub route: Route,
+    /// As an address's.
+    pub no_track: bool,
+    /// `track_group`, of static routes.
+    pub track_group: Option<String>,
+}
+
+/// One line of `virtual_rules` or `static_rules`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualRule {
+    pub rule: Rule,
+    /// As an address's.
+    pub no_track: bool,
+    /// `track_group`, of static rules.
+    pub track_group: Option<String>,
+}
+
+/// What is in the kernel from start to stop, whatever the state of any instance.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct NotifyScripts {
-    /// `notify`: run on every transition, with `INSTANCE NAME STATE PRIORITY` appended.
-    pub any: Option<Script>,
-    pub master: Option<Script>,
-    pub backup: Option<Script>,
-    pub fault: Option<Script>,
-    pub stop: Option<Script>,
-    /// `notify_deleted`; without it a removed instance reports FAULT.
-    pub deleted: Option<Script>,
+pub struct StaticObjects {
+    /// Each with its interface.
+    pub addresses: Vec<VirtualAddress>,
+    pub routes: Vec<VirtualRoute>,
+    pub rules: Vec<VirtualRule>,
+}
+
+/// One `track_group`: the instances that cannot run without certain static objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackGroup {
+    pub name: String,
+    /// Names of instances.
+    pub members: Vec<String>,
 }
 
 /// A program to run, with its arguments and the user to run it as.
@@ -327,6 +434,8 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
     pub omega: bool,
+    /// `smtp_alert`; `None`: as the global settings say, else no.
+    pub mails: Option<bool>,
 }
 
 /// A virtual server's use of a `virtual_server_group`.
@@ -375,6 +484,8 @@ pub struct RealServer {
     pub destination: Destination,
     /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
     pub inhibit_on_failure: bool,
+    /// `smtp_alert`; `None`: as the global settings say, else yes.
+    pub mails: Option<bool>,
     pub checkers: Vec<Checker>,
     /// Boxed, as `notify_down`: of 100,000 servers hardly one has any.
     pub notify_up: Option<Box<Script>>,

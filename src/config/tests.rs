@@ -244,7 +244,7 @@ fn more_addresses_than_a_packet_holds_are_pointed_out() {
 
 #[test]
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
-    let (_, codes) = instance("track_process {\n chk\n}\nsmtp_alert");
+    let (_, codes) = instance("track_bfd {\n chk\n}\nlinkbeat_use_polling");
     assert_eq!(codes, ["not-supported-yet", "not-supported-yet"]);
 }
 
@@ -258,8 +258,13 @@ fn a_sync_group_ties_its_members_and_tracks_for_them() {
     let loaded = parse_text("t", format!("{group}{}{other}", instance_text(own)));
     let mut found = codes(&loaded);
     found.sort_unstable();
-    let expected =
-        ["empty-sync-group", "two-sync-groups", "unknown-instance", "weights-in-sync-group"];
+    let expected = [
+        "duplicate-vip",
+        "empty-sync-group",
+        "two-sync-groups",
+        "unknown-instance",
+        "weights-in-sync-group",
+    ];
     assert_eq!(found, expected);
     assert_eq!(loaded.plan.sync_groups.len(), 1);
     assert_eq!(loaded.plan.sync_groups[0].members, ["VI_1", "VI_2"]);

@@ -104,6 +104,43 @@ pub fn octet_pattern(text: &str) -> Option<Vec<(u8, u8)>> {
     text.as_bytes().chunks_exact(2).map(octet).collect()
 }
 
+/// A file creation mask: a number with C's prefixes, or the names of bits joined by `|`, with or
+/// without their `I` (`IWGRP|IRWXO`).
+pub fn umask(text: &str) -> Option<u32> {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        None => text.parse().ok(),
+    };
+    let bits = || text.split('|').try_fold(0, |mask, name| Some(mask | umask_bits(name.trim())?));
+    number.or_else(bits).filter(|mask| *mask <= 0o777)
+}
+
+/// `IWGRP`, `IRWXU`: which permissions, and whose.
+fn umask_bits(name: &str) -> Option<u32> {
+    let name = name.strip_prefix("S_").unwrap_or(name);
+    let name = name.strip_prefix('I')?;
+    let (all, who) = match name.strip_prefix("RWX") {
+        Some(who) => (0o7, who),
+        None => {
+            let bit = match name.as_bytes().first()? {
+                b'R' => 0o4,
+                b'W' => 0o2,
+                b'X' => 0o1,
+                _ => return None,
+            };
+            (bit, &name[1..])
+        }
+    };
+    let shift = match who {
+        "USR" | "U" => 6,
+        "GRP" | "G" => 3,
+        "OTH" | "O" => 0,
+        _ => return None,
+    };
+    Some(all << shift)
+}
+
 /// Whether `text` reads like the name of a host rather than a mistyped address.
 pub fn looks_like_host_name(text: &str) -> bool {
     let letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');

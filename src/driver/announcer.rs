@@ -1,51 +1,83 @@
-//! Tells scripts of VRRP's transitions.
+//! Tells scripts, FIFOs and mail of what happens to instances and groups.
 //!
 //! A task of the work runtime; it owns the receiving end of the vrrp thread's reports and ends
 //! when that thread has ended and all its reports are handed on. Nothing is lost here: the
-//! queues behind [`Scripts`] drop and count by themselves.
+//! queues behind [`Outlets`] drop and count by themselves.
 
 use tokio::sync::mpsc;
 
-use super::scripts::Scripts;
-use super::vrrp_thread::{Report, Who};
+use super::outlets::Outlets;
+use super::vrrp_thread::{News, Report, Who};
 use crate::config::plan::{NotifyScripts, Script};
 use crate::vrrp::PublicState;
 
-/// Hands every report to the scripts configured for it.
-pub async fn run(mut reports: mpsc::Receiver<Report>, scripts: Scripts) {
+/// Hands every report to whom it is for, in keepalived's order: scripts, FIFOs, mail.
+pub async fn run(mut reports: mpsc::Receiver<Report>, outlets: Outlets) {
     while let Some(report) = reports.recv().await {
         let line = match &report.who {
             Who::Instance(instance) => instance.name.clone(),
             // An instance may have the same name.
             Who::Group(group) => format!("group {}", group.name),
         };
-        scripts.run(&line, scripts_for(&report));
+        outlets.scripts.run(&line, scripts_for(&report));
+        if let Some(line) = fifo_line(&report) {
+            outlets.fifos.write_vrrp(&line);
+        }
+        if let News::Entered(state) = report.news {
+            outlets.mailer.vrrp(&report.who, told_state(report.who.notify(), state));
+        }
     }
 }
 
 /// First the script for the state, then `notify` with its four words, as keepalived orders them.
-fn scripts_for(report: &Report) -> impl Iterator<Item = (Script, Vec<String>)> + use<> {
+fn scripts_for(report: &Report) -> Vec<(Script, Vec<String>)> {
     let notify = report.who.notify();
-    let (specific, state) = specific(notify, report.state);
-    let priority = report.priority.to_string();
-    let words = [report.who.word(), report.who.name(), state.name(), &priority].map(str::to_owned);
-    let specific = specific.cloned().map(|script| (script, Vec::new()));
-    let generic = notify.any.clone().map(|script| (script, words.to_vec()));
-    specific.into_iter().chain(generic)
+    let alone = |script: &Option<Script>| script.clone().map(|script| (script, Vec::new()));
+    match report.news {
+        News::Entered(state) => {
+            let state = told_state(notify, state);
+            let words = [report.who.word(), report.who.name(), state.name()].map(str::to_owned);
+            let words = words.into_iter().chain([report.priority.to_string()]).collect();
+            let generic = notify.any.clone().map(|script| (script, words));
+            alone(specific(notify, state)).into_iter().chain(generic).collect()
+        }
+        News::HeardLowerPriority => alone(&notify.lower_priority).into_iter().collect(),
+        News::PriorityChanged(_) | News::StillIn(_) => Vec::new(),
+    }
 }
 
-/// The state's own script, and the state as scripts are told it: an instance that a reload
-/// removed reports FAULT unless it has a `notify_deleted` (keepalived.conf(5)).
-fn specific(notify: &NotifyScripts, state: PublicState) -> (Option<&Script>, PublicState) {
+fn specific(notify: &NotifyScripts, state: PublicState) -> &Option<Script> {
     match state {
-        PublicState::Init => (None, state),
-        PublicState::Backup => (notify.backup.as_ref(), state),
-        PublicState::Master => (notify.master.as_ref(), state),
-        PublicState::Fault => (notify.fault.as_ref(), state),
-        PublicState::Stop => (notify.stop.as_ref(), state),
-        PublicState::Deleted if notify.deleted.is_some() => (notify.deleted.as_ref(), state),
-        PublicState::Deleted => (notify.fault.as_ref(), PublicState::Fault),
+        PublicState::Init => &None,
+        PublicState::Backup => &notify.backup,
+        PublicState::Master => &notify.master,
+        PublicState::Fault => &notify.fault,
+        PublicState::Stop => &notify.stop,
+        PublicState::Deleted => &notify.deleted,
     }
+}
+
+/// The state as the outside is told it: an instance that a reload removed reports FAULT unless it
+/// has a `notify_deleted` (keepalived.conf(5)).
+fn told_state(notify: &NotifyScripts, state: PublicState) -> PublicState {
+    match state {
+        PublicState::Deleted if !notify.tells_deleted => PublicState::Fault,
+        state => state,
+    }
+}
+
+/// `INSTANCE "VI_1" MASTER 100` and a newline.
+fn fifo_line(report: &Report) -> Option<String> {
+    let notify = report.who.notify();
+    let word = match report.news {
+        News::Entered(state) | News::StillIn(state) => told_state(notify, state).name(),
+        News::HeardLowerPriority => "MASTER_RX_LOWER_PRI",
+        News::PriorityChanged(PublicState::Master) => "MASTER_PRIORITY",
+        News::PriorityChanged(PublicState::Backup) => "BACKUP_PRIORITY",
+        News::PriorityChanged(_) => return None,
+    };
+    let (kind, name, priority) = (report.who.word(), report.who.name(), report.priority);
+    Some(format!("{kind} \"{name}\" {word} {priority}\n"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod files;
 mod managed;
+mod news;
 mod table;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,10 +23,11 @@ use self::managed::Managed;
 use self::table::KernelTable;
 pub use self::table::Open;
 use super::clock;
+use super::outlets::Outlets;
 use super::schedule::Schedule;
-use super::scripts::{self, Scripts};
+use super::{scheduling, scripts};
 use crate::check::{Action, AttemptId, Event, Outcome};
-use crate::config::plan::{FlushOnStop, Plan, ServerIdentity};
+use crate::config::plan::{FlushOnStop, Plan, Scheduling, ServerIdentity};
 use crate::ipvs::ServiceKey;
 use crate::notify::ScriptRules;
 use crate::probe;
@@ -71,13 +73,14 @@ const COMMANDS: usize = 4;
 ///
 /// # Errors
 /// When the thread or its runtime cannot be had.
-pub fn spawn(director: Director) -> io::Result<Handle> {
+pub fn spawn(director: Director, scheduling: Scheduling) -> io::Result<Handle> {
     let (commands, receive_commands) = mpsc::channel(COMMANDS);
     let (ending, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("director".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending: oneshot::Sender<()> = ending;
+        scheduling::apply("the director", &scheduling);
         runtime.block_on(director.run(receive_commands));
     })?;
     Ok(Handle { commands, ended })
@@ -89,7 +92,7 @@ pub struct Director {
     by_identity: HashMap<ServerIdentity, usize>,
     schedule: Schedule,
     table: KernelTable,
-    scripts: Scripts,
+    outlets: Outlets,
     files: Files,
     changed_files: mpsc::Receiver<Changed>,
     /// How MISC_CHECK scripts run.
@@ -111,7 +114,7 @@ pub struct Director {
 }
 
 impl Director {
-    pub fn new(open: Open, scripts: Scripts, keep_on_stop: bool, seed: u64) -> Self {
+    pub fn new(open: Open, outlets: Outlets, keep_on_stop: bool, seed: u64) -> Self {
         let (results, finished) = mpsc::channel(RESULTS);
         let (files, changed_files) = Files::new();
         Self {
@@ -120,7 +123,7 @@ impl Director {
             by_identity: HashMap::new(),
             schedule: Schedule::default(),
             table: KernelTable::new(open),
-            scripts,
+            outlets,
             files,
             changed_files,
             rules: Arc::default(),
@@ -178,9 +181,14 @@ impl Director {
                 Some(before) => {
                     managed.adopt(now, &before, self.seed, &mut self.actions);
                     let removed = self.actions.iter().filter_map(Action::removed_server);
-                    removed.for_each(|server| before.announce_removed(&self.scripts, server));
+                    removed.for_each(|server| before.announce_removed(&self.outlets, server));
                 }
-                None => managed.start(now, self.seed, &mut self.actions),
+                None => {
+                    managed.start(now, self.seed, &mut self.actions);
+                    if plan.global.tell_initial_servers {
+                        managed.announce_initial(&self.outlets);
+                    }
+                }
             }
             self.by_identity.insert(managed.identity(), number);
             self.managed.push(managed);
@@ -202,7 +210,7 @@ impl Director {
         for mut managed in gone {
             managed.pool.handle(now, Event::Shutdown, &mut self.actions);
             for action in self.actions.drain(..) {
-                managed.announce(&self.scripts, &action);
+                managed.announce(&self.outlets, &action, &[]);
             }
         }
     }
@@ -253,6 +261,7 @@ impl Director {
     fn act(&mut self, number: usize) {
         let managed = &self.managed[number];
         self.schedule.set(number, managed.pool.next_deadline());
+        let changed = news::changed_servers(&self.actions);
         for action in self.actions.drain(..) {
             match action {
                 Action::Attempt { server, checker, target, attempt } => {
@@ -274,7 +283,7 @@ impl Director {
                     });
                 }
                 Action::TableChanged => self.table.mark(number),
-                announced => managed.announce(&self.scripts, &announced),
+                announced => managed.announce(&self.outlets, &announced, &changed),
             }
         }
     }
@@ -298,7 +307,7 @@ impl Director {
             managed.pool.handle(now, Event::Shutdown, &mut self.actions);
             for action in self.actions.drain(..) {
                 if managed.server.omega {
-                    managed.announce(&self.scripts, &action);
+                    managed.announce(&self.outlets, &action, &[]);
                 }
             }
         }

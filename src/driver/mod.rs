@@ -14,11 +14,15 @@
 mod announcer;
 mod clock;
 mod director;
+mod fifos;
 mod logging;
+mod mailer;
+mod outlets;
 mod pid_file;
 mod quick_hash;
 mod record;
 mod schedule;
+mod scheduling;
 mod scripts;
 mod supervisor;
 mod tracking;
@@ -28,7 +32,6 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
@@ -159,10 +162,12 @@ fn start(options: Options) -> Result<i32, Failure> {
     if !options.foreground {
         nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
     }
-    if let Some(mask) = options.umask {
+    if let Some(mask) = loaded.plan.global.umask {
         umask(Mode::from_bits_truncate(mask));
     }
-    raise_descriptor_limit();
+    if let Err(error) = kernel::process::raise_descriptor_limit() {
+        eprintln!("cannot raise the limit of open files: {error}");
+    }
     let _log = logging::start(&options.log).map_err(|e| Failure::fatal("cannot log", e))?;
     let console = options.log.console;
     let Err(failure) = serve(options, loaded) else { return Ok(0) };
@@ -200,8 +205,10 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
     }
 }
 
-/// `-P` and `-C`: leaves out the half that is not to run.
+/// The command line goes before the file: `-P` and `-C` leave out the half that is not to run, `-u`
+/// is the umask.
 fn restrict(loaded: &mut Loaded, options: &Options) {
+    loaded.plan.global.umask = options.umask.or(loaded.plan.global.umask);
     if !options.vrrp {
         loaded.plan.vrrp_instances.clear();
     }
@@ -236,20 +243,14 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
                 Tracked::Interface(interface) if missing(interface) => Some(format!(
                     "{at}: interface {interface}, tracked by vrrp_instance {name}, does not exist; {advice}"
                 )),
-                Tracked::Interface(_) | Tracked::Script(_) | Tracked::File(_) => None,
+                Tracked::Interface(_)
+                | Tracked::Script(_)
+                | Tracked::File(_)
+                | Tracked::Process(_) => None,
             });
             own.into_iter().chain(tracked)
         })
         .collect()
-}
-
-/// Each check under way needs a descriptor: take all that we may have.
-fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        eprintln!("cannot raise the limit of open files: {error}");
-    }
 }
 
 fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Failure> {

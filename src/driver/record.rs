@@ -1,7 +1,8 @@
 //! A record of what is ours in the kernel, so that it can be told from everybody else's after a
 //! crash: written before anything is added, read at the next start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::Hash;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::plan::{Plan, VirtualServer};
 use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
+use crate::routing::{Route, Rule};
 
 /// What a director may have put into the kernel: all that its configuration names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Interface name and address.
     pub addresses: BTreeSet<(String, IpNet)>,
+    /// No two alike.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    #[serde(default)]
+    pub rules: Vec<Rule>,
     services: BTreeSet<Key>,
 }
 
@@ -39,8 +46,19 @@ impl Record {
                 (interface.clone(), virtual_address.address)
             })
         });
+        let statics = &plan.static_objects;
+        let static_addresses = (statics.addresses.iter())
+            .filter_map(|each| Some((each.interface.clone()?, each.address)));
         let services = plan.virtual_servers.iter().flat_map(VirtualServer::keys).map(Key::from);
-        Self { addresses: addresses.collect(), services: services.collect() }
+        let instances = &plan.vrrp_instances;
+        let routes = instances.iter().flat_map(|each| &each.routes).chain(&statics.routes);
+        let rules = instances.iter().flat_map(|each| &each.rules).chain(&statics.rules);
+        Self {
+            addresses: addresses.chain(static_addresses).collect(),
+            routes: distinct(routes.map(|each| each.route.clone())),
+            rules: distinct(rules.map(|each| each.rule.clone())),
+            services: services.collect(),
+        }
     }
 
     pub fn services(&self) -> BTreeSet<ServiceKey> {
@@ -50,6 +68,8 @@ impl Record {
     /// Both what this one and what `other` names.
     pub fn union(mut self, other: Self) -> Self {
         self.addresses.extend(other.addresses);
+        self.routes = distinct(self.routes.into_iter().chain(other.routes));
+        self.rules = distinct(self.rules.into_iter().chain(other.rules));
         self.services.extend(other.services);
         self
     }
@@ -73,6 +93,12 @@ impl Record {
         std::fs::write(&unfinished, serde_json::to_vec(self)?)?;
         std::fs::rename(unfinished, path)
     }
+}
+
+/// In their order, without repetitions.
+fn distinct<T: Clone + Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    all.filter(|each| seen.insert(each.clone())).collect()
 }
 
 /// Where the record of this network namespace is: namespaces may share a file system, and what
@@ -115,6 +141,7 @@ impl From<&Key> for ServiceKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::RuleAction;
 
     fn scratch() -> PathBuf {
         std::env::temp_dir().join(format!("mainstay-record-{}/owned.json", std::process::id()))
@@ -130,6 +157,8 @@ mod tests {
         ];
         let record = Record {
             addresses: BTreeSet::from([("eth0".into(), "192.0.2.9/24".parse().unwrap())]),
+            routes: vec![Route::new("203.0.113.0/24".parse().unwrap(), "203.0.113.0/24 dev eth0")],
+            rules: vec![Rule::new(false, 100, RuleAction::Table(100), "table 100 priority 100")],
             services: keys.into_iter().map(Key::from).collect(),
         };
         record.write(&scratch()).unwrap();

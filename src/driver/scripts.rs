@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::config::plan::{Global, Plan, Script};
+use crate::config::plan::{Global, NotifyScripts, OneShot, Plan, Script};
+use crate::notify::script::run_script;
 use crate::notify::security::{Finding, vet};
 use crate::notify::{Exit, Job, Limits, NotifyQueue, Report, ScriptRules};
 use crate::probe::Probe;
@@ -49,7 +50,21 @@ impl Scripts {
 
 /// What the configuration says about scripts in general.
 pub fn rules(global: &Global) -> ScriptRules {
-    ScriptRules { user: global.script_user.clone(), enforce: global.script_security }
+    ScriptRules {
+        user: global.script_user.clone(),
+        enforce: global.script_security,
+        keep_links: global.keep_links,
+        umask: global.umask,
+    }
+}
+
+/// Runs `startup_script` or `shutdown_script` to its end or its time-out, and says what became of it.
+pub async fn run_once(what: &str, once: &OneShot, global: &Global) {
+    let exit = run_script(&once.script, &[], &rules(global), Some(once.timeout)).await;
+    match exit {
+        Exit::Status(0) => tracing::info!("{what} done"),
+        exit => tracing::error!("{what}: {exit}; going on without it"),
+    }
 }
 
 /// What speaks against the scripts of `plan`, each once. Looks at the file system and at users:
@@ -68,9 +83,10 @@ pub fn findings(plan: &Plan) -> Vec<Finding> {
 fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
     let instances = plan.vrrp_instances.iter().map(|instance| &instance.notify);
     let groups = plan.sync_groups.iter().map(|group| &group.notify);
-    let vrrp = instances.chain(groups).flat_map(|notify| {
-        [&notify.any, &notify.master, &notify.backup, &notify.fault, &notify.stop, &notify.deleted]
-    });
+    let vrrp = instances.chain(groups).flat_map(NotifyScripts::scripts);
+    let fifos = plan.global.fifos.iter().filter_map(|fifo| fifo.script.as_ref());
+    let own = [&plan.global.startup_script, &plan.global.shutdown_script];
+    let own = own.into_iter().flatten().map(|each| &each.script);
     let servers = plan.virtual_servers.iter();
     let quorum = servers.clone().flat_map(|server| [&server.quorum_up, &server.quorum_down]);
     let real_servers = servers.flat_map(|server| &server.real_servers);
@@ -83,7 +99,8 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
         _ => None,
     });
     let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
-    vrrp.chain(quorum).flatten().chain(health.flatten()).chain(checks).chain(tracked)
+    let servers = quorum.flatten().chain(health.flatten()).chain(checks);
+    vrrp.chain(fifos).chain(own).chain(servers).chain(tracked)
 }
 
 /// Says what became of scripts. It ends with the queue.

@@ -13,33 +13,41 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::director::{self, Director};
+use super::fifos::FifoSet;
+use super::mailer::Mailer;
+use super::outlets::Outlets;
 use super::record::{self, Record};
 use super::scripts::Scripts;
 use super::tracking::Trackers;
 use super::{
-    Failure, Options, announcer, log_findings, log_script_findings, restrict, vrrp_thread,
+    Failure, Options, announcer, log_findings, log_script_findings, restrict, scheduling, scripts,
+    vrrp_thread,
 };
 use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
+use crate::notify::mail::Postman;
 use crate::status::{Status, counted, dump as render};
 
 /// Threads of the work runtime: checks and scripts wait far more than they work.
 const WORKERS: usize = 2;
 
-/// How long a part may take to stop before the process ends without it.
+/// How long a part may take to stop before the process ends without it, unless `child_wait_time`
+/// says otherwise.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the director until it is told to stop.
 pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
+    let checks = plan.global.checker_scheduling.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("work")
+        .on_thread_start(move || scheduling::apply("a work thread", &checks))
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
-    let outcome = runtime.block_on(async { Supervisor::start(options, plan)?.run().await });
+    let outcome = runtime.block_on(async { Supervisor::start(options, plan).await?.run().await });
     end(runtime);
     outcome
 }
@@ -55,7 +63,9 @@ struct Supervisor {
     /// Services that may be deleted from the kernel's table.
     ours: BTreeSet<ServiceKey>,
     record: PathBuf,
-    scripts: Scripts,
+    outlets: Outlets,
+    fifos: FifoSet,
+    postman: Postman,
     vrrp: mpsc::Sender<vrrp_thread::Command>,
     vrrp_ended: oneshot::Receiver<()>,
     announcer: JoinHandle<()>,
@@ -66,33 +76,54 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
+    async fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
         // Signals first: from here on a stop is always a clean one.
         let signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
+        let mut signals = signals;
+        if let Some(script) = &plan.global.startup_script {
+            // Who is told to stop while it runs has nothing to take back yet.
+            tokio::select! {
+                () = scripts::run_once("startup_script", script, &plan.global) => {}
+                () = signals.stop() => {
+                    return Err(Failure::fatal("stopped", "during startup_script"));
+                }
+            }
+        }
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
         let former = Record::read(&record);
         let owned = Record::of(&plan).union(former);
         write_record(&owned, &record);
+        let (mailer, postman) = Mailer::start();
+        mailer.follow(&plan.global);
+        let mut fifos = FifoSet::default();
+        fifos.follow(&plan.global).await;
         let scripts = Scripts::new(&plan.global);
+        let outlets = Outlets { scripts, fifos: fifos.fifos.clone(), mailer };
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
-            leftovers: owned.addresses.iter().cloned().collect(),
+            leftovers: vrrp_thread::Leftovers {
+                addresses: owned.addresses.iter().cloned().collect(),
+                routes: owned.routes.clone(),
+                rules: owned.rules.clone(),
+            },
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
-        let announcer = tokio::spawn(announcer::run(vrrp.reports, scripts.clone()));
+        let announcer = tokio::spawn(announcer::run(vrrp.reports, outlets.clone()));
         let mut trackers = Trackers::new(vrrp.commands.clone());
         trackers.follow(&plan);
         let director =
-            Director::new(data_plane(&options), scripts.clone(), !options.release_ipvs, seed());
-        let director = director::spawn(director)
+            Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
+        let director = director::spawn(director, plan.global.checker_scheduling.clone())
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
         Ok(Self {
             ours: owned.services(),
             record,
-            scripts,
+            outlets,
+            fifos,
+            postman,
             vrrp: vrrp.commands,
             vrrp_ended: vrrp.ended,
             announcer,
@@ -190,7 +221,10 @@ impl Supervisor {
         write_record(&owned, &self.record);
         self.ours = owned.services();
         self.plan = plan;
-        self.scripts.follow(&self.plan.global);
+        self.outlets.scripts.follow(&self.plan.global);
+        self.outlets.mailer.follow(&self.plan.global);
+        // Before anything is told of the new plan: their scripts are new, too.
+        self.fifos.follow(&self.plan.global).await;
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
         self.trackers.follow(&self.plan);
         self.put_into_effect().await;
@@ -234,12 +268,20 @@ impl Supervisor {
                 let _ = self.director_ended.await;
             }
         };
-        if tokio::time::timeout(STOP_LIMIT, parts).await.is_err() {
-            tracing::error!("not everything has stopped within {STOP_LIMIT:?}: ending anyway");
+        let limit = self.plan.global.stop_limit.unwrap_or(STOP_LIMIT);
+        if tokio::time::timeout(limit, parts).await.is_err() {
+            tracing::error!("not everything has stopped within {limit:?}: ending anyway");
         }
-        self.scripts.finish().await;
+        tokio::join!(
+            self.outlets.scripts.finish(),
+            self.outlets.mailer.finish(self.postman),
+            self.fifos.finish(),
+        );
         if self.options.release_addresses && self.options.release_ipvs {
             let _ = std::fs::remove_file(&self.record);
+        }
+        if let Some(script) = &self.plan.global.shutdown_script {
+            scripts::run_once("shutdown_script", script, &self.plan.global).await;
         }
         tracing::info!("stopped");
     }

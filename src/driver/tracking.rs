@@ -1,11 +1,16 @@
-//! Runs tracked scripts and watches tracked files, each in a task of its own on the work runtime.
+//! Runs tracked scripts and watches tracked files, each in a task of its own on the work runtime, and
+//! counts tracked processes in one.
 //!
 //! A task owns its script's process or its file's watch. It ends when a reload no longer wants it
 //! as it is, which also kills a script that still runs, or with the vrrp thread. Readings go
 //! to the vrrp thread through its bounded channel; a task that finds it full waits, and so sends the
 //! newest reading late rather than not at all.
 
+mod process_table;
+mod processes;
+
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,9 +19,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::scripts;
 use super::vrrp_thread::Command;
-use crate::config::plan::{Plan, TrackFile, TrackScript};
+use crate::config::plan::{Plan, TrackFile, TrackProcess, TrackScript};
 use crate::kernel::FileWatch;
-use crate::notify::script::run;
+use crate::notify::script::Running;
 use crate::notify::{Exit, Invocation, ScriptRules};
 use crate::vrrp::{Reading, RiseFall, Tracked};
 
@@ -26,7 +31,16 @@ const WATCH_AGAIN: Duration = Duration::from_secs(5);
 /// Everything that is tracked by a task.
 pub struct Trackers {
     vrrp: mpsc::Sender<Command>,
-    tasks: HashMap<Tracked, (Definition, JoinHandle<()>)>,
+    tasks: HashMap<Tracked, Task>,
+    /// What is counted, by which task.
+    processes: (Vec<TrackProcess>, Option<JoinHandle<()>>),
+}
+
+/// What it was started for, and what it said last.
+struct Task {
+    definition: Definition,
+    last: Last,
+    handle: JoinHandle<()>,
 }
 
 /// What a task was started for: the same again, it goes on.
@@ -36,13 +50,27 @@ enum Definition {
     File(TrackFile),
 }
 
+impl Definition {
+    /// Whether what `former` found still holds, as keepalived has it: the same command, run by the
+    /// same user.
+    fn goes_on(&self, former: &Self) -> bool {
+        match (self, former) {
+            (Self::Script(new, new_rules), Self::Script(old, old_rules)) => {
+                new.script == old.script && new_rules.user == old_rules.user
+            }
+            (Self::Script(..) | Self::File(_), _) => false,
+        }
+    }
+}
+
 impl Trackers {
     pub fn new(vrrp: mpsc::Sender<Command>) -> Self {
-        Self { vrrp, tasks: HashMap::new() }
+        Self { vrrp, tasks: HashMap::new(), processes: (Vec::new(), None) }
     }
 
     /// Tracks what `plan` asks for, and no more. What is asked for as before is left alone.
     pub fn follow(&mut self, plan: &Plan) {
+        self.follow_processes(&plan.track_processes);
         let rules = scripts::rules(&plan.global);
         let scripts = plan.track_scripts.iter().map(|script| {
             let definition = Definition::Script(script.clone(), rules.clone());
@@ -53,23 +81,34 @@ impl Trackers {
             .iter()
             .map(|file| (Tracked::File(file.name.clone()), Definition::File(file.clone())));
         let wanted: HashMap<_, _> = scripts.chain(files).collect();
-        self.tasks.retain(|what, (running, task)| {
-            let same = wanted.get(what) == Some(running);
-            if !same {
-                task.abort();
-            }
-            same
-        });
+        let ended = self.tasks.extract_if(|what, task| wanted.get(what) != Some(&task.definition));
+        let mut ended: HashMap<Tracked, Task> = ended.collect();
+        ended.values().for_each(|task| task.handle.abort());
         for (what, definition) in wanted {
             if !self.tasks.contains_key(&what) {
-                let task = self.start(what.clone(), definition.clone());
-                self.tasks.insert(what, (definition, task));
+                let former =
+                    ended.remove(&what).filter(|task| definition.goes_on(&task.definition));
+                let last = former.map(|task| task.last).unwrap_or_default();
+                let handle = self.start(what.clone(), definition.clone(), last.clone());
+                self.tasks.insert(what, Task { definition, last, handle });
             }
         }
     }
 
-    fn start(&self, what: Tracked, definition: Definition) -> JoinHandle<()> {
-        let to = Readings { what, vrrp: self.vrrp.clone(), last: None };
+    fn follow_processes(&mut self, wanted: &[TrackProcess]) {
+        let (counted, task) = &mut self.processes;
+        if counted == wanted {
+            return;
+        }
+        task.take().inspect(JoinHandle::abort);
+        *counted = wanted.to_vec();
+        if !wanted.is_empty() {
+            *task = Some(tokio::spawn(processes::track(wanted.to_vec(), self.vrrp.clone())));
+        }
+    }
+
+    fn start(&self, what: Tracked, definition: Definition, last: Last) -> JoinHandle<()> {
+        let to = Readings::new(what, self.vrrp.clone(), last);
         match definition {
             Definition::Script(script, rules) => tokio::spawn(track_script(script, rules, to)),
             Definition::File(file) => tokio::spawn(track_file(file, to)),
@@ -79,7 +118,8 @@ impl Trackers {
 
 impl Drop for Trackers {
     fn drop(&mut self) {
-        self.tasks.values().for_each(|(_, task)| task.abort());
+        self.tasks.values().for_each(|task| task.handle.abort());
+        self.processes.1.take().inspect(JoinHandle::abort);
     }
 }
 
@@ -87,13 +127,28 @@ impl Drop for Trackers {
 struct Readings {
     what: Tracked,
     vrrp: mpsc::Sender<Command>,
-    last: Option<Reading>,
+    last: Last,
 }
 
+/// What was said last; it outlives its task, so that the next one can go on from there.
+type Last = Arc<Mutex<Option<Reading>>>;
+
 impl Readings {
+    fn new(what: Tracked, vrrp: mpsc::Sender<Command>, last: Last) -> Self {
+        Self { what, vrrp, last }
+    }
+
+    fn replace(&self, reading: Reading) -> Option<Reading> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(reading)
+    }
+
+    fn last(&self) -> Option<Reading> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether it was news.
-    async fn tell(&mut self, reading: Reading) -> bool {
-        let news = self.last.replace(reading) != Some(reading);
+    async fn tell(&self, reading: Reading) -> bool {
+        let news = self.replace(reading) != Some(reading);
         if news {
             let _ = self.vrrp.send(Command::Tracked(self.what.clone(), reading)).await;
         }
@@ -103,10 +158,9 @@ impl Readings {
 
 /// Runs the script at each interval, never two at once. One that may not be run at all is as if
 /// it were not tracked, as keepalived has it.
-async fn track_script(script: TrackScript, rules: ScriptRules, mut to: Readings) {
+async fn track_script(script: TrackScript, rules: ScriptRules, to: Readings) {
     let name = script.name.clone();
-    let timeout = Some(script.timeout);
-    let invocation = match Invocation::prepare(&script.script, &[], &rules, timeout).await {
+    let invocation = match Invocation::prepare(&script.script, &[], &rules, None).await {
         Ok(invocation) => invocation,
         Err(finding) => {
             tracing::error!("vrrp_script {name} is not tracked: {finding}");
@@ -114,35 +168,46 @@ async fn track_script(script: TrackScript, rules: ScriptRules, mut to: Readings)
             return;
         }
     };
-    let mut core = RiseFall::new(script.rise, script.fall, script.init_fail);
-    if script.init_fail {
+    let TrackScript { rise, fall, init_fail, .. } = script;
+    let mut core = match to.last() {
+        Some(up @ (Reading::Good | Reading::Bad)) => {
+            RiseFall::resumed(rise, fall, up == Reading::Good)
+        }
+        _ => RiseFall::new(rise, fall, init_fail),
+    };
+    if init_fail && to.last().is_none() {
         to.tell(Reading::Bad).await;
     }
     let mut ticks = interval(script.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         let due = ticks.tick().await;
-        let exit = run(&invocation).await;
+        let (exit, overdue) = attempt(&invocation, script.timeout).await;
+        let up = core.result(exit == Exit::Status(0));
+        if to.tell(if up { Reading::Good } else { Reading::Bad }).await {
+            let verdict = if up { "succeeds" } else { "fails" };
+            tracing::info!("vrrp_script {name} {verdict}: {exit}");
+        }
+        // Its time was over for the verdict; it may take some more to end it.
+        if let Some(mut overdue) = overdue {
+            overdue.end().await;
+        }
         if due.elapsed() > script.interval {
             let took = crate::status::human(due.elapsed());
             tracing::debug!("vrrp_script {name} took {took}: runs were left out");
         }
-        let up = core.result(exit == Exit::Status(0));
-        if to.tell(if up { Reading::Good } else { Reading::Bad }).await {
-            let verdict = if up { "succeeds" } else { "fails" };
-            tracing::info!("vrrp_script {name} {verdict}: {}", worded(&exit));
-        }
     }
 }
 
-fn worded(exit: &Exit) -> String {
-    match exit {
-        Exit::Status(status) => format!("exit status {status}"),
-        Exit::Signal(signal) => format!("killed by signal {signal}"),
-        Exit::TimedOut(after) => {
-            format!("ended after {}, its timeout", crate::status::human(*after))
-        }
-        Exit::NotStarted(reason) => reason.clone(),
+/// One run: how it ended, and itself if it has not.
+async fn attempt(invocation: &Invocation, limit: Duration) -> (Exit, Option<Running>) {
+    let mut running = match Running::start(invocation) {
+        Ok(running) => running,
+        Err(exit) => return (exit, None),
+    };
+    match tokio::time::timeout(limit, running.ended()).await {
+        Ok(exit) => (exit, None),
+        Err(_) => (Exit::TimedOut(limit), Some(running)),
     }
 }
 

@@ -14,7 +14,14 @@ const IFADDRMSG_LEN: usize = 8;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
-const IFLA_AF_SPEC: u16 = 26;
+pub(super) const IFLA_AF_SPEC: u16 = 26;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VRF_TABLE: u16 = 1;
+pub(super) const IFLA_INET_CONF: u16 = 1;
+/// Counted from 1, as requests have it.
+pub(super) const IPV4_DEVCONF_PROMOTE_SECONDARIES: u16 = 20;
 const IFLA_INET6_CONF: u16 = 2;
 
 const IFA_ADDRESS: u16 = 1;
@@ -32,6 +39,12 @@ pub struct Link {
     pub name: String,
     /// IFF_UP and IFF_RUNNING: set up by someone, and with a carrier.
     pub up: bool,
+    /// IFF_UP alone: without it the kernel takes the routes off.
+    pub enabled: bool,
+    /// A VRF's routing table; `None` for other interfaces.
+    pub vrf_table: Option<u32>,
+    /// Whether an address that loses the first of its subnet stays; `None`: not said.
+    pub promote_secondaries: Option<bool>,
     /// `None`: no address of six octets (tunnels, InfiniBand).
     pub mac: Option<[u8; 6]>,
     /// Not IFF_NOARP: neighbours are looked up by ARP.
@@ -49,6 +62,7 @@ pub struct InterfaceAddress {
     pub ifindex: u32,
     /// The interface's own address (with a peer: not the peer's) and the prefix length.
     pub address: IpNet,
+    pub peer: Option<IpAddr>,
     pub broadcast: Option<Ipv4Addr>,
     /// IPv4 only; the interface's name unless someone chose another.
     pub label: Option<String>,
@@ -86,12 +100,17 @@ impl Link {
         }
         let flags = u32_at(header, 8)?;
         let (mut name, mut mac, mut mtu, mut router) = (None, None, 0, false);
+        let (mut vrf_table, mut promote_secondaries) = (None, None);
         for (kind, value) in attributes(&payload[IFINFOMSG_LEN..]) {
             match kind {
                 IFLA_IFNAME => name = Some(string(value)),
                 IFLA_ADDRESS => mac = value.try_into().ok(),
                 IFLA_MTU => mtu = u32_at(value, 0).unwrap_or(0),
-                IFLA_AF_SPEC => router = forwards_ipv6(value),
+                IFLA_LINKINFO => vrf_table = table_of_vrf(value),
+                IFLA_AF_SPEC => {
+                    router = forwards_ipv6(value);
+                    promote_secondaries = promotes_secondaries(value);
+                }
                 _ => {}
             }
         }
@@ -99,6 +118,9 @@ impl Link {
             index: u32_at(header, 4)?,
             name: name?,
             up: has(flags, libc::IFF_UP | libc::IFF_RUNNING),
+            enabled: has(flags, libc::IFF_UP),
+            vrf_table,
+            promote_secondaries,
             mac,
             arp: !has(flags, libc::IFF_NOARP),
             mtu,
@@ -132,6 +154,7 @@ impl InterfaceAddress {
             ifindex: u32_at(header, 4)?,
             // IFA_ADDRESS is the peer's where there is one; IPv6 gives IFA_LOCAL only then.
             address: IpNet::new(local.or(remote)?, prefix_len).ok()?,
+            peer: remote.filter(|remote| local.is_some_and(|local| local != *remote)),
             broadcast,
             label,
             scope,
@@ -139,6 +162,23 @@ impl InterfaceAddress {
             flags,
         })
     }
+}
+
+/// The table of an interface of kind `vrf`, from IFLA_LINKINFO.
+fn table_of_vrf(info: &[u8]) -> Option<u32> {
+    let part = |wanted| attributes(info).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+    part(IFLA_INFO_KIND).filter(|kind| string(kind) == "vrf")?;
+    let (_, table) = attributes(part(IFLA_INFO_DATA)?).find(|(kind, _)| *kind == IFLA_VRF_TABLE)?;
+    u32_at(table, 0)
+}
+
+/// One of the interface's IPv4 settings, from IFLA_AF_SPEC.
+fn promotes_secondaries(families: &[u8]) -> Option<bool> {
+    let of_kind = |octets, wanted| attributes(octets).find(|(kind, _)| *kind == wanted);
+    let (_, settings) = of_kind(families, libc::AF_INET as u16)?;
+    let (_, values) = of_kind(settings, IFLA_INET_CONF)?;
+    let value = u32_at(values, 4 * (usize::from(IPV4_DEVCONF_PROMOTE_SECONDARIES) - 1))?;
+    Some(value != 0)
 }
 
 /// The first of the interface's IPv6 settings (DEVCONF_FORWARDING), from IFLA_AF_SPEC.

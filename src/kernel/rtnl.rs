@@ -5,8 +5,10 @@ use std::io;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::change::{ChangeFailure, KernelChange};
-use super::interface::{InterfaceAddress, Link};
-use super::netlink::{messages, push_attribute};
+use super::interface::{
+    IFLA_AF_SPEC, IFLA_INET_CONF, IPV4_DEVCONF_PROMOTE_SECONDARIES, InterfaceAddress, Link,
+};
+use super::netlink::{messages, push_attribute, push_nested};
 use super::netlink_socket::{CommandSocket, REQUESTS_PER_SEND, RequestKind};
 use super::route::{self, PROTOCOL_OFFSET, RTM_NEWROUTE, RTMSG_LEN};
 use super::rule::{self, FIB_RULE_HDR_LEN, RTM_NEWRULE};
@@ -17,6 +19,7 @@ pub(super) const RTM_DELLINK: u16 = 17;
 pub(super) const RTM_NEWADDR: u16 = 20;
 pub(super) const RTM_DELADDR: u16 = 21;
 const RTM_GETLINK: u16 = 18;
+const RTM_SETLINK: u16 = 19;
 const RTM_GETADDR: u16 = 22;
 const RTM_GETROUTE: u16 = 26;
 const RTM_GETRULE: u16 = 34;
@@ -111,6 +114,28 @@ impl Rtnl {
         }
         rules.retain(|rule| rule.protocol == PROTOCOL);
         Ok(rules)
+    }
+
+    /// Sets `promote_secondaries` of an interface (ip-sysctl), without the detour by a file.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn promote_secondaries(&mut self, ifindex: u32, promote: bool) -> io::Result<()> {
+        let refused = self.socket.execute(&[()], |(), out| {
+            let mut header = [0; 16];
+            header[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+            out.extend_from_slice(&header);
+            push_nested(out, IFLA_AF_SPEC, |out| {
+                push_nested(out, libc::AF_INET as u16, |out| {
+                    push_nested(out, IFLA_INET_CONF, |out| {
+                        let value = u32::from(promote).to_ne_bytes();
+                        push_attribute(out, IPV4_DEVCONF_PROMOTE_SECONDARIES, &value);
+                    });
+                });
+            });
+            RequestKind { kind: RTM_SETLINK, flags: 0 }
+        });
+        refused.first().map_or(Ok(()), |refusal| Err(refusal.error()))
     }
 
     /// Carries out `changes` in order, [`BATCH`](Self::BATCH) in one system call; one that fails does not stop those

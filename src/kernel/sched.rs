@@ -22,6 +22,28 @@ pub fn real_time(priority: i32) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Gives the calling thread this nice value, −20 to 19.
+///
+/// # Errors
+/// EACCES: less than it has now, without CAP_SYS_NICE.
+pub fn set_nice(nice: i8) -> io::Result<()> {
+    // SAFETY: a plain call on values; 0 is the calling thread (Linux has nice values by thread).
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS as _, 0, nice.into()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Binds the calling thread, and the threads that it starts, to these processors.
+///
+/// # Errors
+/// EINVAL: none of them is there.
+pub fn bind_to(cpus: &[usize]) -> io::Result<()> {
+    let mut set = nix::sched::CpuSet::new();
+    for &cpu in cpus {
+        set.set(cpu)?;
+    }
+    Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
+}
+
 /// Keeps the process's pages in memory once they have been touched. Pages never touched (the
 /// larger part of each thread's stack) stay unallocated.
 ///

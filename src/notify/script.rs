@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::output;
 use super::security::{self, Finding, ScriptRules};
 use crate::config::plan::Script;
 use crate::kernel::process::{self, Credentials};
@@ -36,18 +37,24 @@ pub struct Invocation {
     pub credentials: Credentials,
     /// `None`: it may take for ever.
     pub deadline: Option<Duration>,
+    /// Mode bits that its files lack; `None`: 077.
+    pub umask: Option<u32>,
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Exit {
     /// Exit status 0–255.
+    #[error("exit status {0}")]
     Status(i32),
     /// Killed by a signal that was not ours.
+    #[error("killed by signal {0}")]
     Signal(i32),
     /// Overstayed its deadline and was killed with its process group.
+    #[error("ended after {}, its timeout", crate::status::human(*.0))]
     TimedOut(Duration),
     /// Never ran; worded for operators.
+    #[error("{0}")]
     NotStarted(String),
 }
 
@@ -64,6 +71,7 @@ impl Invocation {
         deadline: Option<Duration>,
     ) -> Result<Self, Finding> {
         let argv = script.argv.iter().chain(added).cloned().collect();
+        let umask = rules.umask;
         let (script, rules) = (script.clone(), rules.clone());
         let name = script.argv.first().cloned().unwrap_or_default();
         let vetted = tokio::task::spawn_blocking(move || security::vet(&script, &rules)).await;
@@ -74,7 +82,7 @@ impl Invocation {
                 reason: error.to_string(),
             })
         })?;
-        Ok(Self { program: vetted.program, argv, credentials: vetted.credentials, deadline })
+        Ok(Self { program: vetted.program, argv, credentials: vetted.credentials, deadline, umask })
     }
 }
 
@@ -91,29 +99,71 @@ pub async fn run_script(
     }
 }
 
-/// Runs a script: directly, without a shell; stdin, stdout and stderr are /dev/null.
+/// Runs a script: directly, without a shell; stdin is /dev/null, and so are stdout and stderr unless
+/// details are logged (see [`output`]).
 ///
 /// Must be polled on a thread that lives as long as the process: see [`process::prepare`].
 pub async fn run(invocation: &Invocation) -> Exit {
-    let mut child = match start(invocation) {
-        Ok(child) => child,
-        Err(error) => {
-            let program = invocation.program.display();
-            return Exit::NotStarted(format!("script {program}: cannot run: {error}"));
-        }
+    let mut running = match Running::start(invocation) {
+        Ok(running) => running,
+        Err(exit) => return exit,
     };
-    let group = Group::of(&child);
-    let Some(deadline) = invocation.deadline else {
-        return group.ended(child.wait().await);
-    };
-    match timeout(deadline, child.wait()).await {
-        Ok(ended) => group.ended(ended),
+    let Some(deadline) = invocation.deadline else { return running.ended().await };
+    match timeout(deadline, running.ended()).await {
+        Ok(exit) => exit,
         Err(_) => {
-            group.end().await;
-            let _ = child.wait().await;
-            group.disarm();
+            running.end().await;
             Exit::TimedOut(deadline)
         }
+    }
+}
+
+/// Runs a script until it ends or `stop` resolves, when it is ended: then `None`.
+pub async fn run_until(invocation: &Invocation, stop: impl Future) -> Option<Exit> {
+    let mut running = match Running::start(invocation) {
+        Ok(running) => running,
+        Err(exit) => return Some(exit),
+    };
+    let exit = tokio::select! {
+        exit = running.ended() => Some(exit),
+        _ = stop => None,
+    };
+    if exit.is_none() {
+        running.end().await;
+    }
+    exit
+}
+
+/// A script that was started. Dropped before its end, its process group is killed.
+pub struct Running {
+    child: Child,
+    group: Group,
+}
+
+impl Running {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`Exit::NotStarted`].
+    pub fn start(invocation: &Invocation) -> Result<Self, Exit> {
+        let child = start(invocation).map_err(|error| {
+            let program = invocation.program.display();
+            Exit::NotStarted(format!("script {program}: cannot run: {error}"))
+        })?;
+        Ok(Self { group: Group::of(&child), child })
+    }
+
+    /// Waits for its end. Cancel-safe.
+    pub async fn ended(&mut self) -> Exit {
+        let ended = self.child.wait().await;
+        self.group.ended(ended)
+    }
+
+    /// Ends it: SIGTERM to its process group and, when that does not help, SIGKILL.
+    pub async fn end(&mut self) {
+        self.group.end().await;
+        let _ = self.child.wait().await;
+        self.group.disarm();
     }
 }
 
@@ -124,24 +174,32 @@ fn start(invocation: &Invocation) -> io::Result<Child> {
         std::os::unix::process::CommandExt::arg0(&mut command, name);
     }
     command.args(arguments);
-    match spawn(command, &invocation.credentials) {
+    match spawn(command, &invocation.credentials, invocation.umask) {
         // Text without `#!`. glibc's execvp sees to it itself, musl's does not.
         Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
             let mut shell = std::process::Command::new("/bin/sh");
             shell.arg(&invocation.program).args(arguments);
-            spawn(shell, &invocation.credentials)
+            spawn(shell, &invocation.credentials, invocation.umask)
         }
         other => other,
     }
 }
 
-fn spawn(mut command: std::process::Command, credentials: &Credentials) -> io::Result<Child> {
+fn spawn(
+    mut command: std::process::Command,
+    credentials: &Credentials,
+    umask: Option<u32>,
+) -> io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let output = output::capture(&mut command)?;
     for name in WITHHELD {
         command.env_remove(name);
     }
-    process::prepare(&mut command, credentials);
-    Command::from(command).kill_on_drop(true).spawn()
+    let name = command.get_program().to_string_lossy().into_owned();
+    process::prepare(&mut command, credentials, umask);
+    let child = Command::from(command).kill_on_drop(true).spawn()?;
+    output::log(name, output);
+    Ok(child)
 }
 
 /// The process group of a running script. Dropped while armed, it is killed.
@@ -154,7 +212,7 @@ impl Group {
 
     /// The script has been reaped: its number may belong to somebody else from now on. What it
     /// left running in the background stays, as with keepalived.
-    fn ended(self, ended: io::Result<ExitStatus>) -> Exit {
+    fn ended(&mut self, ended: io::Result<ExitStatus>) -> Exit {
         self.disarm();
         match ended {
             Ok(status) => match (status.code(), status.signal()) {
@@ -165,7 +223,7 @@ impl Group {
         }
     }
 
-    fn disarm(mut self) {
+    fn disarm(&mut self) {
         self.0 = None;
     }
 

@@ -24,6 +24,10 @@ pub struct ScriptRules {
     pub user: Option<ScriptUser>,
     /// `enable_script_security`: what is [`Finding::is_fatal`] only then, is refused.
     pub enforce: bool,
+    /// `use_symlink_paths`: scripts are run by the path given, not by what its links lead to.
+    pub keep_links: bool,
+    /// `umask`; `None`: 077 for scripts, 0177 for FIFOs.
+    pub umask: Option<u32>,
 }
 
 /// What speaks against a script. Worded for operators; begins with the script's name.
@@ -37,23 +41,31 @@ pub enum Finding {
     Unreachable { script: String, component: PathBuf, reason: String },
     #[error("script {script}: not a regular file")]
     NotAFile { script: String },
-    #[error("script {script}: not executable for uid {uid} (mode {mode:04o})")]
-    NotExecutable { script: String, uid: u32, mode: u32 },
     #[error(
-        "script {script} would run as root, but {} belongs to uid {owner}, who could replace it",
+        "script {script}: {} cannot be {} by uid {uid} (mode {mode:04o} lacks bit {bit:04o})",
+        component.display(), if component.as_os_str() == script.as_str() { "run" } else { "entered" }
+    )]
+    NotExecutable { script: String, component: PathBuf, uid: u32, mode: u32, bit: u32 },
+    #[error(
+        "script {script} would run as root, but {} belongs to uid {owner}, who could replace it: \
+         chown root {0}",
         component.display()
     )]
     ForeignOwner { script: String, component: PathBuf, owner: u32 },
     #[error(
-        "script {script} would run as root, but {} is writable by gid {group} (mode {mode:04o})",
+        "script {script} would run as root, but {} is writable by gid {group} \
+         (mode {mode:04o}, bit 0020): chmod g-w {0}",
         component.display()
     )]
     GroupWritable { script: String, component: PathBuf, group: u32, mode: u32 },
     #[error(
-        "script {script} would run as root, but {} is writable by everyone (mode {mode:04o})",
+        "script {script} would run as root, but {} is writable by everyone \
+         (mode {mode:04o}, bit 0002): chmod o-w {0}",
         component.display()
     )]
     WorldWritable { script: String, component: PathBuf, mode: u32 },
+    #[error("script {script}: taken from PATH as {}; its whole path is safer", program.display())]
+    FromPath { script: String, program: PathBuf },
 }
 
 impl Finding {
@@ -61,7 +73,10 @@ impl Finding {
     pub fn is_fatal(&self) -> bool {
         !matches!(
             self,
-            Self::ForeignOwner { .. } | Self::GroupWritable { .. } | Self::WorldWritable { .. }
+            Self::ForeignOwner { .. }
+                | Self::GroupWritable { .. }
+                | Self::WorldWritable { .. }
+                | Self::FromPath { .. }
         )
     }
 }
@@ -72,7 +87,7 @@ pub struct Vetted {
     /// Absolute, unless the configuration gave a relative path.
     pub program: PathBuf,
     pub credentials: Credentials,
-    /// Unsafe, and tolerated because `enable_script_security` is not set.
+    /// Unsafe, and tolerated because `enable_script_security` is not set; or not as it should be.
     pub warning: Option<Finding>,
 }
 
@@ -98,8 +113,22 @@ pub fn vet(script: &Script, rules: &ScriptRules) -> Result<Vetted, Finding> {
     };
     match warning {
         Some(finding) if rules.enforce || finding.is_fatal() => Err(finding),
-        warning => Ok(Vetted { program, credentials, warning }),
+        warning => {
+            let from_path =
+                || Finding::FromPath { script: name.to_owned(), program: program.clone() };
+            let warning = warning.or_else(|| (!name.contains('/')).then(from_path));
+            Ok(Vetted { program: resolved(name, program, rules)?, credentials, warning })
+        }
     }
+}
+
+/// What is run: unless links are to be kept, the very file that was looked at, so that nobody can
+/// swap a link in between.
+fn resolved(name: &str, program: PathBuf, rules: &ScriptRules) -> Result<PathBuf, Finding> {
+    if rules.keep_links {
+        return Ok(program);
+    }
+    fs::canonicalize(&program).map_err(|error| unreachable(name, &program, &error))
 }
 
 /// A name without a slash is looked up in PATH, as keepalived does.
@@ -127,22 +156,42 @@ fn executable(name: &str, program: &Path, credentials: &Credentials) -> Result<M
     if !file.is_file() {
         return Err(Finding::NotAFile { script: name.to_owned() });
     }
-    let in_group = credentials.gid.as_raw() == file.gid()
-        || credentials.groups.iter().any(|group| group.as_raw() == file.gid());
+    let absolute =
+        std::path::absolute(program).map_err(|error| unreachable(name, program, &error))?;
+    let directories = absolute.ancestors().skip(1).collect::<Vec<_>>();
+    for directory in directories.into_iter().rev().filter(|_| !credentials.uid.is_root()) {
+        let found = fs::metadata(directory).map_err(|error| unreachable(name, program, &error))?;
+        may_execute(name, directory, &found, credentials)?;
+    }
+    may_execute(name, Path::new(name), &file, credentials)?;
+    Ok(file)
+}
+
+/// Whether the account may run this file, or go through this directory.
+fn may_execute(
+    name: &str,
+    component: &Path,
+    found: &Metadata,
+    credentials: &Credentials,
+) -> Result<(), Finding> {
+    let in_group = credentials.gid.as_raw() == found.gid()
+        || credentials.groups.iter().any(|group| group.as_raw() == found.gid());
     let bit = match () {
         () if credentials.uid.is_root() => 0o111,
-        () if credentials.uid.as_raw() == file.uid() => 0o100,
+        () if credentials.uid.as_raw() == found.uid() => 0o100,
         () if in_group => 0o010,
         () => 0o001,
     };
-    match file.mode() & bit {
-        0 => Err(Finding::NotExecutable {
-            script: name.to_owned(),
-            uid: credentials.uid.as_raw(),
-            mode: file.mode() & 0o7777,
-        }),
-        _ => Ok(file),
+    if found.mode() & bit != 0 {
+        return Ok(());
     }
+    Err(Finding::NotExecutable {
+        script: name.to_owned(),
+        component: component.to_owned(),
+        uid: credentials.uid.as_raw(),
+        mode: found.mode() & 0o7777,
+        bit,
+    })
 }
 
 /// Checks the path as given and, when links are on the way, where it leads.
@@ -189,7 +238,10 @@ fn examine_component(name: &str, component: &Path, found: &Metadata) -> Result<(
     Ok(())
 }
 
-fn unreachable(name: &str, component: &Path, error: &std::io::Error) -> Finding {
+/// Names the first component of `path` that is not there or cannot be looked at.
+fn unreachable(name: &str, path: &Path, error: &std::io::Error) -> Finding {
+    let components = path.ancestors().filter(|each| !each.as_os_str().is_empty());
+    let component = components.filter(|each| fs::metadata(each).is_err()).last().unwrap_or(path);
     Finding::Unreachable {
         script: name.to_owned(),
         component: component.to_owned(),

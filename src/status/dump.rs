@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use super::{InstanceStatus, ServerStatus, Status, counted, human};
-use crate::config::plan::{Global, Plan, VirtualAddress};
+use crate::config::plan::{Global, Plan, StaticObjects, VirtualAddress};
+use crate::routing::Text;
 
 /// Renders everything there is to know.
 pub fn dump(plan: &Plan, status: &Status) -> String {
@@ -16,6 +17,7 @@ pub fn dump(plan: &Plan, status: &Status) -> String {
 fn write_all(out: &mut String, plan: &Plan, status: &Status) -> fmt::Result {
     writeln!(out, "Mainstay v{}: {}", env!("CARGO_PKG_VERSION"), counted(plan))?;
     global(out, &plan.global)?;
+    static_objects(out, &plan.static_objects)?;
     writeln!(out, "\n------< VRRP Topology >------")?;
     status.instances.iter().try_for_each(|each| instance(out, each))?;
     writeln!(out, "\n------< LVS Topology >------")?;
@@ -64,8 +66,16 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
         fact(out, "Next deadline in", &human(next))?;
     }
     fact(out, "Worst lateness", &human(status.latest))?;
+    if plan.promote_secondaries {
+        fact(out, "Promote_secondaries", &"enabled")?;
+    }
+    if status.repairs > 0 {
+        fact(out, "Repairs", &status.repairs)?;
+    }
     addresses(out, "Virtual IP", &plan.addresses)?;
     addresses(out, "Virtual IP Excluded", &plan.excluded_addresses)?;
+    lines(out, "Virtual Routes", plan.routes.iter().map(|each| &each.route.text))?;
+    lines(out, "Virtual Rules", plan.rules.iter().map(|each| &each.rule.text))?;
     statistics(out, status)
 }
 
@@ -76,12 +86,37 @@ fn addresses(out: &mut String, title: &str, addresses: &[VirtualAddress]) -> fmt
     writeln!(out, "   {title} = {}", addresses.len())?;
     for each in addresses {
         write!(out, "     {}", each.address)?;
+        if let Some(peer) = each.peer {
+            write!(out, " peer {peer}")?;
+        }
         if let Some(interface) = &each.interface {
             write!(out, " dev {interface}")?;
         }
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// What was asked for, in the words of the file.
+fn lines<'a>(
+    out: &mut String,
+    title: &str,
+    texts: impl ExactSizeIterator<Item = &'a Text>,
+) -> fmt::Result {
+    if texts.len() > 0 {
+        writeln!(out, "   {title} = {}", texts.len())?;
+    }
+    texts.into_iter().try_for_each(|text| writeln!(out, "     {text}"))
+}
+
+fn static_objects(out: &mut String, objects: &StaticObjects) -> fmt::Result {
+    if *objects == StaticObjects::default() {
+        return Ok(());
+    }
+    writeln!(out, "\n------< Static addresses, routes and rules >------")?;
+    addresses(out, "Static IP", &objects.addresses)?;
+    lines(out, "Static Routes", objects.routes.iter().map(|each| &each.route.text))?;
+    lines(out, "Static Rules", objects.rules.iter().map(|each| &each.rule.text))
 }
 
 fn statistics(out: &mut String, status: &InstanceStatus) -> fmt::Result {

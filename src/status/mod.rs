@@ -29,6 +29,8 @@ pub struct InstanceStatus {
     pub next_deadline: Option<Duration>,
     /// How late a deadline was served at worst.
     pub latest: Duration,
+    /// Times that something was put back which others had removed.
+    pub repairs: u64,
     pub counters: Counters,
     /// Packets on its interface that no instance there could be given.
     pub unknown_vrids: u64,

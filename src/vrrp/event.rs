@@ -35,7 +35,7 @@ pub enum Event {
     GroupYields,
     /// A reload kept it, with these settings.
     Reconfigured(RouterSettings),
-    /// Somebody else took addresses off that we hold.
+    /// Somebody else took addresses, routes or rules off that we hold.
     AddressesRemoved,
     /// Addresses were added, or put back after someone removed them: tell the LAN.
     AddressesAdded,

@@ -10,7 +10,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The last repairs of one Active Router's addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Fights {
+pub struct Fights {
     /// In no order; `None`: not so many yet.
     repairs: [Option<Instant>; MOST],
 }

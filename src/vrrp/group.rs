@@ -54,6 +54,11 @@ impl Default for SyncGroup {
 }
 
 impl SyncGroup {
+    /// As last reported.
+    pub fn state(&self) -> PublicState {
+        self.state
+    }
+
     /// What must happen next, so that the members stand alike; to be asked again after it has.
     pub fn next_move(members: &[Standing]) -> Option<GroupMove> {
         let faults = |member: &Standing| match *member {

@@ -17,6 +17,15 @@ impl RiseFall {
         Self { rise, fall, count: if init_fail { 0 } else { rise - 1 } }
     }
 
+    /// Goes on from where it was under other settings, up or down without doubt.
+    pub fn resumed(rise: u32, fall: u32, up: bool) -> Self {
+        let mut resumed = Self::new(rise, fall, true);
+        if up {
+            resumed.count = resumed.rise.saturating_add(resumed.fall - 1);
+        }
+        resumed
+    }
+
     /// Takes one result; whether it is up now.
     pub fn result(&mut self, success: bool) -> bool {
         self.count = match (success, self.count) {

@@ -19,13 +19,15 @@ pub enum Tracked {
     Script(Arc<str>),
     /// A `track_file`, by name: the number in it.
     File(Arc<str>),
+    /// A `vrrp_track_process`, by name: as many run as should, or not.
+    Process(Arc<str>),
 }
 
 /// One line of a `track_*` block, with what the definition says filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracker {
     pub what: Tracked,
-    /// 0: all or nothing, FAULT or not. Else −253 to 253 (files: −254 to 254).
+    /// 0: all or nothing, FAULT or not. Else −253 to 253 (files and processes: −254 to 254).
     pub weight: i16,
     pub reverse: bool,
 }
@@ -84,6 +86,7 @@ pub enum TrackedKind {
     Interface,
     Script,
     File,
+    Process,
 }
 
 impl Tracked {
@@ -92,6 +95,7 @@ impl Tracked {
             Self::Interface(_) => TrackedKind::Interface,
             Self::Script(_) => TrackedKind::Script,
             Self::File(_) => TrackedKind::File,
+            Self::Process(_) => TrackedKind::Process,
         }
     }
 }
@@ -104,7 +108,8 @@ impl Tracker {
         let weightless = self.weight == 0;
         match reading {
             Reading::Unknown => Effect {
-                pending: weightless && matches!(self.what, Tracked::Script(_)),
+                pending: weightless
+                    && matches!(self.what, Tracked::Script(_) | Tracked::Process(_)),
                 ..Effect::default()
             },
             Reading::Untracked => Effect::default(),
@@ -147,6 +152,7 @@ impl fmt::Display for Tracked {
             Self::Interface(name) => write!(f, "interface {name}"),
             Self::Script(name) => write!(f, "script {name}"),
             Self::File(name) => write!(f, "file {name}"),
+            Self::Process(name) => write!(f, "process {name}"),
         }
     }
 }
@@ -157,6 +163,7 @@ impl fmt::Display for TrackedKind {
             Self::Interface => "a tracked interface is down",
             Self::Script => "a tracked script fails",
             Self::File => "a tracked file says so",
+            Self::Process => "a tracked process does not run as it should",
         })
     }
 }

@@ -87,9 +87,12 @@ pub enum FaultCause {
     Tracked(TrackedKind, u16),
     /// It recovers after a minute.
     #[error(
-        "somebody else keeps removing its addresses: 5 repairs within 10 s; trying again in 60 s"
+        "somebody else keeps removing its addresses, routes or rules: 5 repairs within 10 s; trying again in 60 s"
     )]
     AddressFight,
+    /// Of its `track_group`.
+    #[error("a static address, route or rule of its track_group is missing")]
+    StaticMissing,
     #[error("another member of its sync group is in FAULT")]
     SyncGroup,
 }

@@ -129,3 +129,43 @@ fn a_script_that_hangs_is_killed_with_its_process_group_while_adverts_go_on() {
         assert!(longest < 1.1, "the MASTER was silent for {longest:.3} s; its interval is 1 s");
     });
 }
+
+#[test]
+fn the_programs_own_scripts_run_before_and_after_everything_with_ordinary_limits() {
+    run("notify::own", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let told = pair.r1.dir.join("told");
+        let body = |word: &str| {
+            let vip = format!("ip -o address | grep -c {VIP}");
+            format!("echo {word} $(ulimit -n) $({vip}) >>{}", told.display())
+        };
+        let globals = format!(
+            "global_defs {{\n    startup_script {}\n    shutdown_script {}\n",
+            pair.r1.script("startup", &body("start")).display(),
+            pair.r1.script("shutdown", &body("end")).display()
+        );
+        let configuration = instance(100, "").replacen("global_defs {\n", &globals, 1);
+        let director = Director::start(&pair.r1, Mainstay, configuration);
+        director.wait_for_state(0, "MASTER");
+        director.stop();
+        let (ours, most) =
+            nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
+        assert!(ours < most, "the director has nothing to raise: this shows nothing");
+        assert_eq!(pair.r1.read("told"), format!("start {ours} 0\nend {ours} 0\n"));
+    });
+}
+
+#[test]
+fn a_startup_script_that_hangs_is_ended_and_the_director_starts() {
+    run("notify::hanging_start", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let globals = format!(
+            "global_defs {{\n    startup_script {}\n    startup_script_timeout 1\n",
+            pair.r1.script("startup", "exec sleep 1000").display(),
+        );
+        let configuration = instance(100, "").replacen("global_defs {\n", &globals, 1);
+        let director = Director::start(&pair.r1, Mainstay, configuration);
+        director.wait_for_log(0, "startup_script: ended after", SOON);
+        director.wait_for_state(0, "MASTER");
+    });
+}

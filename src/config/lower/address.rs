@@ -1,4 +1,4 @@
-//! Lines of `virtual_ipaddress` and `virtual_ipaddress_excluded`.
+//! Lines of `virtual_ipaddress`, `virtual_ipaddress_excluded` and `static_ipaddress`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,9 +10,16 @@ use super::super::source::Span;
 use super::super::tree::{Statement, Word};
 use super::super::value;
 use super::context::Context;
+use super::names::Table;
 
 /// Longest label the kernel takes, in octets (IFNAMSIZ less its NUL).
 const LONGEST_LABEL: usize = 15;
+
+/// `IFA_F_*` (linux/if_addr.h).
+const HOME_ADDRESS: u32 = 0x10;
+const MANAGE_TEMPORARY: u32 = 0x100;
+const NO_PREFIX_ROUTE: u32 = 0x200;
+const JOIN_GROUP: u32 = 0x400;
 
 /// One address, with where it stands.
 #[derive(Debug)]
@@ -27,11 +34,13 @@ pub(super) fn read_block(
     block: &Statement,
     path: &str,
     out: &mut Vec<AddressDraft>,
+    uses: &mut Vec<(String, Span)>,
 ) {
     let tree = cx.tree;
     let Some(id) = cx.table.block(path) else { return };
     for at in tree.children(block) {
-        let Some(address) = read(cx, at, id) else { continue };
+        let Some((address, group_at)) = read(cx, at, id) else { continue };
+        uses.extend(address.track_group.clone().zip(group_at));
         if out.iter().any(|other| other.address.address == address.address) {
             let message = format!("{} is there already", address.address);
             cx.warn("duplicate", at, at.raw, message);
@@ -41,7 +50,12 @@ pub(super) fn read_block(
     }
 }
 
-fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualAddress> {
+/// With where it names a track group.
+fn read(
+    cx: &mut Context<'_>,
+    at: &Statement,
+    block: BlockId,
+) -> Option<(VirtualAddress, Option<Span>)> {
     let words = cx.words(at);
     let address = network(cx, at, *words.first()?)?;
     let mut draft = VirtualAddress {
@@ -55,12 +69,17 @@ fn read(cx: &mut Context<'_>, at: &Statement, block: BlockId) -> Option<VirtualA
         preferred_lifetime: None,
         flags: 0,
         no_track: false,
+        track_group: None,
     };
+    let mut group_at = None;
     let mut rest = words[1..].iter();
     while let Some(option) = rest.next() {
         option_of(cx, at, block, *option, &mut rest, &mut draft)?;
+        if draft.track_group.is_some() {
+            group_at.get_or_insert(option.span);
+        }
     }
-    Some(draft)
+    Some((draft, group_at))
 }
 
 /// `ADDRESS[/LENGTH]`; a bad length means that of a single address, as keepalived has it.
@@ -123,11 +142,58 @@ fn option_of<'w>(
             draft.preferred_lifetime = lifetime(cx, at, word).or(draft.preferred_lifetime);
         }
         "peer" => {
-            value(cx)?;
-            cx.refuse(at, "peer", "the address without its peer is another address");
+            let word = value(cx)?;
+            peer(cx, at, word, draft)?;
+        }
+        "home" | "mngtmpaddr" if draft.address.addr().is_ipv4() => {
+            let message = format!("`{name}` concerns IPv6 addresses only");
+            cx.push(super::Diagnostic::note("no-effect-yet", option.span, message));
+        }
+        "home" => draft.flags |= HOME_ADDRESS,
+        "mngtmpaddr" => draft.flags |= MANAGE_TEMPORARY,
+        "noprefixroute" => draft.flags |= NO_PREFIX_ROUTE,
+        "autojoin" => {
+            if !draft.address.addr().is_multicast() {
+                let message =
+                    "`autojoin` joins a multicast group, and this is no multicast address";
+                cx.warn("bad-value", at, option.span, message);
+            } else {
+                draft.flags |= JOIN_GROUP;
+            }
+        }
+        "no_track" => draft.no_track = true,
+        "track_group" if cx.table.get(block, "track_group").is_some() => {
+            let word = value(cx)?;
+            draft.track_group = Some(cx.text(word.span).to_owned());
         }
         _ => unknown_option(cx, at, block, option, name),
     }
+    Some(())
+}
+
+/// The other end of a point-to-point link: of the same family, and alone.
+fn peer(
+    cx: &mut Context<'_>,
+    at: &Statement,
+    word: Word,
+    draft: &mut VirtualAddress,
+) -> Option<()> {
+    let peer = cx.address(at, word)?;
+    if peer.is_ipv4() != draft.address.addr().is_ipv4() {
+        let message = format!("peer {peer} is not of the address's family");
+        cx.bad("address-family-mismatch", at, word.span, message);
+        return None;
+    }
+    if draft.peer.is_some() {
+        cx.warn("duplicate", at, word.span, "the address has its peer already");
+        return Some(());
+    }
+    let alone = IpNet::from(draft.address.addr());
+    if alone != draft.address {
+        let message = format!("an address with a peer has no prefix length: {alone} it is");
+        cx.warn("bad-value", at, word.span, message);
+    }
+    (draft.peer, draft.address) = (Some(peer), alone);
     Some(())
 }
 
@@ -199,21 +265,14 @@ fn broadcast(cx: &mut Context<'_>, at: &Statement, word: Word, address: IpNet) -
     Some(broadcast)
 }
 
-/// A scope of rtnetlink, by the names that ip-address(8) has for them, or as a number.
+/// A scope of rtnetlink, by the names that iproute2's files have for them, or as a number.
 fn scope(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<u8> {
-    match cx.text(word.span) {
-        "global" => Some(0),
-        "site" => Some(200),
-        "link" => Some(253),
-        "host" => Some(254),
-        "nowhere" => Some(255),
-        other => {
-            let number = other.parse().ok();
-            if number.is_none() {
-                let message = format!("scope `{other}` is not known");
-                cx.bad("bad-value", at, word.span, message);
-            }
-            number
-        }
+    let text = cx.text(word.span);
+    let named = || cx.names.number(Table::Scopes, text).and_then(|scope| scope.try_into().ok());
+    let scope = text.parse().ok().or_else(named);
+    if scope.is_none() {
+        let message = format!("scope `{text}` is not known");
+        cx.bad("bad-value", at, word.span, message);
     }
+    scope
 }

@@ -10,6 +10,7 @@ use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
+use super::names::Names;
 use super::track_file::TrackFiles;
 
 /// One top-level statement being understood.
@@ -19,6 +20,8 @@ pub(super) struct Context<'a> {
     pub table: &'static Table,
     /// Those defined so far.
     pub track_files: Rc<TrackFiles>,
+    /// iproute2's.
+    pub names: Rc<Names>,
     diagnostics: &'a mut Diagnostics,
     /// Set when something was met without which the whole block must not run.
     pub refused: bool,
@@ -26,8 +29,8 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
-        let track_files = Rc::default();
-        Self { tree, sources, table: table(), track_files, diagnostics, refused: false }
+        let (track_files, names) = (Rc::default(), Rc::default());
+        Self { tree, sources, table: table(), track_files, names, diagnostics, refused: false }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {

@@ -8,7 +8,8 @@ use super::super::keywords::Keyword;
 use super::super::plan::{FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
-use super::script;
+use super::notify::NotifyDraft;
+use super::{process, script};
 
 /// What was said about gratuitous ARP, here or in an instance.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,7 @@ pub(super) struct GarpDraft {
 pub(super) struct GlobalDraft {
     plan: Global,
     pub garp: GarpDraft,
+    pub notify: NotifyDraft,
     /// `vrrp_min_garp`: one gratuitous ARP and no more, where nothing else is said.
     pub min_garp: bool,
     pub version: Option<u32>,
@@ -37,6 +39,10 @@ pub(super) struct GlobalDraft {
     pub check_unicast_src: bool,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
+    /// Where iproute2 has its names.
+    pub iproute_usr_dir: Option<String>,
+    pub iproute_etc_dir: Option<String>,
+    pub default_interface: Option<String>,
     receive_queue: ReceiveQueue,
     receive_queue_multiplier: Option<u32>,
 }
@@ -98,19 +104,29 @@ impl GlobalDraft {
 
     fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
         let garp_name = keyword.name.strip_prefix("vrrp_").unwrap_or_default();
-        if self.garp.read(cx, at, keyword, garp_name) {
+        if self.garp.read(cx, at, keyword, garp_name)
+            || self.notify.read(cx, at, keyword)
+            || process::read(&mut self.plan, cx, at, keyword)
+        {
             return;
         }
         match keyword.name {
             "router_id" => replace(&mut self.plan.router_id, cx.string(at)),
             "script_user" => replace(&mut self.plan.script_user, script::read_user(cx, at)),
             "enable_script_security" => self.plan.script_security = true,
+            "use_symlink_paths" => flag(cx, at, &mut self.plan.keep_links),
+            "no_email_faults" => self.plan.no_fault_mail = true,
+            "no_checker_emails" => flag(cx, at, &mut self.plan.no_checker_mail),
+            "rs_init_notifies" => flag(cx, at, &mut self.plan.tell_initial_servers),
             "dynamic_interfaces" => self.plan.dynamic_interfaces = true,
             "vrrp_mcast_group4" | "vrrp_mcast_group6" => {
                 self.multicast_group(cx, at, keyword.name.ends_with('6'));
             }
             "vrrp_check_unicast_src" => self.check_unicast_src = true,
             "v3_checksum_as_v2" => self.v3_checksum_as_v2 = true,
+            "iproute_usr_dir" => replace(&mut self.iproute_usr_dir, cx.string(at)),
+            "iproute_etc_dir" => replace(&mut self.iproute_etc_dir, cx.string(at)),
+            "default_interface" => replace(&mut self.default_interface, cx.interface(at)),
             "log_unknown_vrids" => self.plan.log_unknown_vrids = true,
             "vrrp_rx_bufs_policy" => self.receive_queue(cx, at),
             "vrrp_rx_bufs_multiplier" => {
@@ -226,7 +242,17 @@ impl GlobalDraft {
         if ipv6 { self.plan.multicast_group6.into() } else { self.plan.multicast_group.into() }
     }
 
+    /// `child_wait_time`: at least a second, in which addresses are taken off.
+    pub fn stop_limit(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
+        let Some(limit) = cx.duration(at, keyword) else { return };
+        if limit.is_zero() {
+            cx.warn("number-out-of-range", at, at.raw, "child_wait_time 0 is taken as 1");
+        }
+        self.plan.stop_limit = Some(limit.max(Duration::from_secs(1)));
+    }
+
     pub fn finish(mut self) -> Global {
+        self.notify.finish(&mut self.plan);
         let multiplier = self.receive_queue_multiplier.unwrap_or(3);
         self.plan.receive_queue = match self.receive_queue {
             ReceiveQueue::Mtus(_) => ReceiveQueue::Mtus(multiplier),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::diagnostic::{Diagnostic, Effect};
 use super::super::keywords::Keyword;
-use super::super::plan::{NotifyScripts, OldChecksum, UnicastPeer};
+use super::super::plan::{NotifyScripts, OldChecksum, UnicastPeer, VirtualRoute, VirtualRule};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::super::value;
@@ -14,8 +14,9 @@ use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
 use super::hmac::HmacDraft;
+use super::rule::{self, Priorities};
 use super::tracking::{self, Kind, TrackDraft};
-use super::{peers, script};
+use super::{peers, route, script};
 
 /// `state`: a wish only; all but an owner begin as BACKUP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,30 +70,47 @@ pub(super) struct InstanceDraft {
     pub addresses: Vec<AddressDraft>,
     pub excluded_addresses: Vec<AddressDraft>,
     pub no_addresses_wanted: bool,
+    pub routes: Vec<VirtualRoute>,
+    pub rules: Vec<VirtualRule>,
+    pub promote_secondaries: bool,
     /// Some were named, good or not.
     pub addresses_named: bool,
     pub trackers: Vec<TrackDraft>,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
+    /// `smtp_alert`.
+    pub mails: Option<bool>,
+    /// `notify_priority_changes`.
+    pub priority_changes: Option<bool>,
 }
 
 impl InstanceDraft {
     /// `None` for a block without a name.
-    pub fn read(cx: &mut Context<'_>, block: &Statement) -> Option<Self> {
+    pub fn read(
+        cx: &mut Context<'_>,
+        block: &Statement,
+        priorities: &mut Priorities,
+    ) -> Option<Self> {
         let name = cx.string(block)?;
         let mut draft = Self { name, at: block.raw, ..Self::default() };
         let tree = cx.tree;
         let id = cx.table.block("vrrp_instance")?;
         for at in tree.children(block) {
             if let Some(keyword) = cx.keyword(id, at) {
-                draft.keyword(cx, at, keyword);
+                draft.keyword(cx, at, keyword, priorities);
             }
         }
         draft.refused = cx.refused;
         Some(draft)
     }
 
-    fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
+    fn keyword(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: &Statement,
+        keyword: &Keyword,
+        priorities: &mut Priorities,
+    ) {
         if self.garp.read(cx, at, keyword, keyword.name) || self.script(cx, at, keyword.name) {
             return;
         }
@@ -159,19 +177,26 @@ impl InstanceDraft {
                 self.addresses_named |= cx.tree.children(at).next().is_some();
                 let mut addresses = Vec::new();
                 std::mem::swap(&mut addresses, &mut self.addresses);
-                address::read_block(cx, at, path, &mut addresses);
+                address::read_block(cx, at, path, &mut addresses, &mut Vec::new());
                 addresses.retain(|draft| self.belongs(cx, draft.at, draft.address.address.addr()));
                 self.addresses = addresses;
             }
             "virtual_ipaddress_excluded" => {
                 let path = "vrrp_instance/virtual_ipaddress_excluded";
-                address::read_block(cx, at, path, &mut self.excluded_addresses);
+                let out = &mut self.excluded_addresses;
+                address::read_block(cx, at, path, out, &mut Vec::new());
             }
+            "virtual_routes" => route::read_block(cx, at, None, &mut self.routes),
+            "virtual_rules" => rule::read_block(cx, at, None, priorities, &mut self.rules),
+            "promote_secondaries" => self.promote_secondaries = true,
             "track_interface" => {
                 tracking::read_block(cx, at, Kind::Interface, &mut self.trackers);
             }
             "track_script" => tracking::read_block(cx, at, Kind::Script, &mut self.trackers),
             "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
+            "track_process" => tracking::read_block(cx, at, Kind::Process, &mut self.trackers),
+            "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
+            "notify_priority_changes" => replace(&mut self.priority_changes, cx.flag(at)),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,
             // Packets to the virtual addresses are accepted: what is the case anyway.
             "accept" => {}
@@ -187,14 +212,15 @@ impl InstanceDraft {
             "notify_fault" => &mut self.notify.fault,
             "notify_stop" => &mut self.notify.stop,
             "notify_deleted" => &mut self.notify.deleted,
+            "notify_master_rx_lower_pri" => &mut self.notify.lower_priority,
             _ => return false,
         };
-        // GAP: bare `notify_deleted` (report DELETED without a script) has no place in the plan;
-        // a removed instance then reports FAULT.
-        if name == "notify_deleted" && cx.words(at).len() == 1 {
-            let message = "`notify_deleted` without a script is not supported yet";
-            cx.warn("not-supported-yet", at, at.raw, message);
-            return true;
+        if name == "notify_deleted" {
+            self.notify.tells_deleted = true;
+            // A script is not needed.
+            if cx.words(at).len() == 1 {
+                return true;
+            }
         }
         let script = script::read(cx, at);
         cx.set_once(at, slot, script);

@@ -68,6 +68,9 @@ impl InstanceDraft {
             source: self.source.map(|(source, _)| source),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
+            routes: self.routes,
+            rules: self.rules,
+            promote_secondaries: self.promote_secondaries,
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
             owner_ignores_adverts: self

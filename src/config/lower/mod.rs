@@ -10,19 +10,29 @@ mod hmac;
 mod instance;
 mod instance_finish;
 mod instance_transport;
+mod line;
+mod names;
 mod normalise;
+mod notify;
 mod peers;
+mod process;
 mod real_server;
+mod route;
+mod route_metric;
+mod rule;
 mod script;
 mod service;
+mod statics;
 mod sync_group;
 mod timing;
 mod track_file;
+mod track_process;
 mod tracking;
 mod virtual_server;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
@@ -35,6 +45,9 @@ use context::Context;
 use global::GlobalDraft;
 use group::Group;
 use instance::InstanceDraft;
+use names::Names;
+use rule::Priorities;
+use statics::StaticDraft;
 use sync_group::SyncGroupDraft;
 use track_file::TrackFiles;
 
@@ -53,6 +66,9 @@ pub(super) struct Lowering {
     server_spans: Vec<Span>,
     groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
+    names: Rc<Names>,
+    statics: StaticDraft,
+    priorities: Priorities,
 }
 
 impl Lowering {
@@ -61,10 +77,20 @@ impl Lowering {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
         cx.track_files = self.track_files.clone();
+        cx.names = self.names.clone();
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
-            "global_defs" => self.global.read(&mut cx, root),
+            "global_defs" => {
+                self.global.read(&mut cx, root);
+                let (usr, etc) = (&self.global.iproute_usr_dir, &self.global.iproute_etc_dir);
+                self.names = Rc::new(Names::new(usr.as_deref(), etc.as_deref()));
+            }
+            name @ ("track_group" | "static_ipaddress" | "static_routes" | "static_rules") => {
+                self.statics.read(&mut cx, root, name, &mut self.priorities);
+            }
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
+            "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
+            "child_wait_time" => self.global.stop_limit(&mut cx, root, keyword),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
             "virtual_server_group" => self.group(&mut cx, root),
@@ -75,7 +101,7 @@ impl Lowering {
     }
 
     fn vrrp_instance(&mut self, cx: &mut Context<'_>, root: &Statement) {
-        let Some(draft) = InstanceDraft::read(cx, root) else { return };
+        let Some(draft) = InstanceDraft::read(cx, root, &mut self.priorities) else { return };
         match self.instance_names.get(&draft.name) {
             Some(&first) => cx.push(duplicate(cx.text(draft.at), draft.at, first)),
             None => {
@@ -199,14 +225,29 @@ impl Lowering {
     /// The plan, once the whole file has been read.
     pub fn finish(mut self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
         let virtual_servers = self.settled_servers(sources, diagnostics);
+        self.addresses_held_twice(diagnostics);
+        let (static_objects, track_groups) = self.statics.finish(
+            self.global.default_interface.as_deref(),
+            &self.instance_names,
+            diagnostics,
+        );
         let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
         let mut vrrp_instances: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
+        self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
         for draft in self.instances {
             let at = draft.at;
-            let Some(instance) = draft.finish(&self.global, &self.tracking, sources, diagnostics)
+            let (mails, priority_changes) = (draft.mails, draft.priority_changes);
+            let Some(mut instance) =
+                draft.finish(&self.global, &self.tracking, sources, diagnostics)
             else {
                 continue;
             };
+            let by_group = self.sync_groups.iter().find(|group| group.has(&instance.name));
+            let by_group = by_group.and_then(|group| group.priority_changes);
+            let global = &self.global.notify;
+            instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
+            instance.notify.priority_changes =
+                priority_changes.or(by_group).unwrap_or(global.priority_changes);
             let identity = instance.identity();
             let (vrid, interface) = (identity.vrid, identity.interface.clone());
             let twins = seen.entry(identity).or_default();
@@ -223,23 +264,62 @@ impl Lowering {
         let mut taken = HashMap::new();
         let mut sync_groups = Vec::with_capacity(self.sync_groups.len());
         for draft in self.sync_groups {
-            sync_groups.extend(draft.finish(
+            let mails = draft.mails.unwrap_or(self.global.notify.mails_of_vrrp());
+            let group = draft.finish(
                 &mut vrrp_instances,
                 &self.instance_names,
                 &mut taken,
                 &self.tracking,
                 diagnostics,
-            ));
+            );
+            sync_groups.extend(group.map(|mut group| {
+                group.notify.mails = mails;
+                group
+            }));
         }
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
-        let (track_scripts, track_files) = self.tracking.finish(trackers);
+        let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
         Plan {
             global: self.global.finish(),
             vrrp_instances,
             sync_groups,
             track_scripts,
             track_files,
+            track_processes,
             virtual_servers,
+            static_objects,
+            track_groups,
+        }
+    }
+
+    /// Two instances with one address take it from each other.
+    fn addresses_held_twice(&self, diagnostics: &mut Diagnostics) {
+        let mut seen: HashMap<(&str, IpAddr), (&str, Span)> = HashMap::new();
+        let mut routers = HashSet::new();
+        for instance in &self.instances {
+            // One of the same virtual router does not run, which is told elsewhere.
+            let interface = instance.interface.as_ref().map(|(name, _)| name);
+            if !routers.insert((interface, instance.vrid)) {
+                continue;
+            }
+            let own = instance.interface.as_ref().map_or("", |(name, _)| name);
+            for draft in instance.addresses.iter().chain(&instance.excluded_addresses) {
+                let interface = draft.address.interface.as_deref().unwrap_or(own);
+                let key = (interface, draft.address.address.addr());
+                let (name, first) = *seen.entry(key).or_insert((&instance.name, draft.at));
+                if name != instance.name {
+                    let message = format!(
+                        "{} on {interface} belongs to vrrp_instance {name} too: they take it from each other",
+                        key.1
+                    );
+                    let finding = Diagnostic::warning("duplicate-vip", draft.at, message);
+                    diagnostics.push(
+                        finding
+                            .label(format!("in vrrp_instance {}", instance.name))
+                            .also(first, "first one"),
+                    );
+                }
+            }
         }
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn finish(
         quorum_up: draft.quorum_up,
         quorum_down: draft.quorum_down,
         omega: draft.omega,
+        mails: draft.mails,
     })
 }
 
@@ -165,6 +166,7 @@ impl VirtualServerDraft {
         RealServer {
             destination,
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
+            mails: draft.mails,
             checkers,
             notify_up: draft.notify_up.map(Box::new),
             notify_down: draft.notify_down.map(Box::new),

@@ -24,6 +24,8 @@ pub(super) struct RealServerDraft {
     pub upper_threshold: Option<u32>,
     pub lower_threshold: Option<u32>,
     pub inhibit_on_failure: Option<bool>,
+    /// `smtp_alert`.
+    pub mails: Option<bool>,
     pub notify_up: Option<Script>,
     pub notify_down: Option<Script>,
     pub timing: TimingDraft,
@@ -44,6 +46,7 @@ impl RealServerDraft {
             upper_threshold: None,
             lower_threshold: None,
             inhibit_on_failure: None,
+            mails: None,
             notify_up: None,
             notify_down: None,
             timing: TimingDraft::default(),
@@ -69,6 +72,7 @@ impl RealServerDraft {
             "uthreshold" => replace(&mut self.upper_threshold, cx.number(at, keyword)),
             "lthreshold" => replace(&mut self.lower_threshold, cx.number(at, keyword)),
             "inhibit_on_failure" => replace(&mut self.inhibit_on_failure, cx.flag(at)),
+            "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "notify_up" => {
                 let script = script::read(cx, at);
                 cx.set_once(at, &mut self.notify_up, script);

@@ -7,6 +7,7 @@ use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::context::Context;
+use super::global::replace;
 use super::script;
 use super::tracking::{self, Definitions, Kind, TrackDraft};
 use crate::vrrp::Tracked;
@@ -21,6 +22,10 @@ pub(super) struct SyncGroupDraft {
     /// `sync_group_tracking_weight`: members keep the weights of their own trackers.
     weights: bool,
     notify: NotifyScripts,
+    /// `smtp_alert`.
+    pub mails: Option<bool>,
+    /// `notify_priority_changes`, for its members.
+    pub priority_changes: Option<bool>,
 }
 
 impl SyncGroupDraft {
@@ -38,11 +43,21 @@ impl SyncGroupDraft {
                 }
                 "track_script" => tracking::read_block(cx, at, Kind::Script, &mut draft.trackers),
                 "track_file" => tracking::read_block(cx, at, Kind::File, &mut draft.trackers),
+                "track_process" => {
+                    tracking::read_block(cx, at, Kind::Process, &mut draft.trackers);
+                }
+                "smtp_alert" => replace(&mut draft.mails, cx.flag(at)),
+                "notify_priority_changes" => replace(&mut draft.priority_changes, cx.flag(at)),
                 "sync_group_tracking_weight" | "global_tracking" => draft.weights = true,
                 other => draft.script(cx, at, other),
             }
         }
         Some(draft)
+    }
+
+    /// Whether it names that instance.
+    pub fn has(&self, instance: &str) -> bool {
+        self.members.iter().any(|(member, _)| member == instance)
     }
 
     fn read_members(&mut self, cx: &mut Context<'_>, block: &Statement) {
@@ -144,7 +159,7 @@ impl SyncGroupDraft {
     fn without_weights(&self, instance: &mut VrrpInstance, diagnostics: &mut Diagnostics) {
         let before = instance.trackers.clone();
         instance.trackers.retain_mut(|tracker| match tracker.what {
-            Tracked::Script(_) => tracker.weight == 0,
+            Tracked::Script(_) | Tracked::Process(_) => tracker.weight == 0,
             Tracked::Interface(_) => {
                 tracker.weight = 0;
                 true

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::diagnostic::Diagnostic;
-use super::super::plan::{InitFile, Script, ScriptUser, TrackFile, TrackScript, Tracker};
+use super::super::plan::{
+    InitFile, Script, ScriptUser, TrackFile, TrackProcess, TrackScript, Tracker,
+};
 use super::super::source::Span;
 use super::super::tree::{Statement, Word};
 use super::context::Context;
 use super::global::replace;
+use super::track_process::ProcessDraft;
 use super::{script, track_file};
 use crate::vrrp::Tracked;
 
@@ -25,6 +28,7 @@ pub(super) enum Kind {
     Interface,
     Script,
     File,
+    Process,
 }
 
 /// One line of a `track_*` block, its definition not yet looked up.
@@ -42,6 +46,7 @@ pub(super) struct TrackDraft {
 pub(super) struct Definitions {
     scripts: Vec<Definition<TrackScript>>,
     files: Vec<Definition<TrackFile>>,
+    processes: Vec<Definition<TrackProcess>>,
 }
 
 /// A definition, with what its trackers have where they say nothing.
@@ -94,7 +99,10 @@ fn read_line(cx: &mut Context<'_>, at: &Statement, kind: Kind) -> Option<TrackDr
 
 fn weight(cx: &mut Context<'_>, at: &Statement, word: Word, kind: Kind) -> Option<i16> {
     let text = cx.text(word.span);
-    let most = if kind == Kind::File { MOST_WEIGHT + 1 } else { MOST_WEIGHT };
+    let most = match kind {
+        Kind::File | Kind::Process => MOST_WEIGHT + 1,
+        Kind::Interface | Kind::Script => MOST_WEIGHT,
+    };
     let parsed = text.parse::<i16>().ok().filter(|weight| (-254..=254).contains(weight));
     let Some(weight) = parsed else {
         let message = format!("weight `{text}` is not a number from -{most} to {most}");
@@ -166,6 +174,20 @@ impl Definitions {
         Some((name, checked))
     }
 
+    /// `vrrp_track_process NAME { … }`.
+    pub fn read_process(&mut self, cx: &mut Context<'_>, block: &Statement) {
+        let Some(name) = cx.string(block) else { return };
+        if self.processes.iter().any(|known| *known.what.name == *name) {
+            let message =
+                format!("vrrp_track_process {name} is there already; the first one counts");
+            return cx.warn("duplicate", block, block.raw, message);
+        }
+        let draft = ProcessDraft::read(cx, block);
+        let Some(what) = draft.finish(&name, block, cx) else { return };
+        let (weight, reverse) = (draft.weight.unwrap_or(0), draft.reverse);
+        self.processes.push(Definition { what, weight, reverse });
+    }
+
     /// What the lines of an instance on `interface` come to; those of unknown names are reported
     /// and left out.
     pub fn resolve(
@@ -201,6 +223,10 @@ impl Definitions {
                 let known = self.files.iter().find(|known| &*known.what.name == name)?;
                 (Tracked::File(known.what.name.clone()), known.weight, known.reverse)
             }
+            Kind::Process => {
+                let known = self.processes.iter().find(|known| &*known.what.name == name)?;
+                (Tracked::Process(known.what.name.clone()), known.weight, known.reverse)
+            }
         };
         let weight = draft.weight.unwrap_or(weight);
         Some(Tracker { what, weight, reverse: draft.reverse.unwrap_or(reverse) })
@@ -210,19 +236,22 @@ impl Definitions {
     pub fn finish<'t>(
         self,
         trackers: impl Iterator<Item = &'t Tracker> + Clone,
-    ) -> (Vec<TrackScript>, Vec<TrackFile>) {
+    ) -> (Vec<TrackScript>, Vec<TrackFile>, Vec<TrackProcess>) {
         let tracked = |what: &Tracked| trackers.clone().any(|tracker| tracker.what == *what);
         let scripts = self.scripts.into_iter().map(|known| known.what);
         let scripts = scripts.filter(|each| tracked(&Tracked::Script(each.name.clone())));
         let files = self.files.into_iter().map(|known| known.what);
         let files = files.filter(|each| tracked(&Tracked::File(each.name.clone())));
-        (scripts.collect(), files.collect())
+        let processes = self.processes.into_iter().map(|known| known.what);
+        let processes = processes.filter(|each| tracked(&Tracked::Process(each.name.clone())));
+        (scripts.collect(), files.collect(), processes.collect())
     }
 }
 
 fn unknown(draft: &TrackDraft) -> Diagnostic {
     let (code, keyword) = match draft.kind {
         Kind::File => ("unknown-track-file", "track_file"),
+        Kind::Process => ("unknown-track-process", "vrrp_track_process"),
         Kind::Script | Kind::Interface => ("unknown-script", "vrrp_script"),
     };
     let message = format!("there is no {keyword} {}", draft.name);
@@ -305,7 +334,7 @@ impl FileDraft {
 }
 
 /// `weight W [reverse]`.
-fn weight_line(cx: &mut Context<'_>, at: &Statement, kind: Kind) -> (Option<i16>, bool) {
+pub(super) fn weight_line(cx: &mut Context<'_>, at: &Statement, kind: Kind) -> (Option<i16>, bool) {
     let Some(word) = cx.argument(at) else { return (None, false) };
     cx.no_more_than(at, 2);
     let weight = weight(cx, at, word, kind);

@@ -9,7 +9,7 @@ fn script(name: &str) -> Option<Script> {
     Some(Script { argv: vec![name.to_owned()], user: None })
 }
 
-fn report(state: PublicState, notify: NotifyScripts) -> Report {
+fn report(news: News, notify: NotifyScripts) -> Report {
     let router = RouterSettings {
         vrid: Vrid::new(50).unwrap(),
         version: Version::V2,
@@ -42,18 +42,21 @@ fn report(state: PublicState, notify: NotifyScripts) -> Report {
         source: None,
         addresses: Vec::new(),
         excluded_addresses: Vec::new(),
+        routes: Vec::new(),
+        rules: Vec::new(),
+        promote_secondaries: false,
         skip_check_adv_addr: false,
         owner_ignores_adverts: false,
         trackers: Vec::new(),
         notify,
     };
-    Report { who: Who::Instance(Arc::new(instance)), state, priority: 100 }
+    Report { who: Who::Instance(Arc::new(instance)), news, priority: 100 }
 }
 
 /// What is run, as one line for each script.
 fn lines(state: PublicState, notify: NotifyScripts) -> Vec<String> {
-    let scripts = scripts_for(&report(state, notify));
-    scripts.map(|(script, words)| [script.argv, words].concat().join(" ")).collect()
+    let scripts = scripts_for(&report(News::Entered(state), notify));
+    scripts.into_iter().map(|(script, words)| [script.argv, words].concat().join(" ")).collect()
 }
 
 /// keepalived.conf(5): `notify` gets four words, the state's own script none.
@@ -67,7 +70,10 @@ fn the_states_own_script_runs_before_notify_with_its_words() {
 #[test]
 fn an_instance_removed_by_a_reload_reports_fault_unless_it_has_notify_deleted() {
     let fault = NotifyScripts { any: script("any"), fault: script("fault"), ..Default::default() };
-    let deleted = NotifyScripts { deleted: script("deleted"), ..fault.clone() };
+    let deleted =
+        NotifyScripts { deleted: script("deleted"), tells_deleted: true, ..fault.clone() };
+    let without_script = NotifyScripts { deleted: None, ..deleted.clone() };
+    assert_eq!(lines(PublicState::Deleted, without_script), ["any INSTANCE KAV_1 DELETED 100"]);
     assert_eq!(lines(PublicState::Deleted, fault), ["fault", "any INSTANCE KAV_1 FAULT 100"]);
     assert_eq!(lines(PublicState::Deleted, deleted), ["deleted", "any INSTANCE KAV_1 DELETED 100"]);
 }
@@ -75,15 +81,41 @@ fn an_instance_removed_by_a_reload_reports_fault_unless_it_has_notify_deleted() 
 #[test]
 fn every_state_calls_its_own_script() {
     let notify = NotifyScripts {
-        any: None,
         master: script("master"),
         backup: script("backup"),
         fault: script("fault"),
         stop: script("stop"),
-        deleted: None,
+        ..Default::default()
     };
     let states = [PublicState::Master, PublicState::Backup, PublicState::Fault, PublicState::Stop];
     let called: Vec<String> =
         states.iter().flat_map(|&state| lines(state, notify.clone())).collect();
     assert_eq!(called, ["master", "backup", "fault", "stop"]);
+}
+
+/// A script of its own, without words; `notify` is not for this.
+#[test]
+fn hearing_a_lower_priority_runs_its_script_alone() {
+    let notify =
+        NotifyScripts { any: script("any"), lower_priority: script("lower"), ..Default::default() };
+    let scripts = scripts_for(&report(News::HeardLowerPriority, notify));
+    assert_eq!(scripts, [(script("lower").unwrap(), Vec::new())]);
+}
+
+/// As keepalived 2.2.7 writes them.
+#[test]
+fn fifo_lines_have_kind_quoted_name_word_and_priority() {
+    let line = |news| fifo_line(&report(news, NotifyScripts::default()));
+    let lines = [
+        (News::Entered(PublicState::Master), "MASTER"),
+        (News::StillIn(PublicState::Backup), "BACKUP"),
+        (News::Entered(PublicState::Deleted), "FAULT"),
+        (News::HeardLowerPriority, "MASTER_RX_LOWER_PRI"),
+        (News::PriorityChanged(PublicState::Master), "MASTER_PRIORITY"),
+        (News::PriorityChanged(PublicState::Backup), "BACKUP_PRIORITY"),
+    ];
+    for (news, word) in lines {
+        assert_eq!(line(news), Some(format!("INSTANCE \"KAV_1\" {word} 100\n")));
+    }
+    assert_eq!(line(News::PriorityChanged(PublicState::Fault)), None);
 }

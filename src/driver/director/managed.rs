@@ -8,8 +8,7 @@ use crate::check::{
     Action, Cause, CheckerSettings, Event, Kind, Outcome, PairedServer, Pairing, Pool,
     PoolSettings, ServerSettings, Sorry, Verdict,
 };
-use crate::config::plan::{Checker, RealServer, Script, ServerIdentity, VirtualServer};
-use crate::driver::scripts::Scripts;
+use crate::config::plan::{Checker, RealServer, ServerIdentity, VirtualServer};
 use crate::ipvs::{Destination, Entry, Forward, Service, ServiceKey, SocketKey};
 use crate::probe::{Probe, file};
 
@@ -17,7 +16,7 @@ pub struct Managed {
     pub server: Arc<VirtualServer>,
     pub pool: Pool,
     /// `[192.0.2.1]:tcp:80` or `FWM 1`.
-    name: String,
+    pub name: String,
 }
 
 impl Managed {
@@ -112,34 +111,7 @@ impl Managed {
         sorry.is_some_and(|sorry| sorry.destination.address == server.destination.address)
     }
 
-    /// Says what happened, in the log and to the configured scripts.
-    pub fn announce(&self, scripts: &Scripts, action: &Action) {
-        self.log(action);
-        self.run(scripts, self.script_for(action));
-    }
-
-    /// The script that is configured for this news, if it is of the kind that has one.
-    fn script_for(&self, action: &Action) -> Option<&Script> {
-        match action {
-            Action::ServerUp { server, .. } => {
-                self.server.real_servers[*server].notify_up.as_deref()
-            }
-            Action::ServerDown { server, .. } => {
-                self.server.real_servers[*server].notify_down.as_deref()
-            }
-            Action::QuorumGained { .. } => self.server.quorum_up.as_ref(),
-            Action::QuorumLost { .. } => self.server.quorum_down.as_ref(),
-            Action::WeightChanged { .. }
-            | Action::AttemptFailed { .. }
-            | Action::AttemptNotTried { .. }
-            | Action::CheckerPassed { .. }
-            | Action::Attempt { .. }
-            | Action::TableChanged
-            | Action::ServerRemoved { .. } => None,
-        }
-    }
-
-    fn log(&self, action: &Action) {
+    pub(super) fn log(&self, action: &Action) {
         let (name, of) = (&self.name, |server: &usize| self.name_of(*server));
         match action {
             Action::ServerUp { server, cause } => {
@@ -175,17 +147,6 @@ impl Managed {
         }
     }
 
-    /// A reload took `server` away while it was up.
-    pub fn announce_removed(&self, scripts: &Scripts, server: usize) {
-        tracing::info!("{} of {} is no longer configured", self.name_of(server), self.name);
-        self.run(scripts, self.server.real_servers[server].notify_down.as_deref());
-    }
-
-    fn run(&self, scripts: &Scripts, script: Option<&Script>) {
-        let without_words = |script: Script| (script, Vec::new());
-        scripts.run(&self.name, script.cloned().map(without_words));
-    }
-
     fn log_failure(&self, server: usize, checker: usize, reason: &str, verdict: Verdict) {
         let (server, checker) = (self.name_of(server), self.checker(server, checker));
         match verdict {
@@ -204,7 +165,7 @@ impl Managed {
         }
     }
 
-    fn why(&self, server: usize, cause: &Cause) -> String {
+    pub(super) fn why(&self, server: usize, cause: &Cause) -> String {
         match cause {
             Cause::Failed { checker, reason } => {
                 format!("{}: {reason}", self.checker(server, *checker))
@@ -223,7 +184,7 @@ impl Managed {
     }
 
     /// `[192.168.8.101]:tcp:80`, with the virtual server's protocol as keepalived has it.
-    fn name_of(&self, server: usize) -> String {
+    pub(super) fn name_of(&self, server: usize) -> String {
         let address = self.server.real_servers[server].destination.address;
         let protocol = match self.server.service.key {
             ServiceKey::Address { protocol, .. } => protocol.to_string(),
@@ -232,7 +193,7 @@ impl Managed {
         format!("[{}]:{protocol}:{}", address.ip, address.port)
     }
 
-    fn checker(&self, server: usize, checker: usize) -> &'static str {
+    pub(super) fn checker(&self, server: usize, checker: usize) -> &'static str {
         self.server.real_servers[server].checkers[checker].probe.name()
     }
 }

@@ -1,5 +1,5 @@
 //! What the cores want done, gathered and carried out in one order for all of them: adverts,
-//! then addresses in one batch, then gratuitous ARPs, then the news for log and scripts.
+//! then addresses, routes and rules in one batch, then gratuitous ARPs, then the news for log and scripts.
 //!
 //! That is the order each core asks for; gathering keeps it for each and lets a thousand
 //! instances that move together cost a few system calls.
@@ -7,6 +7,7 @@
 //! Adverts go out all at once. The kernel takes long for the others when there are thousands, so of
 //! those a piece is done at a time, and in between the thread looks at its deadlines: see [`Effects::is_behind`].
 
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,11 +21,13 @@ use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
 use super::outbox::Outbox;
-use super::{Report, Sockets, Who};
+use super::wants::{Owner, Wanted, in_order_of_leaving};
+use super::{News, Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
 use crate::driver::clock;
-use crate::kernel::{ArpSocket, Assignment, ChangeFailure, KernelChange, KernelObject, Rtnl};
-use crate::vrrp::{Action, PublicState, Transition};
+use crate::kernel::{ArpSocket, ChangeFailure, KernelChange, KernelObject, Rtnl};
+use crate::routing::PROTOCOL;
+use crate::vrrp::{Action, Note, PublicState, Transition};
 use crate::wire::{arp, neighbour};
 
 /// Changes that the kernel makes in one go: one or two milliseconds.
@@ -37,14 +40,17 @@ pub struct Effects {
     /// Instance and priority.
     adverts: Vec<(usize, u8)>,
     changes: Vec<KernelChange>,
-    /// Whose each change is, for messages; `None`: left by a former run.
-    owners: Vec<Option<usize>>,
+    /// Whose each change is.
+    owners: Vec<Owner>,
     /// How many of the changes are made.
     changed: usize,
+    /// What the kernel would not take, said once and tried again when something changes.
+    failing: HashSet<(Owner, KernelObject)>,
+    failures_changed: bool,
     frames: Vec<Announcement>,
     /// How many of the frames are sent.
     announced: usize,
-    transitions: Vec<(usize, Transition)>,
+    news: Vec<(usize, Told)>,
     /// Groups, their states, and whether that is told before the members' news.
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
     reports: mpsc::Sender<Report>,
@@ -55,11 +61,17 @@ pub struct Effects {
 }
 
 struct Announcement {
-    /// Instance that holds the address.
-    owner: usize,
+    /// Whose address it is.
+    owner: Owner,
     /// Interface it goes out of.
     ifindex: u32,
     frame: Frame,
+}
+
+/// What is told once the rest is done.
+enum Told {
+    Transition(Transition),
+    News(News),
 }
 
 /// What tells the LAN where an address is now.
@@ -84,9 +96,11 @@ impl Effects {
             changes: Vec::new(),
             owners: Vec::new(),
             changed: 0,
+            failing: HashSet::new(),
+            failures_changed: false,
             frames: Vec::new(),
             announced: 0,
-            transitions: Vec::new(),
+            news: Vec::new(),
             group_news: Vec::new(),
             reports,
             lost_reports: 0,
@@ -105,47 +119,54 @@ impl Effects {
     ) {
         match action {
             Action::SendAdvertisement { priority } => self.adverts.push((number, priority)),
-            Action::HoldAddresses => {
-                self.change(number, instance, interfaces, KernelChange::Add);
-            }
+            Action::HoldAddresses => self.hold(number, instance, interfaces),
             Action::ReleaseAddresses => {
-                self.silence(number);
-                self.change(number, instance, interfaces, KernelChange::Remove);
+                self.silence(Owner::Instance(number));
+                let objects = instance.objects(interfaces).map(|wanted| wanted.object);
+                self.release(Owner::Instance(number), objects.collect());
             }
-            Action::RestoreAddresses => self.put_back(number, instance, interfaces),
+            Action::RestoreAddresses => {
+                let (owner, name) = (Owner::Instance(number), &instance.plan.name);
+                let wanted = instance.objects(interfaces).collect();
+                self.put_back(owner, name, wanted, interfaces, true);
+            }
             Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
-            Action::Transition(transition) => self.transitions.push((number, transition)),
-            Action::Note(note) => tracing::info!("({}) {note}", instance.plan.name),
+            Action::Transition(transition) => {
+                self.news.push((number, Told::Transition(transition)));
+            }
+            Action::Note(note) => {
+                tracing::info!("({}) {note}", instance.plan.name);
+                self.news.extend(news_in(&note, instance).map(|news| (number, Told::News(news))));
+            }
         }
     }
 
-    fn change(
-        &mut self,
-        number: usize,
-        instance: &Instance,
-        interfaces: &Interfaces,
-        kind: impl Fn(KernelObject) -> KernelChange,
-    ) {
-        for assignment in instance.assignments(interfaces) {
-            self.push(Some(number), kind(assignment.into()));
+    fn hold(&mut self, number: usize, instance: &Instance, interfaces: &Interfaces) {
+        for wanted in instance.objects(interfaces) {
+            self.push(Owner::Instance(number), KernelChange::Add(wanted.object));
         }
     }
 
-    /// Takes the addresses of one instance off one interface.
-    pub fn release_from(
-        &mut self,
-        ifindex: u32,
-        number: usize,
-        instance: &Instance,
-        interfaces: &Interfaces,
-    ) {
-        for there in instance.assignments(interfaces).filter(|each| each.ifindex == ifindex) {
-            self.push(Some(number), KernelChange::remove(there));
+    /// Takes `objects` off, in the order of leaving.
+    pub fn release(&mut self, owner: Owner, objects: Vec<KernelObject>) {
+        for object in in_order_of_leaving(objects) {
+            self.failing.remove(&(owner, object.clone()));
+            self.push(owner, KernelChange::Remove(object));
         }
     }
 
-    /// One change; `owner` is the instance it is for, `None` what a former run left.
-    pub fn push(&mut self, owner: Option<usize>, change: KernelChange) {
+    /// Takes those of `objects` off that stand on one interface.
+    pub fn release_from(&mut self, ifindex: u32, owner: Owner, mut objects: Vec<KernelObject>) {
+        objects.retain(|object| match object {
+            KernelObject::Address(assignment) => assignment.ifindex == ifindex,
+            KernelObject::Route(route) => route.hops.iter().any(|hop| hop.device == Some(ifindex)),
+            KernelObject::Rule(_) => false,
+        });
+        self.release(owner, objects);
+    }
+
+    /// One change.
+    pub fn push(&mut self, owner: Owner, change: KernelChange) {
         self.changes.push(change);
         self.owners.push(owner);
     }
@@ -158,16 +179,17 @@ impl Effects {
         interfaces: &Interfaces,
         rounds: u32,
     ) {
+        let owner = Owner::Instance(number);
         for _ in 0..rounds {
             for assignment in instance.assignments(interfaces) {
-                self.announce_one(number, interfaces, assignment.ifindex, assignment.address);
+                self.announce_one(owner, interfaces, assignment.ifindex, assignment.address);
             }
         }
     }
 
     fn announce_one(
         &mut self,
-        owner: usize,
+        owner: Owner,
         interfaces: &Interfaces,
         ifindex: u32,
         address: IpNet,
@@ -184,36 +206,67 @@ impl Effects {
         self.frames.push(Announcement { owner, ifindex, frame });
     }
 
-    /// Drops the announcements of an instance that are still to be sent.
-    fn silence(&mut self, owner: usize) {
+    /// Drops those of somebody's announcements that are still to be sent.
+    fn silence(&mut self, owner: Owner) {
         if !self.frames.is_empty() {
             self.frames.drain(..std::mem::take(&mut self.announced));
             self.frames.retain(|each| each.owner != owner);
         }
     }
 
-    /// Takes an address off that a former run left on `interface`.
-    pub fn remove_leftover(&mut self, interfaces: &Interfaces, interface: &str, address: IpNet) {
-        let Some(link) = interfaces.by_name(interface) else { return };
-        if interfaces.has(link.index, address) {
-            tracing::info!("removing {address} from {interface}: left by an earlier run");
-            self.push(None, KernelChange::remove(Assignment::plain(link.index, address)));
+    /// Takes off what a former run left.
+    pub fn remove_leftover(&mut self, interfaces: &Interfaces, object: KernelObject) {
+        let place = place(&object, interfaces, "from");
+        if interfaces.holds(&object) {
+            tracing::info!("removing {object}{place}: left by an earlier run");
+        } else if is_seen(&object) {
+            return;
+        }
+        self.push(Owner::FormerRun, KernelChange::Remove(object));
+    }
+
+    /// Adds what is missing of `wanted`: what is not tracked only where nobody removed it.
+    pub fn put_back(
+        &mut self,
+        owner: Owner,
+        name: &str,
+        wanted: Vec<Wanted>,
+        interfaces: &Interfaces,
+        robbed: bool,
+    ) {
+        for Wanted { object, tracked } in wanted {
+            if interfaces.holds(&object) || !tracked {
+                continue;
+            }
+            if robbed {
+                tracing::warn!("({name}) {object} was removed by someone else: putting it back");
+            } else if !self.is_failing(owner, &object) {
+                tracing::info!("({name}) {object} is missing: adding it");
+            }
+            if let KernelObject::Address(assignment) = &object {
+                self.announce_one(owner, interfaces, assignment.ifindex, assignment.address);
+            }
+            // What is left of it would keep the whole away.
+            if is_divisible(&object) {
+                self.push(owner, KernelChange::Remove(object.clone()));
+            }
+            self.push(owner, KernelChange::Add(object));
         }
     }
 
-    /// Puts back what is missing of an Active instance's addresses.
-    fn put_back(&mut self, number: usize, instance: &Instance, interfaces: &Interfaces) {
-        for wanted in instance.assignments(interfaces) {
-            let (ifindex, address) = (wanted.ifindex, wanted.address);
-            if !interfaces.has(ifindex, address) {
-                tracing::warn!(
-                    "({}) {address} was removed by someone else: putting it back",
-                    instance.plan.name
-                );
-                self.push(Some(number), KernelChange::add(wanted));
-                self.announce_one(number, interfaces, ifindex, address);
-            }
-        }
+    /// Whether the kernel would not take it when it was last told.
+    pub fn is_failing(&self, owner: Owner, object: &KernelObject) -> bool {
+        self.failing.contains(&(owner, object.clone()))
+    }
+
+    /// Owners of what the kernel would not take.
+    pub fn failing_owners(&self) -> BTreeSet<Owner> {
+        self.failing.iter().map(|(owner, _)| *owner).collect()
+    }
+
+    /// Whether something has begun or ceased to fail since the last call.
+    pub fn take_failures_changed(&mut self) -> bool {
+        std::mem::take(&mut self.failures_changed)
     }
 
     /// Drops what would be seen outside; the news stays.
@@ -238,7 +291,7 @@ impl Effects {
         sockets: &Sockets,
         rtnl: &mut Rtnl,
         arp: &ArpSocket,
-        interfaces: &Interfaces,
+        interfaces: &mut Interfaces,
     ) {
         self.send_adverts(instances, sockets);
         self.change_some(instances, rtnl, interfaces);
@@ -271,15 +324,44 @@ impl Effects {
         });
     }
 
-    fn change_some(&mut self, instances: &[Instance], rtnl: &mut Rtnl, interfaces: &Interfaces) {
+    fn change_some(
+        &mut self,
+        instances: &[Instance],
+        rtnl: &mut Rtnl,
+        interfaces: &mut Interfaces,
+    ) {
         if self.changes.is_empty() {
             return;
         }
         let piece = self.changed..self.changes.len().min(self.changed + CHANGES);
         let (changes, owners) = (&self.changes[piece.clone()], &self.owners[piece.clone()]);
-        for failure in rtnl.change(changes) {
-            let owner = owners[failure.index].and_then(|number| instances.get(number));
-            log_failure(&failure, &changes[failure.index], owner, interfaces);
+        let failures = rtnl.change(changes);
+        let mut failed = failures.iter().map(|failure| failure.index).peekable();
+        for (index, change) in changes.iter().enumerate() {
+            if failed.next_if_eq(&index).is_none()
+                && let KernelChange::Add(object) = change
+            {
+                if let KernelObject::Route(route) = object {
+                    interfaces.routing.assume(route);
+                }
+                if !self.failing.is_empty() && self.failing.remove(&(owners[index], object.clone()))
+                {
+                    self.failures_changed = true;
+                    let name = owner_name(owners[index], instances);
+                    tracing::info!("({name}) {object} could be added after all");
+                }
+            }
+        }
+        for failure in failures {
+            let (owner, change) = (owners[failure.index], &changes[failure.index]);
+            let again = match change {
+                KernelChange::Add(object) => !self.failing.insert((owner, object.clone())),
+                KernelChange::Remove(_) => false,
+            };
+            self.failures_changed |= !again;
+            if !again {
+                log_failure(&failure, change, owner_name(owner, instances), interfaces);
+            }
         }
         self.changed = piece.end;
         if self.changed == self.changes.len() {
@@ -311,12 +393,16 @@ impl Effects {
         let group_news = std::mem::take(&mut self.group_news);
         let report = |(group, state, _): &(Arc<SyncGroup>, PublicState, bool)| Report {
             who: Who::Group(group.clone()),
-            state: *state,
+            news: News::Entered(*state),
             priority: 0,
         };
         group_news.iter().filter(|news| news.2).for_each(|news| self.report(report(news)));
-        for (number, transition) in std::mem::take(&mut self.transitions) {
-            self.tell_one(&mut instances[number], &transition, now);
+        for (number, told) in std::mem::take(&mut self.news) {
+            let instance = &mut instances[number];
+            match told {
+                Told::Transition(transition) => self.tell_one(instance, &transition, now),
+                Told::News(news) => self.report(report_of(instance, news)),
+            }
         }
         group_news.iter().filter(|news| !news.2).for_each(|news| self.report(report(news)));
     }
@@ -329,19 +415,41 @@ impl Effects {
     fn tell_one(&mut self, instance: &mut Instance, transition: &Transition, now: Instant) {
         instance.entered(transition, now);
         log_transition(instance, transition);
-        self.report(Report {
-            who: Who::Instance(instance.plan.clone()),
-            state: transition.to,
-            priority: instance.router.priority(),
-        });
+        self.report(report_of(instance, News::Entered(transition.to)));
     }
 
-    fn report(&mut self, report: Report) {
+    /// Hands a report over, or counts it as lost.
+    pub fn report(&mut self, report: Report) {
+        // A flood of adverts must not cost anybody the news of a transition.
+        let minor = !matches!(report.news, News::Entered(_));
+        if minor && self.reports.capacity() < self.reports.max_capacity() / 2 {
+            return;
+        }
         if let Err(TrySendError::Full(report)) = self.reports.try_send(report) {
             self.lost_reports += 1;
             let (name, lost) = (report.who.name(), self.lost_reports);
             tracing::error!("({name}) notify scripts are not run: {lost} reports lost so far");
         }
+    }
+}
+
+fn report_of(instance: &Instance, news: News) -> Report {
+    let priority = instance.router.priority();
+    Report { who: Who::Instance(instance.plan.clone()), news, priority }
+}
+
+/// What a note of the core has to tell besides the log, to those who asked for it.
+fn news_in(note: &Note, instance: &Instance) -> Option<News> {
+    match note {
+        Note::HeardLowerPriority { .. } | Note::HeardLowerAddress { .. } => {
+            Some(News::HeardLowerPriority)
+        }
+        Note::PriorityChanged { .. } if instance.plan.notify.priority_changes => {
+            let state = instance.router.public_state();
+            let runs = matches!(state, PublicState::Master | PublicState::Backup);
+            runs.then_some(News::PriorityChanged(state))
+        }
+        _ => None,
     }
 }
 
@@ -362,27 +470,61 @@ fn not_sent(instance: &mut Instance, to: IpAddr, error: &io::Error) {
     instance.unsent += 1;
 }
 
-fn log_failure(
-    failure: &ChangeFailure,
-    change: &KernelChange,
-    owner: Option<&Instance>,
-    interfaces: &Interfaces,
-) {
-    let owner = owner.map_or("left by an earlier run", |instance| &instance.plan.name);
-    let object = change.object();
-    let place = |preposition: &str| match object {
+fn owner_name(owner: Owner, instances: &[Instance]) -> &str {
+    match owner {
+        Owner::Instance(number) => {
+            instances.get(number).map_or("a lost instance", |instance| &instance.plan.name)
+        }
+        Owner::Static => "static",
+        Owner::FormerRun => "left by an earlier run",
+    }
+}
+
+/// ` to eth0` for what stands on an interface.
+fn place(object: &KernelObject, interfaces: &Interfaces, preposition: &str) -> String {
+    match object {
         KernelObject::Address(address) => {
             let link = interfaces.by_index(address.ifindex);
             format!(" {preposition} {}", link.map_or("a lost interface", |link| &link.name))
         }
         KernelObject::Route(_) | KernelObject::Rule(_) => String::new(),
-    };
+    }
+}
+
+/// Whether we would know if it was there.
+fn is_seen(object: &KernelObject) -> bool {
+    match object {
+        KernelObject::Address(_) => true,
+        KernelObject::Route(route) => route.protocol == PROTOCOL,
+        KernelObject::Rule(rule) => rule.protocol == PROTOCOL,
+    }
+}
+
+/// Whether a part of it may be there: some of the next hops, or the route without its source.
+fn is_divisible(object: &KernelObject) -> bool {
+    match object {
+        KernelObject::Address(_) | KernelObject::Rule(_) => false,
+        KernelObject::Route(route) => {
+            route.hops.len() > 1 || route.is_ipv6() && route.preferred_source.is_some()
+        }
+    }
+}
+
+fn log_failure(
+    failure: &ChangeFailure,
+    change: &KernelChange,
+    owner: &str,
+    interfaces: &Interfaces,
+) {
+    let object = change.object();
     match change {
         KernelChange::Add(_) => {
-            tracing::error!("({owner}) cannot add {object}{}: {failure}", place("to"));
+            let place = place(object, interfaces, "to");
+            tracing::error!("({owner}) cannot add {object}{place}: {failure}");
         }
         KernelChange::Remove(_) => {
-            tracing::error!("({owner}) cannot remove {object}{}: {failure}", place("from"));
+            let place = place(object, interfaces, "from");
+            tracing::error!("({owner}) cannot remove {object}{place}: {failure}");
         }
     }
 }

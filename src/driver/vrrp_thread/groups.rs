@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::VrrpThread;
+use super::{News, Report, VrrpThread, Who};
 use crate::config::plan;
 use crate::driver::clock;
 use crate::vrrp::{Event, FaultCause, GroupMove, PublicState, Standing, SyncGroup};
@@ -85,6 +85,21 @@ impl VrrpThread {
         for place in 0..self.groups[group].members.len() {
             let member = self.groups[group].members[place];
             self.handle(member, now, event.clone());
+        }
+    }
+
+    /// Tells FIFOs where every instance and group stands (`fifo_write_vrrp_states_on_reload`).
+    pub(super) fn repeat_states(&mut self) {
+        for instance in self.instances.iter().filter(|each| each.state != PublicState::Init) {
+            self.effects.report(Report {
+                who: Who::Instance(instance.plan.clone()),
+                news: News::StillIn(instance.state),
+                priority: instance.router.priority(),
+            });
+        }
+        for group in self.groups.iter().filter(|each| each.core.state() != PublicState::Init) {
+            let (who, news) = (Who::Group(group.plan.clone()), News::StillIn(group.core.state()));
+            self.effects.report(Report { who, news, priority: 0 });
         }
     }
 

@@ -1,15 +1,15 @@
 //! One vrrp_instance as the thread runs it: its plan, its protocol core, where it stands.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::interfaces::Interfaces;
-use ipnet::IpNet;
+use super::wants::assignment;
 
 use super::{SocketKey, Sockets};
-use crate::config::plan::{OldChecksum, ReceiveQueue, Transport, VrrpInstance};
+use crate::config::plan::{OldChecksum, ReceiveQueue, Transport, VirtualAddress, VrrpInstance};
 use crate::kernel::Assignment;
 use crate::status::InstanceStatus;
 use crate::vrrp::{
@@ -45,6 +45,8 @@ pub struct Instance {
     pub ip_id: IdCounter,
     /// Adverts that could not be sent since one last could.
     pub unsent: u64,
+    /// Times that something was put back which others had removed.
+    pub repairs: u64,
     /// What operators were last told, and when.
     pub state: PublicState,
     since: Instant,
@@ -69,6 +71,7 @@ impl Instance {
             adjustment: 0,
             ip_id: IdCounter::default(),
             unsent: 0,
+            repairs: 0,
             state: PublicState::Init,
             since: now,
             latest: Duration::ZERO,
@@ -208,37 +211,18 @@ impl Instance {
         &'a self,
         interfaces: &'a Interfaces,
     ) -> impl Iterator<Item = Assignment> + 'a {
-        let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
-        all.filter_map(|wanted| {
-            let name = wanted.interface.as_deref().unwrap_or(&self.plan.interface);
-            Some(Assignment {
-                ifindex: interfaces.by_name(name)?.index,
-                address: wanted.address,
-                peer: wanted.peer,
-                broadcast: wanted.broadcast,
-                label: wanted.label.clone(),
-                scope: wanted.scope,
-                detect_duplicates: wanted.detect_duplicates,
-                preferred_lifetime: wanted.preferred_lifetime,
-                flags: wanted.flags,
-            })
-        })
+        self.assigned(interfaces).map(|(_, assignment)| assignment)
     }
 
-    /// Whether it holds its addresses and some are gone: of those in `removed`, or after an
-    /// overrun of all.
-    pub fn lacks(
-        &self,
-        interfaces: &Interfaces,
-        removed: &HashSet<(u32, IpNet)>,
-        look_at_all: bool,
-    ) -> bool {
-        self.is_active()
-            && self.assignments(interfaces).any(|wanted| {
-                let (ifindex, address) = (wanted.ifindex, wanted.address);
-                (look_at_all || removed.contains(&(ifindex, address)))
-                    && !interfaces.has(ifindex, address)
-            })
+    /// The same, with what the plan says of each.
+    pub fn assigned<'a>(
+        &'a self,
+        interfaces: &'a Interfaces,
+    ) -> impl Iterator<Item = (&'a VirtualAddress, Assignment)> + 'a {
+        let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
+        all.filter_map(|wanted| {
+            Some((wanted, assignment(wanted, &self.plan.interface, interfaces)?))
+        })
     }
 
     pub fn status(&self, now: Instant, unknown_vrids: u64, tracked: Vec<String>) -> InstanceStatus {
@@ -252,6 +236,7 @@ impl Instance {
             faults: self.router.faults().map(|fault| fault.to_string()).collect(),
             next_deadline: self.router.next_deadline().map(|at| at.saturating_duration_since(now)),
             latest: self.latest,
+            repairs: self.repairs,
             counters: self.counters.clone(),
             unknown_vrids,
             tracked,

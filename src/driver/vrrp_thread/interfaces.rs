@@ -1,22 +1,35 @@
 //! What we know of the host's interfaces and their addresses, kept true by the kernel's events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::kernel::{InterfaceAddress, KernelEvent, Link};
+use super::routing::Routing;
+use crate::kernel::{Assignment, InterfaceAddress, KernelEvent, KernelObject, Link};
+use crate::routing::{InstalledRoute, Rule};
 
 /// One interface: its link and its addresses, in the order the kernel lists them.
 #[derive(Debug)]
 struct Interface {
     link: Link,
-    addresses: Vec<Held>,
+    addresses: Addresses,
+}
+
+/// Addresses in the order they came, each found at once.
+#[derive(Debug, Default)]
+struct Addresses {
+    in_order: BTreeMap<u64, Held>,
+    places: HashMap<IpNet, u64>,
+    next: u64,
+    /// How many of them are IPv4's.
+    ipv4: usize,
 }
 
 #[derive(Debug)]
 struct Held {
     address: IpNet,
+    peer: Option<IpAddr>,
     /// IPv6: not yet known to be nobody else's, or known to be; nothing can be sent from it.
     tentative: bool,
 }
@@ -29,6 +42,28 @@ const UNUSABLE: u32 = 0x40 | 0x08;
 pub struct Interfaces {
     by_index: HashMap<u32, Interface>,
     by_name: HashMap<String, u32>,
+    /// And the routes and rules of ours, as far as there are any.
+    pub routing: Routing,
+}
+
+impl Addresses {
+    fn add(&mut self, address: IpNet, peer: Option<IpAddr>, tentative: bool) {
+        if let Some(held) = self.places.get(&address).and_then(|at| self.in_order.get_mut(at)) {
+            (held.tentative, held.peer) = (tentative, peer);
+            return;
+        }
+        self.ipv4 += usize::from(address.addr().is_ipv4());
+        self.places.insert(address, self.next);
+        self.in_order.insert(self.next, Held { address, peer, tentative });
+        self.next += 1;
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, address: IpNet) -> bool {
+        let Some(at) = self.places.remove(&address) else { return false };
+        self.ipv4 -= usize::from(address.addr().is_ipv4());
+        self.in_order.remove(&at).is_some()
+    }
 }
 
 impl Interfaces {
@@ -51,8 +86,8 @@ impl Interfaces {
     /// Addresses of an interface that adverts can come from, in the kernel's order: those of
     /// IPv4, or the link-local ones of IPv6 (RFC 9568 §5.1.2.1).
     pub fn sources(&self, index: u32, ipv6: bool) -> impl DoubleEndedIterator<Item = IpAddr> {
-        let addresses = self.by_index.get(&index).map_or(&[][..], |found| &found.addresses);
-        let usable = addresses.iter().filter(|held| !held.tentative);
+        let addresses = self.by_index.get(&index).map(|found| found.addresses.in_order.values());
+        let usable = addresses.into_iter().flatten().filter(|held| !held.tentative);
         usable.map(|held| held.address.addr()).filter(move |address| match address {
             IpAddr::V4(_) => !ipv6,
             IpAddr::V6(address) => ipv6 && address.is_unicast_link_local(),
@@ -60,9 +95,36 @@ impl Interfaces {
     }
 
     pub fn has(&self, index: u32, address: IpNet) -> bool {
-        self.by_index
+        self.by_index.get(&index).is_some_and(|found| found.addresses.places.contains_key(&address))
+    }
+
+    /// Whether the kernel has it, as far as we know.
+    pub fn holds(&self, object: &KernelObject) -> bool {
+        match object {
+            KernelObject::Address(wanted) => self.has(wanted.ifindex, wanted.address),
+            KernelObject::Route(wanted) => self.routing.has_route(wanted),
+            KernelObject::Rule(wanted) => self.routing.has_rule(wanted),
+        }
+    }
+
+    /// What was read anew takes the place of what we knew.
+    pub fn replace(&mut self, links: Vec<Link>, addresses: Vec<InterfaceAddress>) {
+        let routing = std::mem::take(&mut self.routing);
+        *self = Self { routing, ..Self::new(links, addresses) };
+    }
+
+    pub fn replace_routing(&mut self, routes: Vec<InstalledRoute>, rules: Vec<Rule>) {
+        self.routing = Routing::new(routes, rules);
+    }
+
+    /// An address as it is to be taken off.
+    pub fn as_it_is(&self, index: u32, address: IpNet) -> Assignment {
+        let held = self
+            .by_index
             .get(&index)
-            .is_some_and(|found| found.addresses.iter().any(|held| held.address == address))
+            .and_then(|found| found.addresses.in_order.get(found.addresses.places.get(&address)?));
+        let peer = held.and_then(|held| held.peer);
+        Assignment { peer, ..Assignment::plain(index, address) }
     }
 
     /// Interface that `event` gives another name: what goes by names loses sight of it.
@@ -78,6 +140,7 @@ impl Interfaces {
 
     /// Takes in one event; an overrun is the caller's to repair, by a new dump.
     pub fn learn(&mut self, event: &KernelEvent) {
+        self.routing.learn(event);
         match event {
             KernelEvent::Link(link) => self.set_link(link.clone()),
             KernelEvent::LinkGone { index, .. } => self.forget(*index),
@@ -101,7 +164,7 @@ impl Interfaces {
             known.link = link;
         } else {
             self.by_name.insert(link.name.clone(), link.index);
-            self.by_index.insert(link.index, Interface { link, addresses: Vec::new() });
+            self.by_index.insert(link.index, Interface { link, addresses: Addresses::default() });
         }
     }
 
@@ -116,15 +179,14 @@ impl Interfaces {
     fn add_address(&mut self, added: InterfaceAddress) {
         let Some(interface) = self.by_index.get_mut(&added.ifindex) else { return };
         let (address, tentative) = (added.address, added.flags & UNUSABLE != 0);
-        match interface.addresses.iter_mut().find(|held| held.address == address) {
-            Some(held) => held.tentative = tentative,
-            None => interface.addresses.push(Held { address, tentative }),
-        }
+        interface.addresses.add(address, added.peer, tentative);
     }
 
     fn remove_address(&mut self, removed: &InterfaceAddress) {
-        if let Some(interface) = self.by_index.get_mut(&removed.ifindex) {
-            interface.addresses.retain(|held| held.address != removed.address);
+        let Some(interface) = self.by_index.get_mut(&removed.ifindex) else { return };
+        let was_there = interface.addresses.remove(removed.address);
+        if was_there && interface.addresses.ipv4 == 0 && removed.address.addr().is_ipv4() {
+            self.routing.forget_ipv4_through(removed.ifindex);
         }
     }
 }

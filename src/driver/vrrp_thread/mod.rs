@@ -7,6 +7,7 @@
 
 mod advert;
 mod agenda;
+mod drift;
 mod effects;
 mod groups;
 mod instance;
@@ -14,7 +15,10 @@ mod interfaces;
 mod outbox;
 mod receive;
 mod reload;
+mod routing;
+mod statics;
 mod tracking;
+mod wants;
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
@@ -25,7 +29,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
 use self::agenda::Agenda;
@@ -33,28 +36,27 @@ use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::statics::Statics;
 use self::tracking::Readings;
+use self::wants::{Holders, Owner};
 use super::clock;
 use super::quick_hash::QuickMap;
+use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
-use crate::kernel::{
-    ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket, lock_memory, real_time,
-};
+use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
-use crate::vrrp::{Event, PublicState, Reading, State, Tracked};
+use crate::vrrp::{Action, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
 /// is full, reports are dropped, counted, and the loss is logged.
 const REPORTS: usize = 16_384;
 
-/// Real-time priority: the lowest there is. It is above every ordinary process, which is all
-/// that adverts need.
-const REAL_TIME_PRIORITY: i32 = 1;
-
 /// A deadline believed this late was kept from us by the machine (a suspend, a stopped process):
 /// what has arrived meanwhile is heard before anything is sent.
 const SUSPICIOUSLY_LATE: Duration = Duration::from_millis(100);
+
+pub use self::statics::Leftovers;
 
 /// What the work runtime asks of the vrrp thread.
 #[derive(Debug)]
@@ -68,16 +70,28 @@ pub enum Command {
     Stop,
 }
 
-/// A transition that notify scripts are to hear of.
+/// What the outside is to hear of.
 #[derive(Debug)]
 pub struct Report {
     pub who: Who,
-    pub state: PublicState,
+    pub news: News,
     /// Effective priority, 1–255; a group's is 0.
     pub priority: u8,
 }
 
-/// Whose transition it was.
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    Entered(PublicState),
+    /// `fifo_write_vrrp_states_on_reload`.
+    StillIn(PublicState),
+    /// While MASTER, an advert of lower priority.
+    HeardLowerPriority,
+    /// In this state.
+    PriorityChanged(PublicState),
+}
+
+/// Whose news it is.
 #[derive(Debug, Clone)]
 pub enum Who {
     Instance(Arc<VrrpInstance>),
@@ -100,6 +114,10 @@ impl Who {
         }
     }
 
+    pub fn is_group(&self) -> bool {
+        matches!(self, Self::Group(_))
+    }
+
     pub fn notify(&self) -> &NotifyScripts {
         match self {
             Self::Instance(instance) => &instance.notify,
@@ -113,8 +131,7 @@ impl Who {
 pub struct Settings {
     /// On stop: priority-0 adverts, and our addresses off.
     pub release_addresses: bool,
-    /// Addresses a former run may have left, by interface name.
-    pub leftovers: Vec<(String, IpNet)>,
+    pub leftovers: Leftovers,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -138,7 +155,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
     std::thread::Builder::new().name("vrrp".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending = ending;
-        be_on_time();
+        be_on_time(&plan.global);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         match runtime {
             Ok(runtime) => runtime.block_on(async {
@@ -156,16 +173,6 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
     })?;
     wait_opened.recv().map_err(io::Error::other)??;
     Ok(Handle { commands, reports: receive_reports, ended })
-}
-
-/// Real-time scheduling and locked memory: wanted, not needed.
-fn be_on_time() {
-    if let Err(error) = real_time(REAL_TIME_PRIORITY) {
-        tracing::info!("the vrrp thread runs without real-time scheduling: {error}");
-    }
-    if let Err(error) = lock_memory() {
-        tracing::info!("memory is not locked, adverts may wait for swap: {error}");
-    }
 }
 
 /// What a socket listens on: a multicast group on an interface, or our own unicast address.
@@ -202,11 +209,20 @@ struct VrrpThread {
     plan: Arc<Plan>,
     /// Every instance's virtual addresses with their interface: none of them is a source.
     virtual_addresses: HashSet<(u32, IpAddr)>,
+    /// Who is asked when something is gone from the kernel.
+    holders: Holders,
+    /// Whether the kernel tells of routes and rules.
+    follows_routing: bool,
+    statics: Statics,
+    /// Names of instances whose track group lacks something.
+    bereaved: HashSet<String>,
+    /// Interfaces on which we have set `promote_secondaries`.
+    promoted: HashSet<u32>,
     /// Reused, so that the advert path allocates nothing.
     buffer: Vec<u8>,
     readable: Vec<SocketKey>,
     due: Vec<(Instant, usize)>,
-    actions: Vec<crate::vrrp::Action>,
+    actions: Vec<Action>,
     events: Vec<KernelEvent>,
     /// Adverts for a VRID nobody here has, by socket.
     unknown_vrids: HashMap<SocketKey, u64>,
@@ -238,6 +254,11 @@ impl VrrpThread {
             effects: Effects::new(reports),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
+            holders: Holders::new(),
+            follows_routing: false,
+            statics: Statics::default(),
+            bereaved: HashSet::new(),
+            promoted: HashSet::new(),
             buffer: Vec::new(),
             readable: Vec::new(),
             due: Vec::new(),
@@ -251,9 +272,11 @@ impl VrrpThread {
     /// Clears what a former run left, then starts every instance.
     fn start(&mut self, plan: &Arc<Plan>) {
         let leftovers = std::mem::take(&mut self.settings.leftovers);
-        for (interface, address) in leftovers {
-            self.effects.remove_leftover(&self.interfaces, &interface, address);
+        self.follow_routing(plan);
+        if !(self.follows_routing || leftovers.routes.is_empty() && leftovers.rules.is_empty()) {
+            self.look_at_routing();
         }
+        self.remove_leftovers(leftovers, plan);
         self.carry_out();
         self.adopt(plan.clone());
     }
@@ -277,12 +300,18 @@ impl VrrpThread {
             self.fire_due();
             self.settle_groups();
             self.carry_out();
+            self.follow_track_groups();
         }
     }
 
     fn obey(&mut self, command: Option<Command>) -> ControlFlow<()> {
         match command {
-            Some(Command::Reload(plan)) => self.adopt(plan),
+            Some(Command::Reload(plan)) => {
+                self.adopt(plan);
+                if self.plan.global.fifos.states_on_reload {
+                    self.repeat_states();
+                }
+            }
             Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
@@ -296,7 +325,11 @@ impl VrrpThread {
 
     /// At once, while work is left over that is done in pieces.
     fn next_deadline(&self) -> Option<Instant> {
-        if self.effects.is_behind() { Some(clock::now()) } else { self.schedule.next() }
+        if self.effects.is_behind() {
+            return Some(clock::now());
+        }
+        let deadlines = [self.schedule.next(), self.statics.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// A timer that goes off early does no harm, so it is not moved to a later time: each advert that a
@@ -317,6 +350,7 @@ impl VrrpThread {
         instance.router.handle(now, event, &mut self.actions);
         self.schedule.set(number, &instance.router);
         for action in self.actions.drain(..) {
+            instance.repairs += u64::from(action == Action::RestoreAddresses);
             self.effects.gather(number, instance, &self.interfaces, action);
         }
     }
@@ -324,6 +358,7 @@ impl VrrpThread {
     /// Calls the instances whose time has come, or as many of them as can be served at once.
     fn fire_due(&mut self) {
         let now = clock::now();
+        self.rested(now);
         let mut due = std::mem::take(&mut self.due);
         self.schedule.due(now, &mut due, self.effects.is_behind());
         self.hear_before_believing(now, &due);
@@ -361,99 +396,8 @@ impl VrrpThread {
             &self.sockets,
             &mut self.rtnl,
             &self.arp,
-            &self.interfaces,
+            &mut self.interfaces,
         );
-    }
-
-    /// Takes in what the kernel says of interfaces and addresses.
-    fn hear_kernel(&mut self) {
-        let mut events = std::mem::take(&mut self.events);
-        if let Err(error) = self.monitor.drain(&mut events) {
-            tracing::error!("cannot read the kernel's events: {error}");
-        }
-        let mut names_changed = false;
-        for event in &events {
-            names_changed |= self.interfaces.brings_name(event);
-            self.release_renamed(event);
-            self.interfaces.learn(event);
-        }
-        if events.contains(&KernelEvent::Overrun) {
-            self.look_again();
-        }
-        let ours = |event: &KernelEvent| self.is_of_virtual_address(event);
-        if events.iter().any(|event| changes_interfaces(event) && !ours(event)) {
-            self.reassess_all();
-        }
-        self.repair(&events, names_changed);
-        events.clear();
-        self.events = events;
-    }
-
-    /// Of an address that is no source for anybody: ours come and go by the thousand.
-    fn is_of_virtual_address(&self, event: &KernelEvent) -> bool {
-        match event {
-            KernelEvent::AddressAdded(held) | KernelEvent::AddressRemoved(held) => {
-                self.virtual_addresses.contains(&(held.ifindex, held.address.addr()))
-            }
-            _ => false,
-        }
-    }
-
-    /// After lost events nothing is remembered: everything is asked anew.
-    fn look_again(&mut self) {
-        tracing::warn!(
-            "the kernel's events came faster than they were read: looking at all interfaces again"
-        );
-        match self.rtnl.links().and_then(|links| Ok((links, self.rtnl.addresses()?))) {
-            Ok((links, addresses)) => self.interfaces = Interfaces::new(links, addresses),
-            Err(error) => tracing::error!("cannot list the interfaces: {error}"),
-        }
-    }
-
-    /// Takes our addresses off an interface that is about to be unknown by its name: under the
-    /// new one nobody would find them.
-    fn release_renamed(&mut self, event: &KernelEvent) {
-        let Some(ifindex) = self.interfaces.renamed_by(event) else { return };
-        for (number, instance) in self.instances.iter().enumerate() {
-            if instance.is_active() {
-                self.effects.release_from(ifindex, number, instance, &self.interfaces);
-            }
-        }
-    }
-
-    /// Puts back addresses of ours that somebody else removed, or that went with an interface
-    /// which is there again.
-    fn repair(&mut self, events: &[KernelEvent], names_changed: bool) {
-        let look_at_all = names_changed || events.contains(&KernelEvent::Overrun);
-        let removed: HashSet<(u32, IpNet)> = (events.iter())
-            .filter_map(|event| match event {
-                KernelEvent::AddressRemoved(removed) => Some((removed.ifindex, removed.address)),
-                _ => None,
-            })
-            .collect();
-        if removed.is_empty() && !look_at_all {
-            return;
-        }
-        let now = clock::now();
-        for number in 0..self.instances.len() {
-            if self.instances[number].lacks(&self.interfaces, &removed, look_at_all) {
-                self.handle(number, now, Event::AddressesRemoved);
-            }
-        }
-    }
-
-    /// Tells every instance what has changed in what it stands on.
-    fn reassess_all(&mut self) {
-        let now = clock::now();
-        self.virtual_addresses = self.list_virtual_addresses();
-        for number in 0..self.instances.len() {
-            self.reassess(number, now);
-        }
-        let used: HashSet<SocketKey> =
-            self.instances.iter().filter_map(|each| each.socket).collect();
-        self.sockets.retain(|key, _| used.contains(key));
-        self.vrids_told.retain(|(key, _)| used.contains(key));
-        self.size_receive_queues();
     }
 
     fn list_virtual_addresses(&self) -> HashSet<(u32, IpAddr)> {
@@ -468,12 +412,17 @@ impl VrrpThread {
             self.handle(number, now, Event::Shutdown);
         }
         (0..self.groups.len()).for_each(|group| self.report_group(group));
+        let statics = self.objects_of(Owner::Static).into_iter().map(|wanted| wanted.object);
+        self.effects.release(Owner::Static, statics.collect());
         if !self.settings.release_addresses {
             self.effects.keep_only_transitions();
         }
         self.carry_out();
         while self.effects.is_behind() {
             self.carry_out();
+        }
+        if self.settings.release_addresses {
+            self.restore_promotions();
         }
     }
 
@@ -484,25 +433,6 @@ impl VrrpThread {
         };
         let all = self.instances.iter();
         all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
-    }
-}
-
-/// Whether instances may stand differently after this event.
-fn changes_interfaces(event: &KernelEvent) -> bool {
-    match event {
-        KernelEvent::Link(_) | KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
-        KernelEvent::RouteAdded(_)
-        | KernelEvent::RouteRemoved(_)
-        | KernelEvent::RuleAdded(_)
-        | KernelEvent::RuleRemoved(_) => false,
-        // Of IPv6 only link-local addresses are sources, and those configured, which are used
-        // whether they are there or not.
-        KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
-            match address.address.addr() {
-                IpAddr::V4(_) => true,
-                IpAddr::V6(address) => address.is_unicast_link_local(),
-            }
-        }
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use super::instance::Instance;
 use super::tracking;
+use super::wants::Owner;
 use super::{SocketKey, VrrpThread};
 use crate::config::plan::{Identity, Plan, Transport, VrrpInstance};
 use crate::driver::clock;
-use crate::kernel::{Assignment, KernelChange, RECEIVE_QUEUE, VrrpSocket};
-use crate::vrrp::Event;
+use crate::kernel::{KernelChange, KernelObject, RECEIVE_QUEUE, VrrpSocket};
+use crate::vrrp::{Event, FaultCause};
 
 /// More than any host has to spare for adverts.
 const LARGEST_QUEUE: usize = 1 << 30;
@@ -20,11 +21,12 @@ impl VrrpThread {
     /// Makes `plan` the running one; at start, when nothing runs, all of it is new.
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let now = clock::now();
+        let mut held = vec![Held { owner: Owner::Static, objects: self.held_by(Owner::Static) }];
+        self.follow_routing(&plan);
         self.plan = plan.clone();
         self.forget_readings();
         let (mut continued, gone) = pair(self.take_instances(), &plan);
         self.remove(gone, now);
-        let mut held = Vec::new();
         for (number, wanted) in plan.vrrp_instances.iter().enumerate() {
             let wanted = Arc::new(wanted.clone());
             match continued.remove(&number) {
@@ -33,8 +35,10 @@ impl VrrpThread {
             }
         }
         self.mark_twins();
-        self.exchange_addresses(&held, now);
+        self.index_holders();
+        self.exchange_objects(&held, now);
         self.carry_out();
+        self.bereaved = self.list_bereaved();
         self.adopt_groups();
         self.reassess_all();
         // What keeps one member from starting keeps the others, too.
@@ -82,9 +86,10 @@ impl VrrpThread {
         now: Instant,
     ) -> Option<Held> {
         let number = self.instances.len();
-        let held = instance
-            .is_active()
-            .then(|| Held { number, addresses: instance.assignments(&self.interfaces).collect() });
+        let held = instance.is_active().then(|| Held {
+            owner: Owner::Instance(number),
+            objects: instance.objects(&self.interfaces).map(|wanted| wanted.object).collect(),
+        });
         let settings_changed = instance.plan.router != wanted.router;
         let settings = wanted.router.clone();
         instance.replan(wanted);
@@ -96,31 +101,31 @@ impl VrrpThread {
         held
     }
 
-    /// Takes off what no Active instance wants any more, then adds what is new: an address that
-    /// moves from one instance to another stays, one with another label is made anew.
-    fn exchange_addresses(&mut self, before: &[Held], now: Instant) {
-        let after: Vec<_> = before.iter().map(|each| self.addresses_held(each.number)).collect();
-        let wanted: HashSet<&Assignment> = after.iter().flatten().collect();
+    /// Takes off what nobody wants any more, then adds what is new: an address that moves from
+    /// one instance to another stays, one with another label is made anew.
+    fn exchange_objects(&mut self, before: &[Held], now: Instant) {
+        let after: Vec<_> = before.iter().map(|each| self.held_by(each.owner)).collect();
+        let wanted: HashSet<&KernelObject> = after.iter().flatten().collect();
         for each in before {
-            for gone in each.addresses.iter().filter(|address| !wanted.contains(address)) {
-                self.effects.push(Some(each.number), KernelChange::remove(gone.clone()));
-            }
+            let gone = each.objects.iter().filter(|object| !wanted.contains(object)).cloned();
+            self.effects.release(each.owner, gone.collect());
         }
         for (each, after) in before.iter().zip(&after) {
-            let added: Vec<_> = after.iter().filter(|a| !each.addresses.contains(a)).collect();
+            let known: HashSet<&KernelObject> = each.objects.iter().collect();
+            let added: Vec<_> = after.iter().filter(|object| !known.contains(object)).collect();
             for &added in &added {
-                self.effects.push(Some(each.number), KernelChange::add(added.clone()));
+                self.effects.push(each.owner, KernelChange::Add(added.clone()));
             }
-            if !added.is_empty() {
-                self.handle(each.number, now, Event::AddressesAdded);
+            let any_address = added.iter().any(|each| matches!(each, KernelObject::Address(_)));
+            if let (Owner::Instance(number), true) = (each.owner, any_address) {
+                self.handle(number, now, Event::AddressesAdded);
             }
         }
     }
 
-    /// What instance `number` has on its interfaces: nothing unless it is Active.
-    fn addresses_held(&self, number: usize) -> Vec<Assignment> {
-        let active = Some(&self.instances[number]).filter(|instance| instance.is_active());
-        active.map_or_else(Vec::new, |each| each.assignments(&self.interfaces).collect())
+    /// What `owner` has in the kernel: nothing unless it is Active.
+    fn held_by(&self, owner: Owner) -> Vec<KernelObject> {
+        self.objects_of(owner).into_iter().map(|wanted| wanted.object).collect()
     }
 
     fn add(&mut self, wanted: Arc<VrrpInstance>, now: Instant) {
@@ -144,6 +149,9 @@ impl VrrpThread {
         let tracked = tracking::sum(instance, &self.interfaces, &self.readings);
         let mut present = instance.present_faults(&self.interfaces, &self.sockets);
         present.extend(tracked.faults);
+        if self.bereaved.contains(&instance.plan.name) {
+            present.insert(FaultCause::StaticMissing);
+        }
         let adjusted = std::mem::replace(&mut instance.adjustment, tracked.priority);
         let before = std::mem::replace(&mut instance.faults, present.clone());
         if adjusted != tracked.priority {
@@ -263,7 +271,7 @@ impl VrrpThread {
     }
 
     /// Whether some instance has this address as a virtual one on that interface.
-    fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
+    pub(super) fn is_virtual(&self, index: u32, address: IpAddr) -> bool {
         self.virtual_addresses.contains(&(index, address))
     }
 }
@@ -291,8 +299,8 @@ fn pair(running: Vec<Instance>, plan: &Plan) -> (HashMap<usize, Instance>, Vec<I
     (continued, by_identity.into_values().flatten().collect())
 }
 
-/// Addresses of one Active instance.
+/// What somebody has in the kernel.
 struct Held {
-    number: usize,
-    addresses: Vec<Assignment>,
+    owner: Owner,
+    objects: Vec<KernelObject>,
 }

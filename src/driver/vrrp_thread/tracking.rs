@@ -9,7 +9,7 @@ use super::interfaces::Interfaces;
 use crate::driver::clock;
 use crate::vrrp::{Effect, Event, PublicState, Reading, Sum, Tracked, Tracker};
 
-/// The last reading of every script and file.
+/// The last reading of every script, file and process.
 pub type Readings = HashMap<Tracked, Reading>;
 
 /// What the trackers of one instance come to, as all that they track is now.
@@ -23,7 +23,7 @@ fn reading(what: &Tracked, interfaces: &Interfaces, readings: &Readings) -> Read
             Reading::Good
         }
         Tracked::Interface(_) => Reading::Bad,
-        Tracked::Script(_) | Tracked::File(_) => {
+        Tracked::Script(_) | Tracked::File(_) | Tracked::Process(_) => {
             readings.get(what).copied().unwrap_or(Reading::Unknown)
         }
     }

@@ -37,6 +37,9 @@ fn link_has_index_name_mac_and_mtu() {
         index: 5,
         name: "eth0".to_owned(),
         up: false,
+        enabled: false,
+        vrf_table: None,
+        promote_secondaries: None,
         mac: Some([2, 0, 0, 0, 0, 1]),
         arp: false,
         mtu: 1500,
@@ -82,6 +85,7 @@ fn address_has_label_broadcast_origin_and_wide_flags() {
     let wanted = InterfaceAddress {
         ifindex: 5,
         address: "192.0.2.1/24".parse().unwrap(),
+        peer: None,
         broadcast: Some(Ipv4Addr::new(192, 0, 2, 255)),
         label: Some("eth0:1".to_owned()),
         scope: 0,

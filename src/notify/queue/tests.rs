@@ -22,7 +22,11 @@ fn job(log: &Path, text: &str, added: &[&str]) -> Job {
 
 fn queue(limits: Limits) -> (NotifyQueue, mpsc::Receiver<Report>) {
     let own = nix::unistd::geteuid().as_raw().to_string();
-    let rules = ScriptRules { user: Some(ScriptUser { user: own, group: None }), enforce: false };
+    let rules = ScriptRules {
+        user: Some(ScriptUser { user: own, group: None }),
+        enforce: false,
+        ..ScriptRules::default()
+    };
     NotifyQueue::new(rules, limits)
 }
 

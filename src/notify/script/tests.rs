@@ -45,6 +45,7 @@ fn invocation(program: &Path, arguments: &[&str], deadline_ms: u64) -> Invocatio
         argv: std::iter::once(name).chain(arguments.iter().map(ToString::to_string)).collect(),
         credentials: ours(),
         deadline: Some(Duration::from_millis(deadline_ms)),
+        umask: None,
     }
 }
 

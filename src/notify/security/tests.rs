@@ -52,7 +52,11 @@ fn script(program: &str) -> Script {
 }
 
 fn rules(user: &str, enforce: bool) -> ScriptRules {
-    ScriptRules { user: Some(ScriptUser { user: user.to_owned(), group: None }), enforce }
+    ScriptRules {
+        user: Some(ScriptUser { user: user.to_owned(), group: None }),
+        enforce,
+        ..ScriptRules::default()
+    }
 }
 
 #[test]
@@ -68,20 +72,21 @@ fn finding_names_the_component_and_the_bit() {
     assert_eq!(
         tree.refusal("bin/script"),
         "script T/bin/script would run as root, but T/bin/script is writable by everyone \
-         (mode 0757)"
+         (mode 0757, bit 0002): chmod o-w T/bin/script"
     );
     tree.mode("bin/script", 0o755);
     chown(tree.path("bin"), None, Some(1)).unwrap();
     tree.mode("bin", 0o775);
     assert_eq!(
         tree.refusal("bin/script"),
-        "script T/bin/script would run as root, but T/bin is writable by gid 1 (mode 0775)"
+        "script T/bin/script would run as root, but T/bin is writable by gid 1 \
+         (mode 0775, bit 0020): chmod g-w T/bin"
     );
     chown(tree.path("bin"), Some(65534), Some(0)).unwrap();
     assert_eq!(
         tree.refusal("bin/script"),
         "script T/bin/script would run as root, but T/bin belongs to uid 65534, \
-         who could replace it"
+         who could replace it: chown root T/bin"
     );
 }
 
@@ -101,7 +106,7 @@ fn links_are_followed_and_what_they_lead_to_is_checked() {
     symlink(tree.path("bin"), tree.path("sbin")).unwrap();
     assert!(tree.vet("sbin/script").is_ok());
     tree.mode("bin", 0o777);
-    assert!(tree.refusal("sbin/script").contains("T/bin is writable by everyone (mode 0777)"));
+    assert!(tree.refusal("sbin/script").contains("T/bin is writable by everyone (mode 0777,"));
     assert!(vet(&script("/bin/true"), &rules("root", true)).is_ok());
 }
 
@@ -126,17 +131,27 @@ fn what_cannot_run_is_refused_in_any_case() {
     tree.mode("bin/script", 0o644);
     assert_eq!(
         tree.refusal("bin/script"),
-        "script T/bin/script: not executable for uid 0 (mode 0644)"
+        "script T/bin/script: T/bin/script cannot be run by uid 0 (mode 0644 lacks bit 0111)"
     );
     tree.mode("bin/script", 0o744);
     let name = tree.path("bin/script").to_string_lossy().into_owned();
     let finding = vet(&script(&name), &rules("nobody", false)).unwrap_err();
-    assert!(matches!(finding, Finding::NotExecutable { uid: 65534, mode: 0o744, .. }));
+    assert!(matches!(finding, Finding::NotExecutable { uid: 65534, mode: 0o744, bit: 1, .. }));
+    tree.mode("bin/script", 0o755);
+    tree.mode("bin", 0o750);
+    let finding = vet(&script(&name), &rules("nobody", false)).unwrap_err().to_string();
+    let expected = "bin cannot be entered by uid 65534 (mode 0750 lacks bit 0001)";
+    assert!(finding.ends_with(expected), "{finding}");
+    let finding = tree.refusal("none/at/all");
+    assert!(finding.contains("cannot look at T/none: "), "{finding}");
 }
 
 #[test]
 fn bare_names_are_looked_up_in_path() {
-    assert!(vet(&script("true"), &rules("nobody", false)).unwrap().program.is_absolute());
+    // Even where security is enforced: it is not unsafe, only not as it should be.
+    let vetted = vet(&script("true"), &rules("nobody", true)).unwrap();
+    assert!(vetted.program.is_absolute());
+    assert!(matches!(vetted.warning, Some(Finding::FromPath { .. })));
     let finding = vet(&script("no-such-program"), &rules("nobody", false)).unwrap_err();
     assert_eq!(finding.to_string(), "script no-such-program: not found in PATH");
     assert!(vet(&Script { argv: vec![], user: None }, &rules("nobody", false)).is_err());
@@ -146,4 +161,18 @@ fn bare_names_are_looked_up_in_path() {
 fn unknown_user_is_named() {
     let finding = vet(&script("/bin/true"), &rules("no-such-user", false)).unwrap_err();
     assert_eq!(finding.to_string(), "script /bin/true: user no-such-user does not exist");
+}
+
+/// keepalived.conf(5), use_symlink_paths.
+#[test]
+fn what_a_link_leads_to_is_run_unless_links_are_to_be_kept() {
+    let Some(tree) = Tree::new("kept") else { return };
+    symlink(tree.path("bin"), tree.path("sbin")).unwrap();
+    let name = tree.path("sbin/script").to_string_lossy().into_owned();
+    let program = |keep_links| {
+        let rules = ScriptRules { keep_links, ..rules("root", true) };
+        vet(&script(&name), &rules).unwrap().program
+    };
+    assert_eq!(program(true), tree.path("sbin/script"));
+    assert_eq!(program(false), std::fs::canonicalize(tree.path("bin/script")).unwrap());
 }

@@ -30,3 +30,11 @@ fn the_largest_numbers_do_not_overflow() {
     assert_eq!(states(RiseFall::new(u32::MAX, u32::MAX, false), "+-"), "Ud");
     assert_eq!(states(RiseFall::new(0, 0, false), "+-"), "Ud");
 }
+
+#[test]
+fn one_that_was_up_before_a_reload_takes_fall_failures_to_go_down() {
+    let mut core = RiseFall::resumed(2, 3, true);
+    assert_eq!([false, false, false].map(|result| core.result(result)), [true, true, false]);
+    let mut core = RiseFall::resumed(2, 3, false);
+    assert_eq!([true, true].map(|result| core.result(result)), [false, true]);
+}

@@ -12,6 +12,7 @@ mod ipvs;
 pub mod namespace;
 mod network;
 pub mod raw;
+mod smtp;
 mod steady;
 mod tshark;
 mod web;
@@ -30,6 +31,7 @@ pub use inject::Forgery;
 pub use ipvs::IpvsTable;
 pub use namespace::alive;
 pub use network::{Host, Lan};
+pub use smtp::{MailServer, Manner};
 pub use steady::{longest_gap, seconds, undisturbed};
 pub use web::{WebServer, fetch, fetch_from};
 

@@ -47,6 +47,7 @@ fn real_server(address: &str) -> RealServer {
     RealServer {
         destination: destination(address),
         inhibit_on_failure: false,
+        mails: None,
         checkers: vec![tcp_check(address)],
         notify_up: None,
         notify_down: None,
@@ -70,6 +71,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
         quorum_up: None,
         quorum_down: None,
         omega: false,
+        mails: None,
     }
 }
 

@@ -65,6 +65,7 @@ fn managed(port: u16) -> Managed {
         quorum_up: None,
         quorum_down: None,
         omega: false,
+        mails: None,
     }));
     managed.start(clock::now(), 1, &mut Vec::new());
     managed

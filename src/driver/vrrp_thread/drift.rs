@@ -1,0 +1,206 @@
+//! What the kernel says of its interfaces, addresses, routes and rules, and what we do about it:
+//! what somebody else takes off comes back, what went with an interface comes back with it.
+//!
+//! The cost is that of what has changed: an event leads to its owner by one look-up, and only
+//! that one's objects are compared with what is there.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::wants::{ObjectKey, Owner};
+use super::{SocketKey, VrrpThread};
+use crate::driver::clock;
+use crate::kernel::KernelEvent;
+use crate::vrrp::Event;
+
+/// What a few events come to.
+#[derive(Debug, Default)]
+struct News {
+    /// An interface has a name that nothing had before.
+    names_changed: bool,
+    /// Instances may stand differently.
+    reassess: bool,
+    /// Something may be possible now that failed before.
+    arrived: bool,
+    /// Owners of what somebody has removed.
+    robbed: BTreeSet<Owner>,
+    /// Owners of what went with something else.
+    bereft: BTreeSet<Owner>,
+    overrun: bool,
+}
+
+impl VrrpThread {
+    /// Takes in what the kernel says.
+    pub(super) fn hear_kernel(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        if let Err(error) = self.monitor.drain(&mut events) {
+            tracing::error!("cannot read the kernel's events: {error}");
+        }
+        let mut news = News::default();
+        for event in &events {
+            self.take_in(event, &mut news);
+        }
+        events.clear();
+        self.events = events;
+        if news.overrun {
+            self.look_again();
+        }
+        if news.names_changed || news.overrun {
+            self.index_holders();
+        }
+        if news.reassess || news.overrun {
+            self.reassess_all();
+        }
+        self.repair(news);
+    }
+
+    fn take_in(&mut self, event: &KernelEvent, news: &mut News) {
+        news.names_changed |= self.interfaces.brings_name(event);
+        news.reassess |= self.changes_interfaces(event);
+        news.overrun |= *event == KernelEvent::Overrun;
+        news.arrived |= matches!(event, KernelEvent::Link(_) | KernelEvent::AddressAdded(_));
+        self.release_renamed(event);
+        self.interfaces.learn(event);
+        if let Some(owners) = removed(event).and_then(|key| self.holders.get(&key)) {
+            news.robbed.extend(owners);
+        }
+        for key in self.interfaces.routing.take_forgotten() {
+            let owners = self.holders.get(&ObjectKey::Route(key));
+            news.bereft.extend(owners.into_iter().flatten());
+        }
+    }
+
+    /// Whether instances may stand differently after this event. Virtual addresses come and go:
+    /// nobody sends from them.
+    fn changes_interfaces(&self, event: &KernelEvent) -> bool {
+        match event {
+            KernelEvent::Link(link) => self.interfaces.by_index(link.index) != Some(link),
+            KernelEvent::LinkGone { .. } | KernelEvent::Overrun => true,
+            KernelEvent::RouteAdded(_)
+            | KernelEvent::RouteRemoved(_)
+            | KernelEvent::RuleAdded(_)
+            | KernelEvent::RuleRemoved(_) => false,
+            // Of IPv6 only link-local addresses are sources, and those configured, which are used
+            // whether they are there or not.
+            KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
+                let ip = address.address.addr();
+                let may_be_source = match ip {
+                    std::net::IpAddr::V4(_) => true,
+                    std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
+                };
+                may_be_source && !self.is_virtual(address.ifindex, ip)
+            }
+        }
+    }
+
+    /// After lost events nothing is remembered: everything is asked anew.
+    fn look_again(&mut self) {
+        tracing::warn!(
+            "the kernel's events came faster than they were read: looking at all interfaces again"
+        );
+        match self.rtnl.links().and_then(|links| Ok((links, self.rtnl.addresses()?))) {
+            Ok((links, addresses)) => self.interfaces.replace(links, addresses),
+            Err(error) => tracing::error!("cannot list the interfaces: {error}"),
+        }
+        if self.follows_routing {
+            self.look_at_routing();
+        }
+    }
+
+    /// Reads the routes and rules of keepalived's number.
+    pub(super) fn look_at_routing(&mut self) {
+        match self.rtnl.routes().and_then(|routes| Ok((routes, self.rtnl.rules()?))) {
+            Ok((routes, rules)) => self.interfaces.replace_routing(routes, rules),
+            Err(error) => tracing::error!("cannot list the routes and rules: {error}"),
+        }
+    }
+
+    /// Takes our objects off an interface that is about to be unknown by its name: under the
+    /// new one nobody would find them.
+    fn release_renamed(&mut self, event: &KernelEvent) {
+        let Some(ifindex) = self.interfaces.renamed_by(event) else { return };
+        for number in 0..self.instances.len() {
+            self.release_from(ifindex, Owner::Instance(number));
+        }
+        self.release_from(ifindex, Owner::Static);
+    }
+
+    fn release_from(&mut self, ifindex: u32, owner: Owner) {
+        let objects = self.objects_of(owner).into_iter().map(|wanted| wanted.object);
+        self.effects.release_from(ifindex, owner, objects.collect());
+    }
+
+    /// Puts back what is missing of those whom the news concerns.
+    fn repair(&mut self, mut news: News) {
+        if news.overrun {
+            news.robbed.extend(self.everyone());
+        } else if news.names_changed {
+            news.bereft.extend(self.everyone());
+        }
+        if news.arrived {
+            news.bereft.extend(self.effects.failing_owners());
+        }
+        let now = clock::now();
+        for &owner in &news.robbed {
+            match owner {
+                Owner::Instance(number) => {
+                    if self.instances[number].lacks(&self.interfaces) {
+                        self.handle(number, now, Event::AddressesRemoved);
+                    }
+                }
+                Owner::Static => self.statics_robbed(now),
+                Owner::FormerRun => {}
+            }
+        }
+        for &owner in news.bereft.difference(&news.robbed) {
+            self.complete(owner);
+        }
+    }
+
+    /// Adds what `owner` lacks through nobody's fault.
+    pub(super) fn complete(&mut self, owner: Owner) {
+        let wanted = self.objects_of(owner);
+        let name = self.name_of(owner);
+        self.effects.put_back(owner, &name, wanted, &self.interfaces, false);
+    }
+
+    pub(super) fn name_of(&self, owner: Owner) -> String {
+        match owner {
+            Owner::Instance(number) => self.instances[number].plan.name.clone(),
+            Owner::Static => "static".to_owned(),
+            Owner::FormerRun => "left by an earlier run".to_owned(),
+        }
+    }
+
+    fn everyone(&self) -> impl Iterator<Item = Owner> + use<> {
+        (0..self.instances.len()).map(Owner::Instance).chain([Owner::Static])
+    }
+
+    /// Tells every instance what has changed in what it stands on.
+    pub(super) fn reassess_all(&mut self) {
+        let now = clock::now();
+        for number in 0..self.instances.len() {
+            self.reassess(number, now);
+        }
+        let used: HashSet<SocketKey> =
+            self.instances.iter().filter_map(|each| each.socket).collect();
+        self.sockets.retain(|key, _| used.contains(key));
+        self.vrids_told.retain(|(key, _)| used.contains(key));
+        self.size_receive_queues();
+        self.promote_secondaries();
+    }
+}
+
+/// What an event says is gone.
+fn removed(event: &KernelEvent) -> Option<ObjectKey> {
+    match event {
+        KernelEvent::AddressRemoved(gone) => Some(ObjectKey::Address(gone.ifindex, gone.address)),
+        KernelEvent::RouteRemoved(gone) => Some(ObjectKey::Route(gone.key.clone())),
+        KernelEvent::RuleRemoved(gone) => Some(ObjectKey::Rule(gone.priority, gone.ipv6)),
+        KernelEvent::Link(_)
+        | KernelEvent::LinkGone { .. }
+        | KernelEvent::AddressAdded(_)
+        | KernelEvent::RouteAdded(_)
+        | KernelEvent::RuleAdded(_)
+        | KernelEvent::Overrun => None,
+    }
+}
