@@ -119,3 +119,51 @@ fn an_error_in_an_included_file_shows_how_it_came_to_be_read() {
     let text = loaded.diagnostics.to_text(false);
     insta::assert_snapshot!("included", text.replace(&*folder.to_string_lossy(), "conf"));
 }
+
+/// Of a definition of several lines the one that is wrong, and the definitions it names.
+#[test]
+fn an_error_in_a_definition_shows_the_line_of_it_and_what_it_names() {
+    let text = "$HOST=300\n$NET=192.0.2.${HOST}\n$BLOCK= \\\n    virtual_ipaddress { \\\n        \
+                ${NET}/24 \\\n    }\nvrrp_instance VI_1 {\n    interface eth0\n    \
+                virtual_router_id 51\n    $BLOCK\n}\n";
+    insta::assert_snapshot!("definitions", said(text));
+}
+
+/// keepalived ends at such a line whether or not we act on the keyword.
+#[test]
+fn a_value_is_missed_of_keywords_that_have_no_effect_too() {
+    insta::assert_snapshot!(
+        "missing_values",
+        said("global_defs {\n    smtp_connect_timeout\n    umask\n    router_id\n}\n")
+    );
+}
+
+/// What `keepalived -t` says of scripts: they are looked for on this host.
+fn said_of_script(globals: &str, script: &str) -> String {
+    use std::os::unix::process::CommandExt as _;
+    let text = format!(
+        "global_defs {{\n    dynamic_interfaces\n{globals}}}\nvrrp_script chk {{\n    script \
+         {script}\n}}\nvrrp_instance VI_1 {{\n    interface eth0\n    virtual_router_id 51\n    \
+         track_script {{\n        chk\n    }}\n    virtual_ipaddress {{\n        192.0.2.10/24\n    \
+         }}\n}}\n"
+    );
+    let name = script.trim_matches(|letter: char| !letter.is_alphanumeric()).replace('/', "-");
+    let path = std::env::temp_dir().join(format!("mainstay-{name}-{}", std::process::id()));
+    std::fs::write(&path, text).expect("writes");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    let output = command.arg0("keepalived").args(["-t", "-f"]).arg(&path).output().expect("runs");
+    std::fs::remove_file(&path).expect("removes");
+    let status = output.status.code();
+    format!("{}status {status:?}\n", String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn scripts_that_cannot_or_should_not_run_are_told_with_the_reason() {
+    let root = "    script_user root\n";
+    insta::assert_snapshot!("script_not_found", said_of_script(root, "/nonexistent/check.sh"));
+    insta::assert_snapshot!("script_security_off", said_of_script(root, "/usr/bin/true"));
+    insta::assert_snapshot!(
+        "script_user_missing",
+        said_of_script("    script_user nobody-here\n", "/usr/bin/true")
+    );
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::config_options;
 use super::live::{self, Host};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::diagnostic::Severity;
@@ -12,7 +13,6 @@ use crate::config::lint::{self, Member};
 use crate::config::render::JsonFinding;
 use crate::config::{self, Linted, Loaded, Options};
 use crate::driver;
-use crate::kernel::node_name;
 
 /// Arguments of `mainstay check`.
 #[derive(Debug, Clone, clap::Args)]
@@ -125,7 +125,7 @@ pub fn report(args: &CheckArgs, colour: bool) -> (String, i32) {
 }
 
 fn load(path: &Path, args: &CheckArgs) -> Linted {
-    let options = Options { config_id: args.config_id.clone().unwrap_or_else(node_name) };
+    let options = config_options(args.config_id.clone());
     let mut linted = match path == Path::new("-") {
         true => load_stdin(&options, &args.allow),
         false => config::load_linted(path, &options, &args.allow),

@@ -3,9 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::config_options;
 use crate::config::diagnostic::Severity;
-use crate::config::{self, Options, convert};
-use crate::kernel::node_name;
+use crate::config::{self, convert};
 
 /// Arguments of `mainstay convert`.
 #[derive(Debug, Clone, clap::Args)]
@@ -58,7 +58,7 @@ fn converted(args: &ConvertArgs) -> Result<String, String> {
         let text = String::from_utf8(octets).map_err(|_| "not UTF-8".to_owned())?;
         return convert::from_json(&text).map_err(|error| with_cause(&error));
     }
-    let options = Options { config_id: args.config_id.clone().unwrap_or_else(node_name) };
+    let options = config_options(args.config_id.clone());
     let path = (!is_stdin).then_some(args.file.as_path());
     let name = args.file.to_string_lossy();
     let (document, diagnostics) = convert::document(&name, octets, path, &options);

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Parser};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::config_options;
 use super::run::DEFAULT_FILE;
 use crate::config::{self, Loaded, Verdict};
-use crate::driver::{self, LogOptions, Options, PidFiles};
-use crate::kernel::node_name;
+use crate::driver::{self, LogOptions, Options, PidFiles, PidNames};
+use crate::kernel;
 
 /// Run Mainstay with the options of keepalived(8)
 ///
@@ -59,24 +60,29 @@ struct KeepalivedArgs {
     #[arg(short = 'd', long)]
     dump_conf: bool,
     /// Pid file.
-    #[arg(short = 'p', long, value_name = "FILE", default_value = "/run/keepalived.pid")]
-    pid: PathBuf,
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pid: Option<PathBuf>,
     /// Pid file of the VRRP side: the same process here.
-    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE", default_value = "/run/vrrp.pid")]
-    vrrp_pid: PathBuf,
+    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
+    vrrp_pid: Option<PathBuf>,
     /// Pid file of the checkers: the same process here.
     #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
-    #[arg(default_value = "/run/checkers.pid")]
-    checkers_pid: PathBuf,
+    checkers_pid: Option<PathBuf>,
     /// Check the configuration, messages to standard error or appended to FILE, and exit.
     #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     config_test: Option<Option<PathBuf>>,
-    /// Print the number of a signal: STOP, RELOAD, DATA, STATS.
+    /// Print the number of a signal: STOP, RELOAD, DATA, STATS, STATS_CLEAR, JSON.
     #[arg(long, value_name = "NAME")]
     signum: Option<String>,
     /// Name that `@` lines are compared with; by default the host name up to the first dot.
     #[arg(short = 'i', long, value_name = "ID")]
     config_id: Option<String>,
+    /// Run in this network namespace; wins over the configuration.
+    #[arg(short = 's', long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Each included file must be there, as if `include` were `includea`.
+    #[arg(short = 'e', long)]
+    all_config: bool,
     /// Ignore SIGINT.
     #[arg(long)]
     ignore_sigint: bool,
@@ -113,19 +119,19 @@ struct WithoutEffect {
     snmp: bool,
     #[arg(short = 'A', long, hide = true)]
     snmp_agent_socket: Option<OsString>,
-    #[arg(short = 's', long, hide = true)]
-    namespace: Option<OsString>,
     #[arg(short = 'm', long, hide = true)]
     core_dump: bool,
     #[arg(short = 'M', long, num_args = 0..=1, require_equals = true, hide = true)]
     core_dump_pattern: Option<Option<OsString>>,
-    #[arg(short = 'e', long, hide = true)]
-    all_config: bool,
 }
 
 impl KeepalivedArgs {
     fn config_options(&self) -> config::Options {
-        config::Options { config_id: self.config_id.clone().unwrap_or_else(node_name) }
+        let include_checks = match self.all_config {
+            true => config::IncludeChecks::ALL,
+            false => config::IncludeChecks::default(),
+        };
+        config::Options { include_checks, ..config_options(self.config_id.clone()) }
     }
 }
 
@@ -139,15 +145,6 @@ impl WithoutEffect {
             (self.core_dump || self.core_dump_pattern.is_some(), "--core-dump"),
         ];
         given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
-    }
-
-    /// Options that would make us run something else than was asked for.
-    fn refused(&self) -> Option<&'static str> {
-        let given = [
-            (self.namespace.is_some(), "--namespace: start it with `ip netns exec NAME` instead"),
-            (self.all_config, "--all-config"),
-        ];
-        given.into_iter().find(|(given, _)| *given).map(|(_, what)| what)
     }
 }
 
@@ -177,17 +174,29 @@ pub fn main(mut argv: Vec<OsString>) -> i32 {
         }
     };
     if args.version {
-        eprintln!("Mainstay v{}, a successor of keepalived", env!("CARGO_PKG_VERSION"));
+        eprint!("{}", version());
         return 0;
     }
     if let Some(name) = &args.signum {
         return print_signal(name);
     }
-    if let Some(what) = args.without_effect.refused() {
-        eprintln!("keepalived: not supported yet: {what}");
-        return USAGE;
-    }
     run(&args)
+}
+
+/// `-v`: as keepalived's, as far as it means something here. Programs look for its version.
+fn version() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let release = read("/etc/os-release");
+    let distribution = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    format!(
+        "Mainstay v{}, a successor of keepalived\n\nReads the configuration of Keepalived v2.4.3\n\n\
+         Running on Linux {}\nDistro: {}\n\nConfig options:  {}\n",
+        env!("CARGO_PKG_VERSION"),
+        kernel.trim(),
+        distribution.unwrap_or("unknown").trim_matches('"'),
+        "LVS REGEX VRRP VRRP_AUTH JSON",
+    )
 }
 
 fn run(args: &KeepalivedArgs) -> i32 {
@@ -214,6 +223,11 @@ fn run(args: &KeepalivedArgs) -> i32 {
 fn config_test(args: &KeepalivedArgs, messages: Option<&Path>) -> i32 {
     let file = &args.file;
     let loaded = config::load(file, &args.config_options());
+    // What is looked for on this host is looked for where it would run.
+    let namespace = args.namespace.as_ref().or(loaded.plan.daemon.net_namespace.as_ref());
+    if let Some(Err(error)) = namespace.map(|name| kernel::namespace::join(name)) {
+        eprintln!("keepalived: the network namespace cannot be joined: {error}");
+    }
     let (missing, scripts) =
         (driver::missing_interfaces(&loaded.plan), driver::script_findings(&loaded.plan));
     let status = match test_status(&loaded, file) {
@@ -264,11 +278,13 @@ fn options(args: &KeepalivedArgs) -> Result<Options, String> {
         dump_configuration: args.dump_conf,
         ignore_interrupt: args.ignore_sigint,
         configuration_options: args.config_options(),
+        net_namespace: args.namespace.clone(),
         umask: args.umask.as_deref().map(umask).transpose()?,
         pid_files: PidFiles {
-            parent: Some(args.pid.clone()),
-            vrrp: Some(args.vrrp_pid.clone()),
-            checkers: Some(args.checkers_pid.clone()),
+            parent: args.pid.clone(),
+            vrrp: args.vrrp_pid.clone(),
+            checkers: args.checkers_pid.clone(),
+            names: PidNames::Keepalived,
         },
         ..Options::new(args.file.clone())
     })

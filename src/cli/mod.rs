@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and the names `keepalived` and `genhash`.
 
 pub mod check;
+pub mod completions;
 pub mod convert;
 pub mod explain;
 pub mod fmt;
@@ -13,6 +14,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Options;
+use crate::driver;
+use crate::kernel::node_name;
 
 /// VRRP and IPVS director: keeps an address alive on two machines, balances over healthy servers.
 #[derive(Debug, Parser)]
@@ -34,6 +39,8 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// Turn a configuration into JSON, or JSON into a configuration
     Convert(convert::ConvertArgs),
+    /// Print completions for a shell: source <(mainstay completions bash)
+    Completions(completions::CompletionsArgs),
     /// Fetch a page and print its digest, for HTTP_GET; takes genhash(1)'s options
     #[command(disable_help_flag = true)]
     Genhash {
@@ -59,6 +66,7 @@ fn mainstay(argv: Vec<OsString>) -> i32 {
             Command::Explain(args) => explain::run(&args),
             Command::Fmt(args) => fmt::run(&args),
             Command::Convert(args) => convert::run(&args),
+            Command::Completions(args) => completions::run(&args),
             Command::Genhash { arguments } => genhash::run(arguments.into_iter()),
         },
         Err(error) => {
@@ -66,6 +74,15 @@ fn mainstay(argv: Vec<OsString>) -> i32 {
             let _ = error.print();
             error.exit_code()
         }
+    }
+}
+
+/// What a configuration depends on besides its text: `config_id` as given, else the host's name.
+fn config_options(config_id: Option<String>) -> Options {
+    Options {
+        config_id: config_id.unwrap_or_else(node_name),
+        random_seed: driver::random_seed(),
+        ..Options::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::driver::{self, LogOptions, Options};
+use crate::driver::{self, LogOptions, Options, PidFiles, PidNames};
 
 /// Where keepalived has its configuration, and so do we.
 pub const DEFAULT_FILE: &str = "/etc/keepalived/keepalived.conf";
@@ -39,7 +39,7 @@ pub fn main(args: &RunArgs) -> i32 {
             level: level(args.verbose),
         },
         ipvs_in_memory: args.dry_run_ipvs,
-        pid_files: driver::PidFiles::only(driver::runtime_directory().join("mainstay.pid")),
+        pid_files: PidFiles { names: PidNames::Mainstay, ..PidFiles::default() },
         ..Options::new(args.file.clone())
     })
 }

@@ -133,11 +133,22 @@ pub struct Diagnostics {
     /// How many of each severity, kept or not.
     counts: [usize; 3],
     effect: Effect,
+    /// Codes of findings that nobody wants to hear of.
+    muted: Vec<String>,
     pub(crate) sources: Arc<SourceMap>,
 }
 
 impl Diagnostics {
+    /// Drops findings with the codes `muted`, those that keep a director from starting excepted.
+    pub(crate) fn mute(&mut self, muted: &[String]) {
+        self.muted = muted.to_vec();
+    }
+
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        let harmless = diagnostic.effect == Effect::Starts;
+        if harmless && self.muted.iter().any(|code| code == diagnostic.code) {
+            return;
+        }
         self.counts[diagnostic.severity as usize] += 1;
         self.effect = self.effect.max(diagnostic.effect);
         if self.list.len() < MOST_KEPT {

@@ -40,7 +40,9 @@ struct Layout {
 
 impl Layout {
     fn line(&mut self, raw: &str) {
-        let line = raw.trim_matches(is_blank);
+        // As the reader does: a mark of the byte order, of a file pasted behind another.
+        let leading = |letter: char| is_blank(letter) || letter == '\u{feff}';
+        let line = raw.trim_start_matches(leading).trim_end_matches(is_blank);
         if self.definition {
             self.verbatim(raw.trim_end_matches(is_blank));
             return;

@@ -51,6 +51,19 @@ pub struct Keyword {
     pub range: Option<(i64, i64)>,
     /// The block it opens, if the table has keywords for it.
     pub child: Option<BlockId>,
+    /// The block it stands in.
+    pub home: BlockId,
+    /// Its name opens a block wherever it may stand.
+    always_block: bool,
+}
+
+impl Keyword {
+    /// Whether it means nothing by itself.
+    pub fn needs_argument(&self) -> bool {
+        self.args.starts_with(|first: char| first.is_ascii_uppercase() || first == '<')
+            || self.args.starts_with("[inet|inet6] IP")
+            || self.args.starts_with("[lock] ")
+    }
 }
 
 /// FNV-1a: keywords are short, and the table is ours, so nobody can choose colliding ones.
@@ -113,13 +126,16 @@ impl Table {
                 "top" => row.name.to_owned(),
                 block => format!("{block}/{}", row.name),
             };
+            row.home = block_ids.get(row.block).copied().unwrap_or(TOP);
             row.child = block_ids.get(path.as_str()).copied().filter(|_| row.takes_block);
             if row.block != "syntax" && !row.args.starts_with("(token") {
                 everywhere.entry(row.name).or_default().push(index);
             }
         }
         let always = |(_, at): &(&&str, &Vec<usize>)| at.iter().all(|&row| rows[row].takes_block);
-        let always_block = everywhere.iter().filter(always).map(|(name, _)| *name).collect();
+        let always_block: HashSet<_, _> =
+            everywhere.iter().filter(always).map(|(name, _)| *name).collect();
+        rows.iter_mut().for_each(|row| row.always_block = always_block.contains(row.name));
         Self { rows, blocks, block_ids, everywhere, always_block }
     }
 
@@ -137,9 +153,9 @@ impl Table {
         self.blocks[usize::from(block)].get(keyword).map(|&index| &self.rows[index])
     }
 
-    /// Whether `keyword` opens a block wherever it may stand.
-    pub fn always_block(&self, keyword: &str) -> bool {
-        self.always_block.contains(keyword)
+    /// Whether `keyword`, of which `row` is known here, opens a block wherever it may stand.
+    pub fn always_block(&self, row: Option<&Keyword>, keyword: &str) -> bool {
+        row.map_or_else(|| self.always_block.contains(keyword), |row| row.always_block)
     }
 
     /// Where else `keyword` is known.
@@ -186,6 +202,8 @@ fn row(line: &'static str) -> Option<Keyword> {
         takes_block: args.contains("{block}") || args.contains("{list-block}"),
         range: range(args),
         child: None,
+        home: TOP,
+        always_block: false,
     })
 }
 

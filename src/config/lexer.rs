@@ -46,6 +46,13 @@ pub fn is_blank(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
 }
 
+/// Whether the line has anything in it but words and braces: comments, quotes, NUL. Without a way
+/// out in the middle, so that many octets are looked at together.
+pub fn is_special(line: &str) -> bool {
+    let special = |octet: u8| matches!(octet, b'#' | b'!' | b'"' | b'\0');
+    line.bytes().fold(false, |found, octet| found | special(octet))
+}
+
 /// Length of `line` without its comment.
 pub fn comment_start(line: &str) -> usize {
     let mut quoted = false;

@@ -36,7 +36,7 @@ use plan::Plan;
 use preprocess::Reader;
 
 pub(crate) use lexer::comment_start;
-pub use preprocess::{LARGEST_FILE, read_file};
+pub use preprocess::{Checks as IncludeChecks, LARGEST_FILE, read_file};
 
 /// What a configuration came to.
 #[derive(Debug)]
@@ -67,6 +67,10 @@ pub struct Options {
     /// What `@ID` lines are compared with: `-i`, else the host's name up to the first dot
     /// ([`crate::kernel::node_name`]). Empty: no line is for this host.
     pub config_id: String,
+    /// What `${_RANDOM}` starts from. Kept over reloads, so that the same file means the same.
+    pub random_seed: u64,
+    /// What `include` asks of files from the start: `--all-config`.
+    pub include_checks: IncludeChecks,
 }
 
 impl Loaded {
@@ -141,8 +145,8 @@ fn run_linted(
     allowed: &[String],
 ) -> Linted {
     let mut facts = lint::Facts::default();
-    let linter = (lint::Linter::new(allowed), &mut facts);
-    let loaded = run(name, octets, path, options, Some(linter));
+    let linter = (lint::Linter::new(), &mut facts);
+    let loaded = run(name, octets, path, options, Some((linter, allowed)));
     Linted { loaded, facts }
 }
 
@@ -169,12 +173,16 @@ fn run(
     octets: Vec<u8>,
     path: Option<&Path>,
     options: &Options,
-    mut linter: Option<(lint::Linter, &mut lint::Facts)>,
+    linter: Option<((lint::Linter, &mut lint::Facts), &[String])>,
 ) -> Loaded {
     if octets.len() as u64 > LARGEST_FILE {
         return unreadable(name, &preprocess::too_large());
     }
     let mut diagnostics = Diagnostics::default();
+    let mut linter = linter.map(|(linter, allowed)| {
+        diagnostics.mute(allowed);
+        linter
+    });
     let mut reader = Reader::new(options);
     let (mut builder, mut lowering) = (tree::Builder::default(), Lowering::default());
     reader.start(name, octets, path, &mut diagnostics);

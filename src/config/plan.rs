@@ -3,6 +3,7 @@
 //! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
 //! exactly when they ask for the same, wherever in the file they said it.
 
+mod daemon;
 mod notify;
 
 use std::fmt;
@@ -20,12 +21,14 @@ use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
+pub use daemon::{Daemon, ReloadCheck, ReloadFile};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     pub global: Global,
+    pub daemon: Daemon,
     pub vrrp_instances: Vec<VrrpInstance>,
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.

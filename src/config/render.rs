@@ -75,6 +75,9 @@ pub struct JsonFinding<'a> {
     /// Where the definition stands that the text was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub defined_at: Option<JsonPlace>,
+    /// Where the definitions stand that this one names in turn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub defined_through: Vec<JsonPlace>,
     /// Places of the `include` lines that led there, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub included_from: Vec<String>,
@@ -115,6 +118,7 @@ fn json<'a>(finding: &'a Diagnostic, sources: &SourceMap) -> JsonFinding<'a> {
             .span
             .and_then(|span| sources.definition_of(span))
             .map(|definition| place(definition, sources)),
+        defined_through: finding.span.map(|span| through(span, sources)).unwrap_or_default(),
         included_from: chain.iter().map(ToString::to_string).collect(),
     }
 }
@@ -129,6 +133,10 @@ fn place(span: Span, sources: &SourceMap) -> JsonPlace {
         start: span.start,
         end: span.end,
     }
+}
+
+fn through(span: Span, sources: &SourceMap) -> Vec<JsonPlace> {
+    sources.defined_through(span).iter().map(|span| place(*span, sources)).collect()
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -156,10 +164,15 @@ fn text(finding: &Diagnostic, sources: &SourceMap, colour: bool) -> String {
     if let Some(span) = finding.span {
         group = group.element(snippet(span, &finding.label, AnnotationKind::Primary, sources));
         if let Some(definition) = sources.definition_of(span) {
-            let definition = sources.in_file(definition);
-            let value = printable(sources.text(definition));
-            let place = sources.position(definition);
-            group = group.element(Level::NOTE.message(format!("defined in {place}: {value}")));
+            for (at, definition) in
+                std::iter::once(&definition).chain(sources.defined_through(span)).enumerate()
+            {
+                let definition = sources.in_file(*definition);
+                let value = printable(sources.text(definition));
+                let place = sources.position(definition);
+                let how = if at == 0 { "defined" } else { "which names what is defined" };
+                group = group.element(Level::NOTE.message(format!("{how} in {place}: {value}")));
+            }
         }
         for place in sources.include_chain(span) {
             group = group.element(Level::NOTE.message(format!("included from {place}")));

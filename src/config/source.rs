@@ -4,6 +4,7 @@
 //! `$definition` was expanded, the expanded line is a text of its own that remembers, piece by
 //! piece, where it came from, so that each message points at what the operator wrote.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -106,12 +107,21 @@ impl Source {
 #[derive(Debug, Default)]
 pub struct SourceMap {
     sources: Vec<Source>,
+    /// For expanded lines whose definitions name others: where those stand.
+    through: HashMap<SourceId, Vec<Span>>,
 }
 
 impl SourceMap {
     pub fn add(&mut self, name: Arc<str>, text: String, origin: Origin) -> SourceId {
         self.sources.push(Source { name, text, origin, line_starts: OnceLock::new() });
         (self.sources.len() - 1) as SourceId
+    }
+
+    /// Remembers where the definitions stand that those filled into the line name in turn.
+    pub fn expanded_through(&mut self, line: SourceId, through: Vec<Span>) {
+        if !through.is_empty() {
+            self.through.insert(line, through);
+        }
     }
 
     pub fn get(&self, id: SourceId) -> &Source {
@@ -121,6 +131,10 @@ impl SourceMap {
     /// The text of `span`; one that would cut a letter in two takes in all of it.
     pub fn text(&self, span: Span) -> &str {
         let (text, range) = (&self.get(span.source).text, span.range());
+        // Nearly always: words begin and end with a whole letter.
+        if let Some(found) = text.get(range.clone()) {
+            return found;
+        }
         let start = text.floor_char_boundary(range.start);
         let end = text.ceil_char_boundary(range.end.max(range.start));
         &text[start..end]
@@ -173,6 +187,11 @@ impl SourceMap {
         let index = pieces.partition_point(|piece| piece.start <= span.start).checked_sub(1)?;
         let piece = pieces.get(index)?;
         piece.defined.or_else(|| self.definition_of(piece.from))
+    }
+
+    /// Where the definitions stand that those in the line of `span` name in turn.
+    pub fn defined_through(&self, span: Span) -> &[Span] {
+        self.through.get(&span.source).map_or(&[], Vec::as_slice)
     }
 
     /// The `include` lines that led to the text of `span`, innermost first.

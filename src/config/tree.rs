@@ -5,7 +5,7 @@
 //! Works on an explicit stack with a limit, so nesting cannot exhaust ours.
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::keywords::{BlockId, TOP, table};
+use super::keywords::{BlockId, Keyword, TOP, table};
 use super::lexer::{self, Kind, Token};
 use super::source::{SourceMap, Span};
 
@@ -29,6 +29,8 @@ pub struct Statement {
     parent: Option<u32>,
     /// Index behind the last statement of its block.
     end: u32,
+    /// The row of its keyword in the block where it was read, looked up once.
+    keyword: Option<&'static Keyword>,
 }
 
 /// One word of a statement.
@@ -54,6 +56,11 @@ impl Tree {
     /// The keyword first. Empty only for a block that belongs to nothing.
     pub fn words(&self, statement: &Statement) -> &[Word] {
         &self.words[statement.first_word as usize..statement.last_word as usize]
+    }
+
+    /// The row of the statement's keyword, if it is one of `block`.
+    pub fn keyword(&self, statement: &Statement, block: BlockId) -> Option<&'static Keyword> {
+        statement.keyword.filter(|row| row.home == block)
     }
 
     /// The statements directly in the block of `statement`.
@@ -163,8 +170,11 @@ impl Builder {
         let start = line.part(tokens[0].raw_start() as usize..tokens[0].raw_end() as usize);
         self.settle(Some(start), sources, d, take);
         self.after_open = false;
-        if tokens[0].kind == Kind::Word {
+        let word = line.part(tokens[0].start as usize..tokens[0].end as usize);
+        let mut keyword = self.known(sources.text(word));
+        if keyword.is_none() && tokens[0].kind == Kind::Word {
             self.recover(start, sources, d);
+            keyword = self.known(sources.text(word));
         }
         self.hand_out_closed(sources, d, take);
         if self.tree.statements.len() >= MOST_STATEMENTS {
@@ -183,10 +193,16 @@ impl Builder {
         }
         let last = tokens[tokens.len() - 1].raw_end() as usize;
         let raw = start.to(line.part(last..last));
-        self.push(first_word, raw);
+        self.push(first_word, raw, keyword);
     }
 
-    fn push(&mut self, first_word: u32, raw: Span) {
+    /// What the table has under `word` in the innermost open block.
+    fn known(&self, word: &str) -> Option<&'static Keyword> {
+        let here = self.open.last().map_or(Some(TOP), |open| open.block);
+        here.and_then(|block| table().get(block, word))
+    }
+
+    fn push(&mut self, first_word: u32, raw: Span, keyword: Option<&'static Keyword>) {
         let index = self.tree.statements.len() as u32;
         self.tree.statements.push(Statement {
             first_word,
@@ -196,6 +212,7 @@ impl Builder {
             index,
             parent: self.open.last().map(|block| block.statement),
             end: index + 1,
+            keyword,
         });
         self.pending = Some(index);
     }
@@ -225,7 +242,9 @@ impl Builder {
 
     fn needs_block(&self, statement: &Statement, sources: &SourceMap) -> bool {
         let keyword = self.tree.words(statement).first();
-        keyword.is_some_and(|word| !word.quoted && table().always_block(sources.text(word.span)))
+        keyword.is_some_and(|word| {
+            !word.quoted && table().always_block(statement.keyword, sources.text(word.span))
+        })
     }
 
     fn open_block(
@@ -257,7 +276,7 @@ impl Builder {
                 Diagnostic::error("unexpected-brace", brace, "`{` belongs to no keyword")
                     .label("its block is left out"),
             );
-            self.push(self.tree.words.len() as u32, brace);
+            self.push(self.tree.words.len() as u32, brace, None);
             self.pending.take().unwrap_or_default()
         });
         let statement = self.leave_unclosed(statement, sources, d, take);
@@ -278,8 +297,12 @@ impl Builder {
         outer: Option<&OpenBlock>,
         sources: &SourceMap,
     ) -> Option<BlockId> {
-        let words = self.tree.words(&self.tree.statements[statement as usize]);
+        let statement = &self.tree.statements[statement as usize];
         let outer = outer.map_or(Some(TOP), |open| open.block)?;
+        if let Some(row) = self.tree.keyword(statement, outer) {
+            return row.child;
+        }
+        let words = self.tree.words(statement);
         table().get(outer, sources.text(words.first()?.span))?.child
     }
 
@@ -310,7 +333,9 @@ impl Builder {
         }
         let first_word = self.tree.words.len() as u32;
         self.tree.words.extend(words);
-        self.push(first_word, statement.raw);
+        let word = self.tree.words.get(first_word as usize).map(|word| sources.text(word.span));
+        let keyword = word.and_then(|word| self.known(word));
+        self.push(first_word, statement.raw, keyword);
         self.pending.take().unwrap_or(index)
     }
 

@@ -19,8 +19,10 @@ mod logging;
 mod mailer;
 mod outlets;
 mod pid_file;
+mod process_files;
 mod quick_hash;
 mod record;
+mod reload_time;
 mod schedule;
 mod scheduling;
 mod scripts;
@@ -43,6 +45,7 @@ use crate::status::counted;
 use crate::vrrp::Tracked;
 pub use logging::LogOptions;
 use pid_file::PidFile;
+pub use process_files::PidNames;
 
 /// Syslog facility of daemons (RFC 5424 §6.2.1).
 pub const FACILITY_DAEMON: u8 = 3;
@@ -72,6 +75,8 @@ pub struct Options {
     pub umask: Option<u32>,
     /// Where dumps and the record of what is ours are kept.
     pub runtime_directory: PathBuf,
+    /// `--namespace`: wins over the configuration.
+    pub net_namespace: Option<String>,
 }
 
 /// Where the process number is written; `None`: nowhere.
@@ -82,13 +87,8 @@ pub struct PidFiles {
     pub vrrp: Option<PathBuf>,
     /// Written only when there is a virtual_server.
     pub checkers: Option<PathBuf>,
-}
-
-impl PidFiles {
-    /// One file for the one process that we are.
-    pub fn only(path: PathBuf) -> Self {
-        Self { parent: Some(path), ..Self::default() }
-    }
+    /// What those not given are called.
+    pub names: PidNames,
 }
 
 impl Options {
@@ -96,7 +96,11 @@ impl Options {
     pub fn new(configuration: PathBuf) -> Self {
         Self {
             configuration,
-            configuration_options: config::Options { config_id: kernel::node_name() },
+            configuration_options: config::Options {
+                config_id: kernel::node_name(),
+                random_seed: random_seed(),
+                ..config::Options::default()
+            },
             log: LogOptions {
                 console: true,
                 syslog: None,
@@ -114,8 +118,15 @@ impl Options {
             ignore_interrupt: false,
             umask: None,
             runtime_directory: runtime_directory(),
+            net_namespace: None,
         }
     }
+}
+
+/// Different in each process.
+pub fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
 }
 
 /// systemd tells where it made our directory (systemd.exec(5), RuntimeDirectory=).
@@ -155,10 +166,17 @@ impl Failure {
 }
 
 /// Gives the exit status, or the failure when nobody has been told of it.
-fn start(options: Options) -> Result<i32, Failure> {
+fn start(mut options: Options) -> Result<i32, Failure> {
     // A reload asked for before there is anybody to hear it does nothing, as in keepalived.
     kernel::process::ignore_until_handled(&[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2]);
-    let loaded = load(&options)?;
+    let mut loaded = load(&options)?;
+    process_files::settle(&mut options, &mut loaded.plan);
+    // Before there is a second thread: each would have to join by itself.
+    if let Some(name) = &loaded.plan.daemon.net_namespace {
+        let what = format!("cannot join network namespace {name}");
+        kernel::namespace::join(name).map_err(|error| Failure::fatal(what, error))?;
+    }
+    interfaces_exist(&loaded)?;
     if !options.foreground {
         nix::unistd::daemon(true, false).map_err(|e| Failure::fatal("cannot fork", e))?;
     }
@@ -191,7 +209,10 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
     match loaded.verdict {
         Verdict::Unreadable => Err(Failure {
             status: exit::NO_FILE,
-            message: format!("{}: no configuration, not starting", options.configuration.display()),
+            message: format!(
+                "{}: no configuration, or not all of it; not starting",
+                options.configuration.display()
+            ),
         }),
         Verdict::Unusable => Err(Failure {
             status: exit::CONFIG,
@@ -199,7 +220,6 @@ fn load(options: &Options) -> Result<Loaded, Failure> {
         }),
         Verdict::Clean | Verdict::Complaints => {
             restrict(&mut loaded, options);
-            interfaces_exist(&loaded)?;
             Ok(loaded)
         }
     }

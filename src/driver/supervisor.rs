@@ -16,7 +16,9 @@ use super::director::{self, Director};
 use super::fifos::FifoSet;
 use super::mailer::Mailer;
 use super::outlets::Outlets;
+use super::process_files::{self, Dump, dump_file};
 use super::record::{self, Record};
+use super::reload_time::{self, ReloadTime};
 use super::scripts::Scripts;
 use super::tracking::Trackers;
 use super::{
@@ -28,7 +30,7 @@ use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
 use crate::kernel::KernelDataPlane;
 use crate::notify::mail::Postman;
-use crate::status::{Status, counted, dump as render};
+use crate::status::{Status, counted, dump as render, json, statistics};
 
 /// Threads of the work runtime: checks and scripts wait far more than they work.
 const WORKERS: usize = 2;
@@ -73,6 +75,7 @@ struct Supervisor {
     director: mpsc::Sender<director::Command>,
     director_ended: oneshot::Receiver<()>,
     signals: Signals,
+    reload_time: ReloadTime,
 }
 
 impl Supervisor {
@@ -131,6 +134,7 @@ impl Supervisor {
             director: director.commands,
             director_ended: director.ended,
             signals,
+            reload_time: ReloadTime::default(),
             options,
             plan,
         })
@@ -147,6 +151,13 @@ impl Supervisor {
                     Request::Stop => break,
                     Request::Reload => if self.reload().await.is_break() { break },
                     Request::Dump => self.dump().await,
+                    Request::Statistics { clear } => self.statistics(clear).await,
+                    Request::Json => self.json().await,
+                },
+                () = tokio::time::sleep(reload_time::LOOK),
+                    if self.plan.daemon.reload_time_file.is_some() =>
+                {
+                    if self.reload_is_due() && self.reload().await.is_break() { break }
                 },
                 // Half a director must not look like a whole one: let the peer take over.
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
@@ -189,6 +200,7 @@ impl Supervisor {
         let file = self.options.configuration.clone();
         tracing::info!("reloading {}", file.display());
         let options = self.options.configuration_options.clone();
+        let _marker = self.reload_marker();
         let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
         let loaded = tokio::select! {
             loaded = loading => loaded,
@@ -206,10 +218,10 @@ impl Supervisor {
     /// The new file is understood completely, or nothing changes.
     async fn take_over(&mut self, mut loaded: Loaded) {
         log_findings(&loaded.diagnostics);
-        if !loaded.can_replace_running() {
+        if let Some(why) = self.objection(&loaded) {
             let file = self.options.configuration.display();
             return tracing::error!(
-                "{file} has errors: nothing has changed, the director goes on as before"
+                "{file} {why}: nothing has changed, the director goes on as before"
             );
         }
         restrict(&mut loaded, &self.options);
@@ -230,13 +242,84 @@ impl Supervisor {
         self.put_into_effect().await;
     }
 
+    /// Why the running configuration must stay, if so.
+    fn objection(&self, loaded: &Loaded) -> Option<String> {
+        let (old, new) = (&self.plan.daemon, &loaded.plan.daemon);
+        if !loaded.can_replace_running() {
+            return Some("has errors".to_owned());
+        }
+        // An option names the namespace for good.
+        let mut new = new.clone();
+        if self.options.net_namespace.is_some() {
+            new.net_namespace.clone_from(&old.net_namespace);
+        }
+        if let Some(keyword) = process_files::fixed_at_start(old, &new) {
+            return Some(format!("has another {keyword}, which holds until a restart"));
+        }
+        let check = old.reload_check.as_ref().filter(|_| loaded.test_status() != 0)?;
+        if let Some(path) = &check.log {
+            let lines = loaded.diagnostics.to_lines();
+            if let Err(error) = std::fs::write(path, lines) {
+                tracing::warn!("cannot write {}: {error}", path.display());
+            }
+        }
+        Some("has complaints, and reload_check_config is set".to_owned())
+    }
+
+    /// `reload_file`: there for as long as the value lives.
+    fn reload_marker(&self) -> Option<Marker> {
+        let reload_file = self.plan.daemon.reload_file.as_ref()?;
+        let beside_pid_file = || {
+            let parent = self.options.pid_files.parent.as_ref().and_then(|path| path.parent());
+            parent.unwrap_or(&self.options.runtime_directory).join("keepalived.reload")
+        };
+        let path = reload_file.path.clone().unwrap_or_else(beside_pid_file);
+        match std::fs::write(&path, "") {
+            Ok(()) => Some(Marker(path)),
+            Err(error) => {
+                tracing::warn!("cannot write {}: {error}", path.display());
+                None
+            }
+        }
+    }
+
+    fn reload_is_due(&mut self) -> bool {
+        let daemon = &self.plan.daemon;
+        let Some(path) = &daemon.reload_time_file else { return false };
+        self.reload_time.is_due(path, daemon.reload_repeat, SystemTime::now())
+    }
+
     async fn dump(&self) {
         let text = render(&self.plan, &self.status().await);
-        let path = self.options.runtime_directory.join("mainstay.data");
-        let written = std::fs::create_dir_all(&self.options.runtime_directory)
-            .and_then(|()| std::fs::write(&path, text));
+        self.write("state", Dump::State, &text);
+    }
+
+    async fn statistics(&self, clear: bool) {
+        let text = statistics(&self.status().await.instances);
+        self.write("statistics", Dump::Statistics, &text);
+        if clear {
+            let _ = self.vrrp.send(vrrp_thread::Command::ClearCounters).await;
+        }
+    }
+
+    async fn json(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let version = self.plan.daemon.json_version;
+        let text = json(&self.status().await.instances, version, now);
+        self.write("state as JSON", Dump::Json, &text);
+    }
+
+    /// Whoever reads the file finds the whole of the old or of the new one.
+    fn write(&self, what: &str, kind: Dump, text: &str) {
+        let path = dump_file(kind, &self.plan.daemon, &self.options.runtime_directory);
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        let directory = path.parent().unwrap_or(&self.options.runtime_directory);
+        let written = std::fs::create_dir_all(directory)
+            .and_then(|()| std::fs::write(&new, text))
+            .and_then(|()| std::fs::rename(&new, &path));
         match written {
-            Ok(()) => tracing::info!("state written to {}", path.display()),
+            Ok(()) => tracing::info!("{what} written to {}", path.display()),
             Err(error) => tracing::error!("cannot write {}: {error}", path.display()),
         }
     }
@@ -310,10 +393,21 @@ fn seed() -> u64 {
         ^ u64::from(std::process::id())
 }
 
+/// A file that goes away with the value.
+struct Marker(PathBuf);
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 enum Request {
     Stop,
     Reload,
     Dump,
+    Statistics { clear: bool },
+    Json,
 }
 
 /// keepalived(8)'s signals.
@@ -324,8 +418,10 @@ struct Signals {
     hangup: Signal,
     user1: Signal,
     user2: Signal,
-    /// Signals of keepalived's that have no use here, and whose default would end the process.
-    without_use: [Signal; 3],
+    json: Signal,
+    clear: Signal,
+    /// keepalived's thread dump, which has no use here, and whose default would end the process.
+    threads: Signal,
 }
 
 impl Signals {
@@ -337,11 +433,9 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
-            without_use: [
-                signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
-                signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
-                signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
-            ],
+            json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
+            clear: signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
+            threads: signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
         })
     }
 
@@ -356,22 +450,19 @@ impl Signals {
     }
 
     async fn next(&mut self) -> Request {
-        let [json, clear, threads] = &mut self.without_use;
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Request::Stop,
                 _ = self.interrupt.recv() => if !self.ignore_interrupt { return Request::Stop },
                 _ = self.hangup.recv() => return Request::Reload,
                 _ = self.user1.recv() => return Request::Dump,
-                _ = self.user2.recv() => return Request::Dump,
-                _ = json.recv() => no_use("the JSON dump"),
-                _ = clear.recv() => no_use("clearing the statistics"),
-                _ = threads.recv() => no_use("the thread dump"),
+                _ = self.user2.recv() => return Request::Statistics { clear: false },
+                _ = self.clear.recv() => return Request::Statistics { clear: true },
+                _ = self.json.recv() => return Request::Json,
+                _ = self.threads.recv() => tracing::info!(
+                    "the signal of keepalived's thread dump has no use here; SIGUSR1 writes the state"
+                ),
             }
         }
     }
-}
-
-fn no_use(what: &str) {
-    tracing::warn!("{what} is not supported yet; SIGUSR1 writes the state with all statistics");
 }

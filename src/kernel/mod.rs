@@ -11,12 +11,14 @@
 mod address;
 mod arp_socket;
 mod async_fd;
+pub mod calendar;
 mod change;
 mod deadline;
 mod file_watch;
 mod interface;
 mod ipvs;
 mod local_time;
+pub mod namespace;
 mod netlink;
 mod netlink_socket;
 mod pipe;

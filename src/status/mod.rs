@@ -1,6 +1,8 @@
 //! What operators are shown of the running director, in keepalived's words.
 
 mod dump;
+mod json;
+mod statistics;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use crate::check::PoolStatus;
 use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
 use crate::vrrp::{Counters, PublicState};
 pub use dump::dump;
+pub use json::json;
+pub use statistics::statistics;
 
 /// One vrrp_instance as it stands.
 #[derive(Debug)]

@@ -33,10 +33,10 @@ fn blocks_nest_by_their_paths() {
 
 #[test]
 fn only_keywords_that_never_stand_alone_always_open_a_block() {
-    assert!(table().always_block("virtual_ipaddress"));
-    assert!(table().always_block("real_server"));
-    assert!(!table().always_block("priority"));
-    assert!(!table().always_block("weight"));
+    assert!(table().always_block(None, "virtual_ipaddress"));
+    assert!(table().always_block(None, "real_server"));
+    assert!(!table().always_block(None, "priority"));
+    assert!(!table().always_block(None, "weight"));
 }
 
 #[test]

@@ -56,15 +56,6 @@ fn unicast(instance: &Instance, found: &mut Vec<Diagnostic>) {
         let message = format!("unicast_peer of vrrp_instance {} names nobody", instance.name);
         found.push(finding("unicast-peers-empty", *at, message));
     }
-    let source = instance.values.get("unicast_src_ip");
-    let address = |said: &Said| said.text.split(['/', ' ']).next().map(str::to_owned);
-    let own = source.and_then(address);
-    let itself = peers.iter().find(|peer| own.is_some() && address(peer) == own);
-    if let (Some(itself), Some(source)) = (itself, source) {
-        let message = format!("{} is this router's own address", itself.text);
-        let finding = finding("unicast-peer-is-self", itself.at, message);
-        found.push(finding.also(source.at, "said here"));
-    }
 }
 
 fn strict(facts: &Facts, instance: &Instance, found: &mut Vec<Diagnostic>) {

@@ -8,7 +8,7 @@ mod instance;
 mod pair;
 mod server;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::source::{SourceMap, Span};
@@ -212,16 +212,14 @@ pub fn man_section() -> String {
 /// Looks at one file while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Linter {
-    allowed: BTreeSet<String>,
     facts: Facts,
     /// `direct-route-needs-loopback` has been said.
     direct_route_said: bool,
 }
 
 impl Linter {
-    /// Says nothing of the kinds in `allowed`.
-    pub fn new(allowed: &[String]) -> Self {
-        Self { allowed: allowed.iter().cloned().collect(), ..Self::default() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes one complete top-level statement.
@@ -239,19 +237,14 @@ impl Linter {
             _ => {}
         }
         self.facts.take(block);
-        self.report(found, d);
+        found.into_iter().for_each(|finding| d.push(finding));
     }
 
     /// What only the whole file can tell; gives what is remembered of it.
     pub fn finish(mut self, diagnostics: &mut Diagnostics) -> Facts {
         let facts = std::mem::take(&mut self.facts);
-        self.report(instance::lint(&facts), diagnostics);
+        instance::lint(&facts).into_iter().for_each(|finding| diagnostics.push(finding));
         facts
-    }
-
-    fn report(&self, found: Vec<Diagnostic>, diagnostics: &mut Diagnostics) {
-        let wanted = found.into_iter().filter(|finding| !self.allowed.contains(finding.code));
-        wanted.for_each(|finding| diagnostics.push(finding));
     }
 
     fn direct_route(&mut self, block: Block<'_>, found: &mut Vec<Diagnostic>) {

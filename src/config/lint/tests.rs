@@ -1,4 +1,6 @@
 use super::*;
+use std::collections::BTreeSet;
+
 use crate::config::{Linted, Options, parse_linted};
 
 fn linted(text: &str) -> Linted {

@@ -11,6 +11,7 @@ use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
 use super::names::Names;
+use super::parameter;
 use super::track_file::TrackFiles;
 
 /// One top-level statement being understood.
@@ -70,7 +71,8 @@ impl<'a> Context<'a> {
     /// is has been reported, and its block is passed over whole.
     pub fn keyword(&mut self, block: BlockId, statement: &Statement) -> Option<&'static Keyword> {
         let name = self.text_at(statement, 0)?;
-        let Some(keyword) = self.table.get(block, name) else {
+        let known = self.tree.keyword(statement, block);
+        let Some(keyword) = known.or_else(|| self.table.get(block, name)) else {
             self.unknown(block, statement, name);
             return None;
         };
@@ -86,19 +88,25 @@ impl<'a> Context<'a> {
                 Some(keyword)
             }
             Support::NoEffect(why) => {
-                let at = self.keyword_span(statement);
-                let message = format!("`{name}` has no effect yet");
-                self.push(Diagnostic::note("no-effect-yet", at, message).label(why));
+                if !self.lacks_parameter(keyword, statement) {
+                    let at = self.keyword_span(statement);
+                    let message = format!("`{name}` has no effect");
+                    self.push(Diagnostic::note("no-effect", at, message).label(why));
+                }
                 None
             }
             Support::NotYet(why) => {
-                let at = self.keyword_span(statement);
-                let message = format!("`{name}` is not supported yet");
-                self.push(Diagnostic::warning("not-supported-yet", at, message).label(why));
+                if !self.lacks_parameter(keyword, statement) {
+                    let at = self.keyword_span(statement);
+                    let message = format!("`{name}` is not supported yet");
+                    self.push(Diagnostic::warning("not-supported-yet", at, message).label(why));
+                }
                 None
             }
             Support::Refused(why) => {
-                self.refuse(statement, name, why);
+                if !self.lacks_parameter(keyword, statement) {
+                    self.refuse(statement, name, why);
+                }
                 None
             }
         }
@@ -187,9 +195,13 @@ impl<'a> Context<'a> {
         let name = self.text(keyword);
         let message = format!("`{name}` lacks its parameter");
         let finding = Diagnostic::error("missing-parameter", keyword.after(), message)
-            .label(self.place(statement))
-            .effect(Effect::LacksParameter);
-        self.push(finding);
+            .label(self.place(statement));
+        let block = self.tree.parent(statement).and_then(|block| self.text_at(block, 0));
+        let effect = match parameter::goes_on_without(block.unwrap_or("top"), name) {
+            true => Effect::Starts,
+            false => Effect::LacksParameter,
+        };
+        self.push(finding.effect(effect));
         None
     }
 

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::super::IncludeChecks;
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
-use super::super::plan::{FlushOnStop, Global, ReceiveQueue};
+use super::super::plan::{Daemon, FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
 use super::notify::NotifyDraft;
-use super::{process, script};
+use super::{daemon, process, script};
 
 /// What was said about gratuitous ARP, here or in an instance.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,7 @@ pub(super) struct GarpDraft {
 #[derive(Debug, Default)]
 pub(super) struct GlobalDraft {
     plan: Global,
+    pub daemon: Daemon,
     pub garp: GarpDraft,
     pub notify: NotifyDraft,
     /// `vrrp_min_garp`: one gratuitous ARP and no more, where nothing else is said.
@@ -105,6 +107,7 @@ impl GlobalDraft {
     fn keyword(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
         let garp_name = keyword.name.strip_prefix("vrrp_").unwrap_or_default();
         if self.garp.read(cx, at, keyword, garp_name)
+            || daemon::read(&mut self.daemon, cx, at, keyword)
             || self.notify.read(cx, at, keyword)
             || process::read(&mut self.plan, cx, at, keyword)
         {
@@ -135,6 +138,9 @@ impl GlobalDraft {
             "lvs_timeouts" => self.timeouts(cx, at),
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
+            // The reader has acted on both (`preprocess`).
+            "include_check" => include_check(cx, at),
+            "random_seed" => drop(cx.number(at, keyword)),
             "vrrp_version" => replace(&mut self.version, cx.number(at, keyword)),
             "vrrp_down_timer_adverts" => {
                 replace(&mut self.down_timer_adverts, cx.number(at, keyword));
@@ -260,6 +266,21 @@ impl GlobalDraft {
             other => other,
         };
         self.plan
+    }
+}
+
+/// Points out words of `include_check` that change nothing.
+fn include_check(cx: &mut Context<'_>, at: &Statement) {
+    let words: Vec<&str> = cx.words(at)[1..].iter().map(|word| cx.text(word.span)).collect();
+    let (_, idle) = IncludeChecks::default().edited(&words);
+    for word in &cx.words(at)[1..] {
+        let text = cx.text(word.span);
+        if idle.contains(&text) {
+            let message = format!("include_check: `{text}` is ignored");
+            let finding = Diagnostic::error("bad-value", word.span, message);
+            let finding = finding.label("not a check, or not the first without + or -");
+            cx.push(finding.help("include_check read +match +wildcard_match +brace_match"));
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) struct InstanceDraft {
     /// IPv6 or not: what the first address named says, and where.
     pub family: Option<(bool, Span)>,
     pub source: Option<(IpAddr, Span)>,
+    /// Where `unicast_src_ip` stands, which is of use with peers only.
+    pub unicast_source: Option<Span>,
     /// `mcast_dst_ip`.
     pub group: Option<IpAddr>,
     /// `unicast_peer` is there, whatever is in it.
@@ -136,7 +138,11 @@ impl InstanceDraft {
                 let delay = cx.duration(at, keyword);
                 replace(&mut self.preempt_delay, delay.map(|delay| (delay, at.raw)));
             }
-            "mcast_src_ip" | "unicast_src_ip" => self.source(cx, at),
+            "mcast_src_ip" => self.source(cx, at),
+            "unicast_src_ip" => {
+                self.unicast_source = Some(at.raw);
+                self.source(cx, at);
+            }
             "mcast_dst_ip" => {
                 let group = global::multicast(cx, at);
                 let group = group.filter(|group| self.belongs(cx, at.raw, *group));

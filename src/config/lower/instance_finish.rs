@@ -34,7 +34,7 @@ impl InstanceDraft {
     ) -> Option<VrrpInstance> {
         let strict = self.strict.unwrap_or(global.strict);
         let mut reasons = Vec::new();
-        let transport = self.transport(global, strict, &mut reasons);
+        let transport = self.transport(global, strict, &mut reasons, diagnostics);
         let version = self.version(global, &mut reasons);
         let runs = self.can_run(reasons, diagnostics);
         self.limit_addresses(diagnostics);

@@ -38,8 +38,17 @@ impl InstanceDraft {
         global: &GlobalDraft,
         strict: bool,
         reasons: &mut Vec<Diagnostic>,
+        diagnostics: &mut Diagnostics,
     ) -> Option<Transport> {
         let Some(at) = self.peers_at else {
+            if let Some(at) = self.unicast_source {
+                let message = format!("vrrp_instance {} has no unicast_peer", self.name);
+                diagnostics.push(
+                    Diagnostic::warning("unicast-without-peers", at, message)
+                        .label("adverts go to the multicast group, from this address")
+                        .help("list the other routers in unicast_peer, or call it mcast_src_ip"),
+                );
+            }
             let group = self.group.unwrap_or_else(|| global.multicast(self.is_ipv6()));
             return Some(Transport::Multicast(group));
         };
@@ -52,7 +61,7 @@ impl InstanceDraft {
                     .help("leave out vrrp_strict, or set `strict_mode off` here"),
             );
         }
-        let peers = self.usable_peers(reasons);
+        let peers = self.usable_peers(diagnostics);
         let check_source = self.check_unicast_src || global.check_unicast_src;
         if peers.is_empty() && self.fault_without_peers {
             // The driver keeps it in FAULT.
@@ -70,13 +79,14 @@ impl InstanceDraft {
     }
 
     /// Each once, and not ourselves.
-    fn usable_peers(&self, reasons: &mut Vec<Diagnostic>) -> Vec<UnicastPeer> {
+    fn usable_peers(&self, diagnostics: &mut Diagnostics) -> Vec<UnicastPeer> {
         let own = self.source.map(|(source, _)| source);
         let mut peers: Vec<UnicastPeer> = Vec::with_capacity(self.peers.len());
         for &(peer, at) in &self.peers {
             if Some(peer.address) == own {
                 let message = format!("unicast peer {} is our own unicast_src_ip", peer.address);
-                reasons.push(Diagnostic::error("peer-is-self", at, message).help("remove it"));
+                let finding = Diagnostic::warning("unicast-peer-is-self", at, message);
+                diagnostics.push(finding.label("left out").help("remove it"));
             } else if !peers.iter().any(|other| other.address == peer.address) {
                 peers.push(peer);
             }

@@ -4,6 +4,7 @@ mod address;
 mod authentication;
 mod checker;
 mod context;
+mod daemon;
 mod global;
 mod group;
 mod hmac;
@@ -14,6 +15,7 @@ mod line;
 mod names;
 mod normalise;
 mod notify;
+mod parameter;
 mod peers;
 mod process;
 mod real_server;
@@ -88,6 +90,7 @@ impl Lowering {
             name @ ("track_group" | "static_ipaddress" | "static_routes" | "static_rules") => {
                 self.statics.read(&mut cx, root, name, &mut self.priorities);
             }
+            _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
             "child_wait_time" => self.global.stop_limit(&mut cx, root, keyword),
@@ -280,6 +283,7 @@ impl Lowering {
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
         let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
         Plan {
+            daemon: self.global.daemon.clone(),
             global: self.global.finish(),
             vrrp_instances,
             sync_groups,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
+use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
 use super::super::source::Span;
 use super::super::tree::Statement;
@@ -138,8 +138,7 @@ impl SyncGroupDraft {
         match members {
             0 => diagnostics.push(
                 Diagnostic::error("empty-sync-group", at, format!("sync group {name} is empty"))
-                    .label("it is left out")
-                    .effect(Effect::LacksParameter),
+                    .label("it is left out"),
             ),
             1 => diagnostics.push(Diagnostic::warning(
                 "single-sync-group",

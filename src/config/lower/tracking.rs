@@ -198,8 +198,8 @@ impl Definitions {
     ) -> Vec<Tracker> {
         let mut trackers: Vec<Tracker> = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            // Its own interface is tracked anyway.
             if draft.kind == Kind::Interface && draft.name == interface {
+                report(own_interface(draft));
                 continue;
             }
             match self.tracker(draft) {
@@ -246,6 +246,13 @@ impl Definitions {
         let processes = processes.filter(|each| tracked(&Tracked::Process(each.name.clone())));
         (scripts.collect(), files.collect(), processes.collect())
     }
+}
+
+/// keepalived complains of it, too.
+fn own_interface(draft: &TrackDraft) -> Diagnostic {
+    let message = format!("{} is the instance's own interface", draft.name);
+    Diagnostic::note("tracks-own-interface", draft.at, message)
+        .label("watched in any case: the line has no effect")
 }
 
 fn unknown(draft: &TrackDraft) -> Diagnostic {

@@ -9,6 +9,12 @@ use super::{LONGEST_LINE, Reader};
 /// Definitions may name each other this deep; beyond, one names itself.
 const DEEPEST: usize = 32;
 
+/// Definitions named by definitions that a message lists.
+const MOST_THROUGH: usize = 8;
+
+/// Greatest `${_RANDOM}` where none is given.
+const RANDOM_MOST: u32 = 32_767;
+
 /// References that one line may come to, those in values included. Values that are empty can double
 /// each other without the line growing.
 const MOST_REFERENCES: usize = 1 << 16;
@@ -25,7 +31,8 @@ pub(super) struct Definitions {
 #[derive(Debug)]
 struct Definition {
     value: String,
-    at: Span,
+    /// The lines it stands in: one for each line of the value.
+    lines: Vec<Span>,
 }
 
 /// A `$…` in a text: the octets it takes, and what it names.
@@ -45,19 +52,20 @@ impl Reader<'_> {
             return false;
         }
         let (name, value) = (text[1..=name_length].to_owned(), value.trim_start().to_owned());
-        let value = match value.strip_suffix('\\') {
+        let definition = match value.strip_suffix('\\') {
             Some(first) => self.further_lines(line, first.trim_end().to_owned(), diagnostics),
-            None => value,
+            None => Definition { value, lines: vec![line] },
         };
-        self.definitions.values.insert(name, Definition { value, at: line });
+        self.definitions.values.insert(name, definition);
         true
     }
 
     /// The lines of a definition that ends in a backslash, joined by newlines.
-    fn further_lines(&mut self, start: Span, first: String, d: &mut Diagnostics) -> String {
+    fn further_lines(&mut self, start: Span, first: String, d: &mut Diagnostics) -> Definition {
+        let mut lines = if first.is_empty() { Vec::new() } else { vec![start] };
         let mut value = first;
         while let Some(raw) = self.physical_line() {
-            let Some(line) = self.usable_line(raw, d) else { return value };
+            let Some(line) = self.usable_line(raw, d) else { break };
             let text = self.sources.text(line);
             let (text, goes_on) = match text.strip_suffix('\\') {
                 Some(text) => (text.trim_end(), true),
@@ -65,17 +73,21 @@ impl Reader<'_> {
             };
             if value.len() + text.len() >= LONGEST_LINE {
                 d.push(too_long(start));
-                return String::new();
+                return Definition { value: String::new(), lines: vec![start] };
             }
             if !value.is_empty() {
                 value.push('\n');
             }
             value.push_str(text);
+            lines.push(line);
             if !goes_on {
                 break;
             }
         }
-        value
+        if lines.is_empty() {
+            lines.push(start);
+        }
+        Definition { value, lines }
     }
 
     /// `line` with its references replaced, as a new text; `None` if that is not possible, which
@@ -96,8 +108,14 @@ impl Reader<'_> {
             let span = line.part(next..at);
             match self.value(&reference, DEEPEST) {
                 Ok(value) if expansion.text.len() + value.len() <= LONGEST_LINE => {
-                    let defined = self.definitions.values.get(reference.name);
-                    expansion.replace(&value, span, defined.map(|definition| definition.at));
+                    match self.definitions.values.get(reference.name) {
+                        Some(definition) => {
+                            expansion.fill_in(&value, span, definition);
+                            let through = self.through(&definition.value, DEEPEST);
+                            expansion.through.extend(through);
+                        }
+                        None => expansion.replace(&value, span, None),
+                    }
                 }
                 Err(Failure::Undefined) if !reference.braced => {
                     expansion.copy(&text[next..at], span);
@@ -117,8 +135,29 @@ impl Reader<'_> {
             return None;
         }
         let name = self.sources.get(line.source).name.clone();
-        let source = self.sources.add(name, expansion.text, Origin::Expanded(expansion.pieces));
+        let Expansion { text, pieces, mut through } = expansion;
+        let source = self.sources.add(name, text, Origin::Expanded(pieces));
+        through.truncate(MOST_THROUGH);
+        self.sources.expanded_through(source, through);
         Some(Span::new(source, 0..length))
+    }
+
+    /// Where the definitions stand that `value` names in turn, as many as a message has room for.
+    fn through(&self, value: &str, depth: usize) -> Vec<Span> {
+        let (mut found, mut rest) = (Vec::new(), value);
+        while let Some(at) = rest.find('$').filter(|_| depth > 0 && found.len() < MOST_THROUGH) {
+            rest = &rest[at..];
+            let Some(reference) = reference(rest) else {
+                rest = &rest[1..];
+                continue;
+            };
+            if let Some(definition) = self.definitions.values.get(reference.name) {
+                found.extend(definition.lines.first());
+                found.extend(self.through(&definition.value, depth - 1));
+            }
+            rest = &rest[reference.end..];
+        }
+        found
     }
 
     /// Whether `length` more octets of expanded lines are within bounds; if not, that is said once.
@@ -161,9 +200,26 @@ impl Reader<'_> {
             ("_HASH", None, _) => Ok("#".to_owned()),
             ("_BANG", None, _) => Ok("!".to_owned()),
             ("_ENV", Some(variable), None) => Ok(std::env::var(variable).unwrap_or_default()),
-            ("_RANDOM", ..) => Err(Failure::NotYet),
+            ("_RANDOM", least, greatest) if words.next().is_none() => {
+                let number = |text: Option<&str>, default| match text {
+                    Some(text) => text.parse::<u32>().map_err(|_| Failure::Undefined),
+                    None => Ok(default),
+                };
+                let least = number(least, 0)?;
+                Ok(self.random(least, number(greatest, RANDOM_MOST.max(least))?).to_string())
+            }
             _ => Err(Failure::Undefined),
         }
+    }
+
+    /// A number from `least` to `greatest`, or `least` if that is above (SplitMix64).
+    fn random(&self, least: u32, greatest: u32) -> u64 {
+        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let span = u64::from(greatest.saturating_sub(least)) + 1;
+        u64::from(least) + (mixed ^ (mixed >> 31)) % span
     }
 
     fn directory(&self) -> String {
@@ -212,7 +268,6 @@ enum Failure {
     Undefined,
     /// Names itself, or grows beyond all lines.
     TooDeep,
-    NotYet,
 }
 
 /// The reference at the start of `text`, which starts with `$`.
@@ -246,6 +301,8 @@ fn name_length(text: &str) -> usize {
 pub(super) struct Expansion {
     pub text: String,
     pub pieces: Vec<Piece>,
+    /// Where definitions stand that others name.
+    pub through: Vec<Span>,
 }
 
 impl Expansion {
@@ -264,6 +321,17 @@ impl Expansion {
         }
     }
 
+    /// The value of `definition` in place of the reference at `from`; each line of it remembers
+    /// where it was given, unless lines came in from elsewhere.
+    fn fill_in(&mut self, value: &str, from: Span, definition: &Definition) {
+        if definition.lines.len() == 1 || value.split('\n').count() != definition.lines.len() {
+            return self.replace(value, from, definition.lines.first().copied());
+        }
+        for (line, at) in value.split_inclusive('\n').zip(&definition.lines) {
+            self.replace(line, from, Some(*at));
+        }
+    }
+
     fn push(&mut self, text: &str, from: Span, verbatim: bool) {
         let (start, len) = (self.text.len() as u32, text.len() as u32);
         self.pieces.push(Piece { start, len, from, verbatim, defined: None });
@@ -275,7 +343,6 @@ impl Expansion {
 fn failure(failure: Option<Failure>, span: Span, name: &str) -> Diagnostic {
     match failure {
         Some(Failure::Undefined) => undefined(span, name),
-        Some(Failure::NotYet) => not_yet(span, name),
         Some(Failure::TooDeep) | None => too_long(span),
     }
 }
@@ -288,10 +355,5 @@ fn undefined(span: Span, name: &str) -> Diagnostic {
 
 fn too_long(span: Span) -> Diagnostic {
     Diagnostic::error("definition-too-long", span, "the definition names itself, or is too long")
-        .label("the line is left out")
-}
-
-fn not_yet(span: Span, name: &str) -> Diagnostic {
-    Diagnostic::error("not-supported-yet", span, format!("`${{{name}}}` is not supported yet"))
         .label("the line is left out")
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 /// Alternatives that braces may multiply to.
 const MOST_ALTERNATIVES: usize = 1000;
 
-/// The files that `pattern` names, sorted within each alternative. A name without wildcards is
-/// given back only if something of that name exists.
-pub(super) fn matches(pattern: &str) -> Vec<PathBuf> {
-    alternatives(pattern).iter().flat_map(|one| walk(one)).collect()
+/// The files that each alternative of `pattern` names, sorted. A name without wildcards is given
+/// back only if something of that name exists.
+pub(super) fn matches(pattern: &str) -> Vec<Vec<PathBuf>> {
+    alternatives(pattern).iter().map(|one| walk(one)).collect()
 }
 
 /// `a{b,c}d` as `abd`, `acd`. Braces that do not pair stay as they are.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::diagnostic::{Diagnostic, Diagnostics};
+use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::super::source::{Origin, Span};
 use super::{Reader, glob};
 
@@ -18,10 +18,83 @@ const DEEPEST: usize = 64;
 /// Files read in all.
 const MOST_FILES: usize = 10_000;
 
+/// What has to be true of files that are included (keepalived.conf(5), `include_check`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// What matches must be a plain file that can be read and is no program.
+    pub read: bool,
+    /// A name without wildcards must exist.
+    pub plain: bool,
+    /// A pattern must match something.
+    pub wildcard: bool,
+    /// Each alternative in braces must match something.
+    pub brace: bool,
+}
+
+impl Checks {
+    /// All of them: `includea`, bare `include_check`, `--all-config`.
+    pub const ALL: Self = Self { read: true, plain: true, wildcard: true, brace: true };
+
+    /// `keyword` as a line's first word, on top of what holds anyway.
+    fn of(keyword: &str, held: Self) -> Option<Self> {
+        let read = Self { read: true, ..Self::default() };
+        match keyword {
+            "include" => Some(held),
+            "includer" => Some(read),
+            "includem" => Some(Self { plain: true, ..read }),
+            "includew" => Some(Self { plain: true, wildcard: true, ..read }),
+            "includeb" => Some(Self { brace: true, ..read }),
+            "includea" => Some(Self::ALL),
+            _ => None,
+        }
+    }
+
+    fn field(&mut self, name: &str) -> Option<&mut bool> {
+        match name {
+            "read" => Some(&mut self.read),
+            "match" => Some(&mut self.plain),
+            "wildcard_match" => Some(&mut self.wildcard),
+            "brace_match" => Some(&mut self.brace),
+            _ => None,
+        }
+    }
+
+    /// What the `words` of an `include_check` make of it, and the words that say nothing: all that
+    /// do not exist, and plain ones behind the first.
+    pub fn edited<'w>(self, words: &[&'w str]) -> (Self, Vec<&'w str>) {
+        let (mut checks, mut plain, mut idle) = (self, false, Vec::new());
+        if words.is_empty() {
+            checks = Self::ALL;
+        }
+        for word in words {
+            let (name, value) = match word.as_bytes().first() {
+                Some(b'+') => (&word[1..], true),
+                Some(b'-') => (&word[1..], false),
+                _ => (*word, true),
+            };
+            let signed = name.len() < word.len();
+            let fresh = Self { read: true, ..Self::default() };
+            let edit = if signed { &mut checks } else { &mut { fresh } };
+            match edit.field(name) {
+                Some(field) if signed => *field = value,
+                Some(_) if !std::mem::replace(&mut plain, true) => {
+                    checks = fresh;
+                    checks.field(name).into_iter().for_each(|field| *field = true);
+                }
+                Some(_) | None => idle.push(*word),
+            }
+        }
+        (checks, idle)
+    }
+}
+
 /// Whether the line's first word is `include` or one of its stricter forms.
 pub(super) fn is_include(line: &str) -> bool {
-    let word = line.split([' ', '\t', '"']).next().unwrap_or_default();
-    matches!(word, "include" | "includer" | "includem" | "includew" | "includeb" | "includea")
+    Checks::of(first_word(line), Checks::default()).is_some()
+}
+
+fn first_word(line: &str) -> &str {
+    line.split([' ', '\t', '"']).next().unwrap_or_default()
 }
 
 /// Reads a whole file, as long as its size is sane.
@@ -41,13 +114,28 @@ pub fn too_large() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::FileTooLarge, message)
 }
 
+/// A file that was not there or not read; under a strict check the director must not start.
+fn failed(
+    code: &'static str,
+    at: Span,
+    message: String,
+    strict: bool,
+    otherwise: fn(&'static str, Span, String) -> Diagnostic,
+) -> Diagnostic {
+    match strict {
+        true => Diagnostic::error(code, at, message)
+            .label("it must be there: so asks the line, or include_check")
+            .effect(Effect::Unreadable),
+        false => otherwise(code, at, message),
+    }
+}
+
 impl Reader<'_> {
     /// Puts the files that the line names on the stack, the first one on top.
     pub(super) fn include(&mut self, line: Span, diagnostics: &mut Diagnostics) {
         let text = self.sources.text(line);
-        let keyword = text.split([' ', '\t', '"']).next().unwrap_or_default();
-        // Only plain `include` is silent about files that are missing (keepalived.conf(5)).
-        let strict = keyword != "include";
+        let keyword = first_word(text);
+        let checks = Checks::of(keyword, self.checks).unwrap_or(self.checks);
         let pattern_start = text.len() - text[keyword.len()..].trim_start().len();
         let pattern = text[pattern_start..].trim_matches('"').to_owned();
         let at = line.part(pattern_start..text.len());
@@ -58,15 +146,35 @@ impl Reader<'_> {
             );
             return;
         }
-        let files = glob::matches(&self.relative_to_here(&pattern));
-        if files.is_empty() {
-            let make = if strict { Diagnostic::error } else { Diagnostic::note };
-            let message = format!("no file matches `{pattern}`");
-            diagnostics.push(make("include-matches-nothing", at, message));
+        let found = glob::matches(&self.relative_to_here(&pattern));
+        let lacks_some = found.iter().any(|files| files.is_empty());
+        let files: Vec<PathBuf> = found.concat();
+        let wild = pattern.contains(['*', '?', '[']);
+        let strict = (lacks_some && found.len() > 1 && checks.brace)
+            || (files.is_empty() && if wild { checks.wildcard } else { checks.plain });
+        if files.is_empty() || strict {
+            let message = match (files.is_empty(), lacks_some) {
+                (false, true) => format!("some of `{pattern}` match no file"),
+                _ => format!("no file matches `{pattern}`"),
+            };
+            diagnostics.push(failed(
+                "include-matches-nothing",
+                at,
+                message,
+                strict,
+                Diagnostic::note,
+            ));
         }
         for path in files.iter().rev() {
-            self.include_file(path, at, strict, diagnostics);
+            self.include_file(path, at, checks.read, diagnostics);
         }
+    }
+
+    /// Takes a line that begins with `include_check`, wherever it stands: it holds up to the end
+    /// of its file. The keyword table sees to its words.
+    pub(super) fn include_check(&mut self, line: Span) {
+        let words: Vec<&str> = self.sources.text(line).split_ascii_whitespace().skip(1).collect();
+        self.checks = self.checks.edited(&words).0;
     }
 
     fn relative_to_here(&self, pattern: &str) -> String {
@@ -80,9 +188,8 @@ impl Reader<'_> {
 
     fn include_file(&mut self, path: &Path, at: Span, strict: bool, d: &mut Diagnostics) {
         let complain = |d: &mut Diagnostics, why: String| {
-            let make = if strict { Diagnostic::error } else { Diagnostic::warning };
             let message = format!("{} is not included: {why}", path.display());
-            d.push(make("include-failed", at, message));
+            d.push(failed("include-failed", at, message, strict, Diagnostic::warning));
         };
         if let Some(why) = self.unsuitable(path) {
             return complain(d, why);
@@ -94,6 +201,12 @@ impl Reader<'_> {
             }
             Err(error) => complain(d, error.to_string()),
         }
+    }
+
+    /// Whether a line of the file led here; those that wait for their turn have no line read yet.
+    fn is_being_read(&self, canonical: Option<&PathBuf>) -> bool {
+        let begun = self.stack.iter().filter(|frame| frame.at > 0);
+        begun.into_iter().any(|frame| frame.canonical.as_ref() == canonical)
     }
 
     /// Why `path` must not be read, if so.
@@ -109,7 +222,7 @@ impl Reader<'_> {
             Some("it is not a plain file".to_owned())
         } else if metadata.permissions().mode() & 0o111 != 0 {
             Some("it is executable, so it is taken for a program".to_owned())
-        } else if self.stack.iter().any(|frame| frame.canonical == canonical) {
+        } else if self.is_being_read(canonical.as_ref()) {
             Some("it is being read already: it includes itself".to_owned())
         } else if self.stack.len() >= DEEPEST || self.files_read >= MOST_FILES {
             Some(format!("more than {DEEPEST} levels or {MOST_FILES} files of include"))

@@ -20,7 +20,7 @@ use super::lexer;
 use super::source::{Origin, SourceId, SourceMap, Span};
 use definitions::Definitions;
 
-pub use include::{LARGEST_FILE, read as read_file, too_large};
+pub use include::{Checks, LARGEST_FILE, read as read_file, too_large};
 
 /// Longest line that is looked at, in octets. keepalived drops lines over 1022; real files stay
 /// below that, and a line of megabytes is a file of another kind.
@@ -34,6 +34,8 @@ struct Frame {
     canonical: Option<PathBuf>,
     /// Where relative `include` names start.
     directory: PathBuf,
+    /// What holds again at its end.
+    checks_outside: Checks,
 }
 
 /// Gives the lines of a configuration one by one, with all files spliced in.
@@ -54,6 +56,10 @@ pub struct Reader<'o> {
     octets_expanded: usize,
     /// References that the line at hand came to so far.
     references: Cell<usize>,
+    /// What included files must be.
+    checks: Checks,
+    /// The state behind `${_RANDOM}`.
+    random: Cell<u64>,
 }
 
 impl<'o> Reader<'o> {
@@ -69,6 +75,8 @@ impl<'o> Reader<'o> {
             octets_read: 0,
             octets_expanded: 0,
             references: Cell::new(0),
+            checks: options.include_checks,
+            random: Cell::new(options.random_seed),
         }
     }
 
@@ -93,8 +101,9 @@ impl<'o> Reader<'o> {
         }
         let directory = path.and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
         let canonical = path.and_then(|path| path.canonicalize().ok());
-        let at = if self.sources.get(source).text.starts_with('\u{feff}') { 3 } else { 0 };
-        self.stack.push(Frame { source, at, canonical, directory });
+        let at = 0;
+        let checks_outside = self.checks;
+        self.stack.push(Frame { source, at, canonical, directory, checks_outside });
         self.files_read += 1;
     }
 
@@ -127,6 +136,7 @@ impl<'o> Reader<'o> {
             let frame = self.stack.last_mut()?;
             let text = &self.sources.get(frame.source).text;
             if frame.at >= text.len() {
+                self.checks = frame.checks_outside;
                 self.stack.pop();
                 continue;
             }
@@ -144,6 +154,9 @@ impl<'o> Reader<'o> {
         if text.len() > LONGEST_LINE {
             diagnostics.push(line_too_long(line, text));
             return None;
+        }
+        if !lexer::is_special(text) {
+            return trimmed(line, text);
         }
         let content = &text[..lexer::comment_start(text)];
         if content.contains('\0') {
@@ -211,6 +224,16 @@ impl<'o> Reader<'o> {
                 self.include(line, diagnostics);
                 None
             }
+            b'i' if text.split_ascii_whitespace().next() == Some("include_check") => {
+                self.include_check(line);
+                Some(line)
+            }
+            b'r' if text.split_ascii_whitespace().next() == Some("random_seed") => {
+                let seed =
+                    text.split_ascii_whitespace().nth(1).and_then(|word| word.parse::<u32>().ok());
+                seed.into_iter().for_each(|seed| self.random.set(seed.into()));
+                Some(line)
+            }
             _ => Some(line),
         }
     }
@@ -219,7 +242,9 @@ impl<'o> Reader<'o> {
 /// The stretch of `line` that holds `content` without blanks around it; `None` if it is empty.
 fn trimmed(line: Span, content: &str) -> Option<Span> {
     let blank = |letter: char| letter.is_ascii() && lexer::is_blank(letter as u8);
-    let start = content.len() - content.trim_start_matches(blank).len();
+    // A byte-order mark: at the start of the file, or of one that was pasted behind another.
+    let leading = |letter: char| blank(letter) || letter == '\u{feff}';
+    let start = content.len() - content.trim_start_matches(leading).len();
     let end = content.trim_end_matches(blank).len();
     (start < end).then(|| line.part(start..end))
 }

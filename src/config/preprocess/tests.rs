@@ -4,7 +4,7 @@ use super::super::{Loaded, load, parse_with};
 use super::*;
 
 fn options() -> Options {
-    Options { config_id: "red".to_owned() }
+    Options { config_id: "red".to_owned(), ..Options::default() }
 }
 
 /// A directory that goes away with the value.
@@ -234,4 +234,68 @@ fn lines_that_definitions_make_are_bounded_together() {
     assert!(loaded.diagnostics.left_out() > 0 || too_long == 1);
     let sources = &loaded.diagnostics.sources;
     assert!(sources.octets() < 160 << 20, "{}", sources.octets());
+}
+
+#[test]
+fn random_numbers_lie_in_their_range_and_come_again_from_the_same_seed() {
+    let number = |text: &str, seed| {
+        let options = Options { random_seed: seed, ..options() };
+        let text = format!("global_defs {{\nrouter_id {text}\n}}\n");
+        parse_with("t", text, &options).plan.global.router_id.expect("a router_id")
+    };
+    for seed in 0..50 {
+        let text = number("${_RANDOM 3 5}", seed);
+        assert!((3..=5).contains(&text.parse::<u32>().expect("a number")), "{text}");
+        assert_eq!(number("${_RANDOM}", seed), number("${_RANDOM}", seed));
+    }
+    assert_ne!(number("${_RANDOM}", 1), number("${_RANDOM}", 2));
+    assert_eq!(number("${_RANDOM 5 3}", 7), "5", "as keepalived, where the least is above");
+    let seeded = |seed| number("x\nrandom_seed 9\nrouter_id ${_RANDOM}", seed);
+    assert_eq!(seeded(1), seeded(2), "random_seed counts from its line on");
+    assert!(lines("global_defs {\nrouter_id ${_RANDOM a}\n}").contains("is not defined"));
+}
+
+/// keepalived 2.2.7, each of these lines by itself: its `-t` ends with 6, and it does not start.
+#[test]
+fn includes_are_as_strict_as_their_keyword_or_include_check_asks() {
+    let files = [("ok.inc", "global_defs {\n}\n"), ("directory/x", "")];
+    for (text, strict) in [
+        ("include nope", false),
+        ("include nope*", false),
+        ("includer nope", false),
+        ("includem nope", true),
+        ("includem nope*", false),
+        ("includew nope*", true),
+        ("includew nope", true),
+        ("includeb {ok,nope}.inc", true),
+        ("includeb {ok,ok}.inc", false),
+        ("includea nope", true),
+        ("include directory", false),
+        ("includer directory", true),
+        ("global_defs {\ninclude_check\n}\ninclude nope", true),
+        ("global_defs {\ninclude_check match\n}\ninclude nope", true),
+        ("global_defs {\ninclude_check +wildcard_match\n}\ninclude nope*", true),
+        ("global_defs {\ninclude_check +wildcard_match -wildcard_match\n}\ninclude nope*", false),
+    ] {
+        let directory = Directory::new("strict", &[files[0], files[1], ("main.conf", text)]);
+        let loaded = directory.load();
+        let expected = if strict { Some(6) } else { None };
+        assert_eq!(loaded.refusal_status(), expected, "{text}");
+    }
+}
+
+#[test]
+fn include_check_ends_with_the_file_that_has_it() {
+    let main = "include checks\ninclude nope\n";
+    let checks = "global_defs {\ninclude_check\n}\n";
+    let directory = Directory::new("checks", &[("main.conf", main), ("checks", checks)]);
+    assert_eq!(directory.load().refusal_status(), None);
+    assert!(lines("global_defs {\ninclude_check read match\n}").contains("`match` is ignored"));
+    assert!(lines("global_defs {\ninclude_check readable\n}").contains("`readable` is ignored"));
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_word_where_a_file_begins() {
+    assert_eq!(lines("\u{feff}global_defs {\n}\n"), "");
+    assert_eq!(lines("global_defs {\n}\n\u{feff}global_defs {\n}\n"), "");
 }

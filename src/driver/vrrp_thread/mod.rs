@@ -45,7 +45,7 @@ use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
-use crate::vrrp::{Action, Event, PublicState, Reading, State, Tracked};
+use crate::vrrp::{Action, Counters, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
 
 /// Reports waiting for the work runtime: four transitions for each of 4,000 instances. When it
@@ -64,6 +64,8 @@ pub enum Command {
     /// Make this plan the running one.
     Reload(Arc<Plan>),
     Status(oneshot::Sender<Vec<InstanceStatus>>),
+    /// Count from zero again.
+    ClearCounters,
     /// A tracked script or file has this reading now.
     Tracked(Tracked, Reading),
     /// Resign everywhere and end.
@@ -313,6 +315,9 @@ impl VrrpThread {
                 }
             }
             Some(Command::Tracked(what, reading)) => self.take_reading(what, reading),
+            Some(Command::ClearCounters) => {
+                self.instances.iter_mut().for_each(|each| each.counters = Counters::default());
+            }
             Some(Command::Status(reply)) => drop(reply.send(self.status())),
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {
