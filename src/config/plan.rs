@@ -4,6 +4,7 @@
 //! exactly when they ask for the same, wherever in the file they said it.
 
 mod daemon;
+mod link;
 mod notify;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 pub use daemon::{Daemon, ReloadCheck, ReloadFile};
+pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 
 /// Everything one configuration asks for.
@@ -43,6 +45,13 @@ pub struct Plan {
     pub track_groups: Vec<TrackGroup>,
 }
 
+impl Plan {
+    /// All interfaces that are made for instances.
+    pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
+        self.vrrp_instances.iter().flat_map(VrrpInstance::links)
+    }
+}
+
 /// `global_defs` as far as the running director needs it (keepalived.conf(5)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Global {
@@ -62,6 +71,10 @@ pub struct Global {
     pub multicast_group: Ipv4Addr,
     /// `vrrp_mcast_group6`, ff02::12 by default (RFC 9568 §5.1.2.2).
     pub multicast_group6: Ipv6Addr,
+    /// `nftables` and its like.
+    pub firewall: Firewall,
+    /// `disable_local_igmp`: no IGMP reports for groups of 224.0.0.0/24.
+    pub disable_local_igmp: bool,
     /// `lvs_timeouts`.
     pub lvs_timeouts: Timeouts,
     /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
@@ -89,6 +102,23 @@ pub struct Global {
     pub stop_limit: Option<Duration>,
     pub vrrp_scheduling: Scheduling,
     pub checker_scheduling: Scheduling,
+}
+
+/// How the rules of `no_accept` and of VMACs are set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firewall {
+    /// `nftables NAME`: our table, of families ip and ip6.
+    pub table: String,
+    /// `nftables_priority` of the base chains.
+    pub priority: i32,
+    /// `nftables_counters`: each rule counts what it meets.
+    pub counters: bool,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: "keepalived".to_owned(), priority: -1, counters: false }
+    }
 }
 
 /// How much room adverts have that wait to be read, for each instance of a socket
@@ -134,6 +164,8 @@ impl Default for Global {
             dynamic_interfaces: false,
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
+            firewall: Firewall::default(),
+            disable_local_igmp: false,
             lvs_timeouts: Timeouts::default(),
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
@@ -159,7 +191,10 @@ impl Default for Global {
 pub struct VrrpInstance {
     /// The operator's name for it. Not part of its identity: see [`VrrpInstance::identity`].
     pub name: String,
+    /// Empty: none, unicast adverts go where the routing table says.
     pub interface: String,
+    /// `vrf`: whose routing table that is, for an instance without an interface.
+    pub vrf: Option<String>,
     /// Where `interface` was said, for messages.
     pub interface_at: Position,
     /// What the protocol core needs.
@@ -187,6 +222,17 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `use_vmac`, `use_ipvlan`: an interface of its own, where its addresses go.
+    pub link: Option<OwnLink>,
+    /// `vmac_xmit_base`: adverts go by `interface` all the same.
+    pub adverts_by_parent: bool,
+    /// Further VMACs, for addresses on other interfaces or of the other family.
+    pub address_links: Vec<OwnLink>,
+    /// `garp_extra_if all`: on all interfaces where no adverts go out, not on VMACs only.
+    pub garp_extra_all: bool,
+    /// Packets to and from its addresses pass; false with `no_accept`, and in strict mode unless
+    /// it is the owner.
+    pub accept: bool,
     /// `virtual_routes`: there while MASTER.
     pub routes: Vec<VirtualRoute>,
     /// `virtual_rules`: there while MASTER.
@@ -203,6 +249,39 @@ pub struct VrrpInstance {
 }
 
 impl VrrpInstance {
+    /// Where its adverts go and come; empty: anywhere.
+    pub fn advert_interface(&self) -> &str {
+        match &self.link {
+            Some(link) if !self.adverts_by_parent => &link.name,
+            _ => self.vrf.as_deref().unwrap_or(&self.interface),
+        }
+    }
+
+    /// Where those of its addresses go that name no interface.
+    pub fn address_interface(&self) -> &str {
+        self.link.as_ref().map_or(&self.interface, |link| &link.name)
+    }
+
+    /// Whose addresses its adverts may come from: a VMAC has none of its own.
+    pub fn source_interface(&self) -> &str {
+        match &self.link {
+            Some(link) if !link.is_vmac() => self.advert_interface(),
+            _ => &self.interface,
+        }
+    }
+
+    /// All interfaces without which it cannot be, in the order in which they come to be.
+    pub fn needed_interfaces(&self) -> impl Iterator<Item = &str> {
+        let named = [Some(&*self.interface), self.vrf.as_deref()].into_iter().flatten();
+        let own = self.link.iter().map(|link| &*link.name);
+        named.filter(|name| !name.is_empty()).chain(own)
+    }
+
+    /// All interfaces that are made for it.
+    pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
+        self.link.iter().chain(&self.address_links)
+    }
+
     /// What makes an instance the same one across a reload, whatever its name (keepalived pairs
     /// old and new by VRID, family, interface, and multicast group or unicast source), and what
     /// no two instances may have in common; unicast ones may, if they have no peer in common.
@@ -217,7 +296,16 @@ impl VrrpInstance {
             ipv6: self.ipv6,
             group,
             source,
+            link: self.link.as_ref().map(|link| link.name.clone()),
+            adverts_by_parent: self.adverts_by_parent,
         }
+    }
+}
+
+impl Identity {
+    /// The same as other routers see it, who know nothing of our interfaces.
+    pub fn on_the_wire(self) -> Self {
+        Self { link: None, adverts_by_parent: false, ..self }
     }
 }
 
@@ -273,6 +361,9 @@ pub struct Identity {
     group: Option<IpAddr>,
     /// Of unicast instances, where it is configured.
     source: Option<IpAddr>,
+    /// The interface of its own, and whether adverts go by another one.
+    link: Option<String>,
+    adverts_by_parent: bool,
 }
 
 /// One `vrrp_script`: how it is run. What its result does is each [`Tracker`]'s matter.

@@ -5,8 +5,9 @@
 //! | vrrp thread (`vrrp_thread`) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
 //! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
 //! | work runtime: `director` | IPVS table, health checks | told to stop |
-//! | work runtime: `announcer` | notify scripts of VRRP transitions | the vrrp thread has ended |
-//! | work runtime: `tracking` | tracked scripts, tracked files | the plan no longer wants it, or a stop |
+//! | work runtime: `announcer` | news of VRRP, on its way to scripts, FIFOs and mail | the vrrp thread has ended |
+//! | work runtime: `fifos`, `mailer` | open FIFOs and their readers; the mail relay | last, in bounded time |
+//! | work runtime: `tracking` | tracked scripts, files and processes | the plan no longer wants it, or a stop |
 //! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.
@@ -15,6 +16,7 @@ mod announcer;
 mod clock;
 mod director;
 mod fifos;
+mod host;
 mod logging;
 mod mailer;
 mod outlets;
@@ -29,6 +31,7 @@ mod scripts;
 mod supervisor;
 mod tracking;
 mod vrrp_thread;
+mod waited_for;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -250,13 +253,14 @@ fn interfaces_exist(loaded: &Loaded) -> Result<(), Failure> {
 /// What there is to say of interfaces that `plan` needs and this host does not have.
 pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
     let needed = plan.vrrp_instances.iter().filter(|_| !plan.global.dynamic_interfaces);
-    let missing = |name: &str| kernel::interface_index(name).is_err();
+    let ours = |name: &str| plan.links().any(|link| link.name == name);
+    let missing = |name: &str| !ours(name) && kernel::interface_index(name).is_err();
     let advice = "create it first, or set `dynamic_interfaces` in global_defs to wait for it";
     needed
         .flat_map(|instance| {
             let (at, name) = (&instance.interface_at, &instance.name);
-            let own = missing(&instance.interface).then(|| {
-                let interface = &instance.interface;
+            let named = [Some(&instance.interface), instance.vrf.as_ref()].into_iter().flatten();
+            let own = named.filter(|name| !name.is_empty() && missing(name)).map(move |interface| {
                 format!("{at}: interface {interface} of vrrp_instance {name} does not exist; {advice}")
             });
             let tracked = instance.trackers.iter().filter_map(move |tracker| match &tracker.what {
@@ -268,7 +272,7 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
                 | Tracked::File(_)
                 | Tracked::Process(_) => None,
             });
-            own.into_iter().chain(tracked)
+            own.chain(tracked)
         })
         .collect()
 }
@@ -293,6 +297,7 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     if !options.log.console {
         log_findings(&loaded.diagnostics);
     }
+    waited_for::interfaces(&loaded.plan).iter().for_each(|line| tracing::warn!("{line}"));
     log_script_findings(&loaded.plan);
 }
 

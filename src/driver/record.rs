@@ -1,7 +1,7 @@
 //! A record of what is ours in the kernel, so that it can be told from everybody else's after a
 //! crash: written before anything is added, read at the next start.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hash;
 use std::io;
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::host::Setting;
 use crate::config::plan::{Plan, VirtualServer};
 use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
 use crate::routing::{Route, Rule};
@@ -25,6 +26,15 @@ pub struct Record {
     #[serde(default)]
     pub rules: Vec<Rule>,
     services: BTreeSet<Key>,
+    /// Names of interfaces that we make.
+    #[serde(default)]
+    pub links: BTreeSet<String>,
+    /// Settings below `/proc/sys` that we changed.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Setting>,
+    /// The firewall's tables.
+    #[serde(default)]
+    pub tables: BTreeSet<String>,
 }
 
 /// A [`ServiceKey`] as the file has it.
@@ -42,8 +52,9 @@ impl Record {
         let addresses = plan.vrrp_instances.iter().flat_map(|instance| {
             let all = instance.addresses.iter().chain(&instance.excluded_addresses);
             all.map(|virtual_address| {
-                let interface = virtual_address.interface.as_ref().unwrap_or(&instance.interface);
-                (interface.clone(), virtual_address.address)
+                let interface = virtual_address.interface.as_deref();
+                let interface = interface.unwrap_or(instance.address_interface());
+                (interface.to_owned(), virtual_address.address)
             })
         });
         let statics = &plan.static_objects;
@@ -58,6 +69,8 @@ impl Record {
             routes: distinct(routes.map(|each| each.route.clone())),
             rules: distinct(rules.map(|each| each.rule.clone())),
             services: services.collect(),
+            links: plan.links().map(|link| link.name.clone()).collect(),
+            ..Self::default()
         }
     }
 
@@ -71,6 +84,9 @@ impl Record {
         self.routes = distinct(self.routes.into_iter().chain(other.routes));
         self.rules = distinct(self.rules.into_iter().chain(other.rules));
         self.services.extend(other.services);
+        self.links.extend(other.links);
+        self.settings.extend(other.settings);
+        self.tables.extend(other.tables);
         self
     }
 
@@ -160,6 +176,12 @@ mod tests {
             routes: vec![Route::new("203.0.113.0/24".parse().unwrap(), "203.0.113.0/24 dev eth0")],
             rules: vec![Rule::new(false, 100, RuleAction::Table(100), "table 100 priority 100")],
             services: keys.into_iter().map(Key::from).collect(),
+            links: BTreeSet::from(["vrrp.51".into()]),
+            settings: BTreeMap::from([(
+                "net/ipv4/conf/eth0/arp_ignore".into(),
+                Setting { was: "0".into(), ours: "1".into() },
+            )]),
+            tables: BTreeSet::from(["keepalived".into()]),
         };
         record.write(&scratch()).unwrap();
         let read = Record::read(&scratch());

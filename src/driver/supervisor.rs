@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::libc;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::director::{self, Director};
 use super::fifos::FifoSet;
+use super::host::Host;
 use super::mailer::Mailer;
 use super::outlets::Outlets;
 use super::process_files::{self, Dump, dump_file};
@@ -28,7 +29,7 @@ use super::{
 use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
 use crate::ipvs::{MemoryDataPlane, ServiceKey};
-use crate::kernel::KernelDataPlane;
+use crate::kernel::{KernelDataPlane, NftMonitor};
 use crate::notify::mail::Postman;
 use crate::status::{Status, counted, dump as render, json, statistics};
 
@@ -49,7 +50,12 @@ pub(super) fn run(options: Options, plan: Plan) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::fatal("cannot start the work runtime", e))?;
-    let outcome = runtime.block_on(async { Supervisor::start(options, plan).await?.run().await });
+    let outcome = runtime.block_on(async {
+        match Supervisor::start(options, plan).await? {
+            Some(supervisor) => supervisor.run().await,
+            None => Ok(()),
+        }
+    });
     end(runtime);
     outcome
 }
@@ -65,6 +71,11 @@ struct Supervisor {
     /// Services that may be deleted from the kernel's table.
     ours: BTreeSet<ServiceKey>,
     record: PathBuf,
+    host: Host,
+    /// Somebody has done something to the firewall.
+    firewall_changed: Arc<Notify>,
+    /// Interfaces of our own have been made.
+    links_changed: Arc<Notify>,
     outlets: Outlets,
     fifos: FifoSet,
     postman: Postman,
@@ -79,7 +90,8 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn start(options: Options, plan: Plan) -> Result<Self, Failure> {
+    /// Starts the parts; `None`: told to stop before there were any.
+    async fn start(options: Options, plan: Plan) -> Result<Option<Self>, Failure> {
         // Signals first: from here on a stop is always a clean one.
         let signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
@@ -89,15 +101,24 @@ impl Supervisor {
             tokio::select! {
                 () = scripts::run_once("startup_script", script, &plan.global) => {}
                 () = signals.stop() => {
-                    return Err(Failure::fatal("stopped", "during startup_script"));
+                    tracing::info!("stopped during startup_script");
+                    return Ok(None);
                 }
             }
         }
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
         let former = Record::read(&record);
-        let owned = Record::of(&plan).union(former);
+        let mut host = Host::new(&former);
+        host.look(&plan);
+        let mut owned = Record::of(&plan).union(former);
+        host.enter(&mut owned);
         write_record(&owned, &record);
+        // The rules first, then the addresses they are for.
+        host.prepare(&plan, None);
+        let links_changed = Arc::new(Notify::new());
+        let firewall_changed = Arc::new(Notify::new());
+        tokio::spawn(watch_firewall(firewall_changed.clone()));
         let (mailer, postman) = Mailer::start();
         mailer.follow(&plan.global);
         let mut fifos = FifoSet::default();
@@ -111,6 +132,7 @@ impl Supervisor {
                 routes: owned.routes.clone(),
                 rules: owned.rules.clone(),
             },
+            links_changed: links_changed.clone(),
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
@@ -121,9 +143,12 @@ impl Supervisor {
             Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
         let director = director::spawn(director, plan.global.checker_scheduling.clone())
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
-        Ok(Self {
+        Ok(Some(Self {
             ours: owned.services(),
             record,
+            host,
+            firewall_changed,
+            links_changed,
             outlets,
             fifos,
             postman,
@@ -137,7 +162,7 @@ impl Supervisor {
             reload_time: ReloadTime::default(),
             options,
             plan,
-        })
+        }))
     }
 
     async fn run(mut self) -> Result<(), Failure> {
@@ -159,6 +184,11 @@ impl Supervisor {
                 {
                     if self.reload_is_due() && self.reload().await.is_break() { break }
                 },
+                () = self.links_changed.notified() => self.follow_links(),
+                () = self.firewall_changed.notified() => {
+                    let plan = &self.plan;
+                    tokio::task::block_in_place(|| self.host.repair_rules(plan));
+                }
                 // Half a director must not look like a whole one: let the peer take over.
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
                 _ = &mut self.director_ended => return self.give_up("director").await,
@@ -186,12 +216,31 @@ impl Supervisor {
         // An answer from the vrrp thread comes after all it was told before.
         let (reply, answered) = oneshot::channel();
         let _ = self.vrrp.send(vrrp_thread::Command::Status(reply)).await;
-        if !ipvs_done || answered.await.is_err() {
+        if answered.await.is_err() {
             return;
         }
-        let record = Record::of(&self.plan);
+        let plan = &self.plan;
+        tokio::task::block_in_place(|| self.host.settle(plan));
+        if !ipvs_done {
+            return;
+        }
+        self.write_record();
+        self.ours = Record::of(&self.plan).services();
+    }
+
+    /// What of the host's settings concerns an interface that has just been made.
+    fn follow_links(&mut self) {
+        self.host.look(&self.plan);
+        self.write_record();
+        let plan = &self.plan;
+        tokio::task::block_in_place(|| self.host.follow_links(plan));
+    }
+
+    /// The record of what the running plan has, and no more.
+    fn write_record(&self) {
+        let mut record = Record::of(&self.plan);
+        self.host.enter(&mut record);
         write_record(&record, &self.record);
-        self.ours = record.services();
     }
 
     /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
@@ -229,9 +278,13 @@ impl Supervisor {
         let reloaded = plan.clone();
         tokio::task::spawn_blocking(move || log_script_findings(&reloaded));
         tracing::info!("reloaded: {}", counted(&plan));
-        let owned = Record::of(&self.plan).union(Record::of(&plan));
+        let mut owned = Record::of(&self.plan).union(Record::of(&plan));
+        self.host.look(&plan);
+        self.host.enter(&mut owned);
         write_record(&owned, &self.record);
         self.ours = owned.services();
+        let before = self.plan.clone();
+        tokio::task::block_in_place(|| self.host.prepare(&plan, Some(&before)));
         self.plan = plan;
         self.outlets.scripts.follow(&self.plan.global);
         self.outlets.mailer.follow(&self.plan.global);
@@ -335,7 +388,7 @@ impl Supervisor {
     }
 
     /// VRRP and IPVS side by side, then the scripts that both have caused.
-    async fn stop(self) {
+    async fn stop(mut self) {
         tracing::info!("stopping");
         // Tracked scripts end first: nothing of what they say matters any more.
         drop(self.trackers);
@@ -360,6 +413,9 @@ impl Supervisor {
             self.outlets.mailer.finish(self.postman),
             self.fifos.finish(),
         );
+        if self.options.release_addresses {
+            tokio::task::block_in_place(|| self.host.restore());
+        }
         if self.options.release_addresses && self.options.release_ipvs {
             let _ = std::fs::remove_file(&self.record);
         }
@@ -367,6 +423,17 @@ impl Supervisor {
             scripts::run_once("shutdown_script", script, &self.plan.global).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Tells `changed` when somebody, perhaps we, has changed the firewall: at once, and then once a
+/// second at most. Ends with the runtime.
+async fn watch_firewall(changed: Arc<Notify>) {
+    // Without nf_tables there is nothing to watch, which setting the rules has told of.
+    let Ok(monitor) = NftMonitor::open() else { return };
+    while monitor.changed().await.is_ok() {
+        changed.notify_one();
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

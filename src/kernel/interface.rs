@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::link::LinkKind;
 use super::netlink::{attributes, string, u32_at};
 
 /// `struct ifinfomsg` and `struct ifaddrmsg`.
@@ -22,6 +23,9 @@ const IFLA_VRF_TABLE: u16 = 1;
 pub(super) const IFLA_INET_CONF: u16 = 1;
 /// Counted from 1, as requests have it.
 pub(super) const IPV4_DEVCONF_PROMOTE_SECONDARIES: u16 = 20;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_GROUP: u16 = 27;
 const IFLA_INET6_CONF: u16 = 2;
 
 const IFA_ADDRESS: u16 = 1;
@@ -54,6 +58,12 @@ pub struct Link {
     /// Forwards IPv6, so its neighbour advertisements say that it is a router.
     // GAP: RFC 4861 §7.2.6: a change of the sysctl shows with the link's next event only.
     pub router: bool,
+    pub kind: LinkKind,
+    /// Index of the interface it stands on (macvlan, VLAN, …).
+    pub parent: Option<u32>,
+    /// Index of the bridge, bond or VRF it belongs to.
+    pub master: Option<u32>,
+    pub group: u32,
 }
 
 /// One address of an interface.
@@ -100,17 +110,24 @@ impl Link {
         }
         let flags = u32_at(header, 8)?;
         let (mut name, mut mac, mut mtu, mut router) = (None, None, 0, false);
+        let (mut kind_of, mut parent, mut master, mut group) = (LinkKind::Other, None, None, 0);
         let (mut vrf_table, mut promote_secondaries) = (None, None);
         for (kind, value) in attributes(&payload[IFINFOMSG_LEN..]) {
             match kind {
                 IFLA_IFNAME => name = Some(string(value)),
                 IFLA_ADDRESS => mac = value.try_into().ok(),
                 IFLA_MTU => mtu = u32_at(value, 0).unwrap_or(0),
-                IFLA_LINKINFO => vrf_table = table_of_vrf(value),
+                IFLA_LINKINFO => {
+                    kind_of = LinkKind::parse(value);
+                    vrf_table = table_of_vrf(value);
+                }
                 IFLA_AF_SPEC => {
                     router = forwards_ipv6(value);
                     promote_secondaries = promotes_secondaries(value);
                 }
+                IFLA_LINK => parent = u32_at(value, 0),
+                IFLA_MASTER => master = u32_at(value, 0),
+                IFLA_GROUP => group = u32_at(value, 0).unwrap_or(0),
                 _ => {}
             }
         }
@@ -125,6 +142,10 @@ impl Link {
             arp: !has(flags, libc::IFF_NOARP),
             mtu,
             router,
+            kind: kind_of,
+            parent,
+            master,
+            group,
         })
     }
 }

@@ -17,10 +17,13 @@ mod deadline;
 mod file_watch;
 mod interface;
 mod ipvs;
+mod link;
 mod local_time;
 pub mod namespace;
 mod netlink;
 mod netlink_socket;
+mod nft_monitor;
+mod nftables;
 mod pipe;
 pub mod process;
 mod process_events;
@@ -42,7 +45,12 @@ pub use deadline::DeadlineTimer;
 pub use file_watch::FileWatch;
 pub use interface::{InterfaceAddress, Link, interface_index, node_name};
 pub use ipvs::KernelDataPlane;
+pub use link::{
+    Ipv4Setting, IpvlanFlags, LinkChange, LinkFailure, LinkKind, LinkSettings, NewLink, NewLinkKind,
+};
 pub use local_time::mail_date;
+pub use nft_monitor::NftMonitor;
+pub use nftables::nft;
 pub use pipe::unread;
 pub use process_events::{ProcessEvent, ProcessEvents};
 pub use replies::{KernelReply, parse_replies};

@@ -310,3 +310,6 @@ pub(super) fn ip(family: u8, octets: &[u8]) -> Option<IpAddr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use super::change::{ChangeFailure, KernelChange};
 use super::interface::{
     IFLA_AF_SPEC, IFLA_INET_CONF, IPV4_DEVCONF_PROMOTE_SECONDARIES, InterfaceAddress, Link,
 };
+use super::link::{LinkChange, LinkFailure};
 use super::netlink::{messages, push_attribute, push_nested};
 use super::netlink_socket::{CommandSocket, REQUESTS_PER_SEND, RequestKind};
 use super::route::{self, PROTOCOL_OFFSET, RTM_NEWROUTE, RTMSG_LEN};
@@ -16,11 +17,12 @@ use crate::routing::{InstalledRoute, PROTOCOL, Rule};
 
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_SETLINK: u16 = 19;
 pub(super) const RTM_NEWADDR: u16 = 20;
 pub(super) const RTM_DELADDR: u16 = 21;
 const RTM_GETLINK: u16 = 18;
-const RTM_SETLINK: u16 = 19;
 const RTM_GETADDR: u16 = 22;
+const IFLA_IFNAME: u16 = 3;
 const RTM_GETROUTE: u16 = 26;
 const RTM_GETRULE: u16 = 34;
 const IFLA_EXT_MASK: u16 = 29;
@@ -73,6 +75,34 @@ impl Rtnl {
         })?;
         let addresses = messages(&dump).filter(|message| message.kind == RTM_NEWADDR);
         Ok(addresses.filter_map(|message| InterfaceAddress::parse(message.payload)).collect())
+    }
+
+    /// The interface called `name`, as it is now.
+    ///
+    /// # Errors
+    /// ENODEV: there is none of that name.
+    pub fn link(&mut self, name: &str) -> io::Result<Link> {
+        let reply = self.socket.ask(|out| {
+            out.extend_from_slice(&[0; 16]);
+            push_attribute(out, IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
+            push_attribute(out, IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+            RequestKind { kind: RTM_GETLINK, flags: 0 }
+        })?;
+        reply.and_then(|payload| Link::parse(&payload)).ok_or_else(|| libc_error(libc::ENODEV))
+    }
+
+    /// Makes, sets and deletes interfaces, in order; one that fails does not stop those after it.
+    /// Deleting takes the kernel some milliseconds each. Gives the failures.
+    pub fn change_links(&mut self, changes: &[LinkChange]) -> Vec<LinkFailure> {
+        let refused = self.socket.execute(changes, LinkChange::write);
+        let failed = refused.into_iter().filter(|r| !changes[r.index].is_satisfied_by(r.errno));
+        failed
+            .map(|refusal| LinkFailure {
+                index: refusal.index,
+                error: refusal.error(),
+                text: refusal.text,
+            })
+            .collect()
     }
 
     /// The routes of keepalived's protocol number, IPv4 and IPv6, in all tables. The kernel leaves
@@ -146,4 +176,8 @@ impl Rtnl {
         let failed = refused.into_iter().filter(|r| !changes[r.index].is_satisfied_by(r.errno));
         failed.map(ChangeFailure::from_refusal).collect()
     }
+}
+
+fn libc_error(errno: i32) -> io::Error {
+    io::Error::from_raw_os_error(errno)
 }

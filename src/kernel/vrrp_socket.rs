@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, getsockopt, recv, setsockopt, sockopt};
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
@@ -93,9 +93,17 @@ impl VrrpSocket {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open_unicast(source: IpAddr, ifindex: u32, carrier: Carrier) -> io::Result<Self> {
-        let receive = unicast_receiver(source, ifindex, carrier)?;
+    pub fn open_unicast(
+        source: IpAddr,
+        ifindex: u32,
+        vrf: Option<&str>,
+        carrier: Carrier,
+    ) -> io::Result<Self> {
+        let receive = unicast_receiver(source, ifindex, vrf, carrier)?;
         let send = open_sender(if source.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 })?;
+        if vrf.is_some() {
+            send.bind_device(vrf.map(str::as_bytes))?;
+        }
         Self::new(receive, send, ifindex, source.is_ipv6(), 0)
     }
 
@@ -118,6 +126,14 @@ impl VrrpSocket {
     /// As setsockopt(2) gives them.
     pub fn set_receive_queue(&self, octets: usize) -> io::Result<()> {
         set_receive_queue(&self.receive, octets)
+    }
+
+    /// What the receive queue holds, in the kernel's count: twice what was asked for.
+    ///
+    /// # Errors
+    /// As getsockopt(2) gives them.
+    pub fn receive_queue(&self) -> io::Result<usize> {
+        Ok(getsockopt(&self.receive, sockopt::RcvBuf)?)
     }
 
     /// Returns when there may be a datagram. Cancel-safe.
@@ -239,16 +255,23 @@ fn multicast_receiver_v6(interface: &str, ifindex: u32, group: Ipv6Addr) -> io::
 }
 
 /// Bound to the address and to no interface: what is routed comes by any of them.
-fn unicast_receiver(source: IpAddr, ifindex: u32, carrier: Carrier) -> io::Result<Socket> {
+fn unicast_receiver(
+    source: IpAddr,
+    ifindex: u32,
+    vrf: Option<&str>,
+    carrier: Carrier,
+) -> io::Result<Socket> {
     match source {
         IpAddr::V4(source) => {
             let socket = deaf_receiver(Domain::IPV4, carrier)?;
+            socket.bind_device(vrf.map(str::as_bytes))?;
             socket.set_freebind_v4(true)?;
             socket.bind(&SocketAddrV4::new(source, 0).into())?;
             listen(socket)
         }
         IpAddr::V6(source) => {
             let socket = deaf_receiver(Domain::IPV6, Carrier::Vrrp)?;
+            socket.bind_device(vrf.map(str::as_bytes))?;
             socket.set_freebind_v6(true)?;
             socket.bind(&SocketAddrV6::new(source, 0, 0, scope_of(source, ifindex)).into())?;
             listen(socket)

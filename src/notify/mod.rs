@@ -1,4 +1,4 @@
-//! Telling the outside: scripts, run as keepalived runs them, in order and never for ever.
+//! Telling the outside: scripts, run as keepalived runs them, in order and never for ever; FIFOs; mail.
 
 pub mod account;
 pub mod fifo;

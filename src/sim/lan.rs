@@ -268,7 +268,7 @@ impl Lan {
                 router.present = true;
                 twice = !router.holds;
             }
-            Action::Announce { .. } => twice = !router.holds,
+            Action::Announce { .. } | Action::AnnounceElsewhere => twice = !router.holds,
             Action::Transition(transition) => {
                 let name = router.name();
                 self.history.add(self.now, What::Transition(name, transition));

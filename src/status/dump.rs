@@ -3,7 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use super::{InstanceStatus, ServerStatus, Status, counted, human};
-use crate::config::plan::{Global, Plan, StaticObjects, VirtualAddress};
+use crate::config::plan::{
+    Authentication, Global, HmacMode, Plan, StaticObjects, VirtualAddress, VrrpInstance,
+};
 use crate::routing::Text;
 
 /// Renders everything there is to know.
@@ -51,10 +53,17 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
         fact(out, "Tracked", tracked)?;
     }
     fact(out, "Interface", &plan.interface)?;
+    if let Some(link) = &plan.link {
+        let kind = if link.is_vmac() { "VMAC interface" } else { "IPVLAN interface" };
+        fact(out, kind, &format_args!("{} on {}", link.name, link.parent))?;
+        fact(out, "Adverts go by", &plan.advert_interface())?;
+    }
+    fact(out, "Accept", &if plan.accept { "enabled" } else { "disabled" })?;
     fact(out, "Virtual Router ID", &router.vrid)?;
     fact(out, "Priority", &router.priority)?;
     fact(out, "Effective priority", &status.priority)?;
     fact(out, "Advert interval", &human(router.adver_interval.as_duration()))?;
+    fact(out, "Authentication", &authentication(plan))?;
     fact(out, "Preempt", &if router.preempt { "enabled" } else { "disabled" })?;
     if let Some(source) = status.source {
         fact(out, "Using src_ip", &source)?;
@@ -66,6 +75,9 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
         fact(out, "Next deadline in", &human(next))?;
     }
     fact(out, "Worst lateness", &human(status.latest))?;
+    if let Some(octets) = status.receive_queue {
+        fact(out, "Receive buffer", &octets)?;
+    }
     if plan.promote_secondaries {
         fact(out, "Promote_secondaries", &"enabled")?;
     }
@@ -77,6 +89,25 @@ fn instance(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     lines(out, "Virtual Routes", plan.routes.iter().map(|each| &each.route.text))?;
     lines(out, "Virtual Rules", plan.rules.iter().map(|each| &each.rule.text))?;
     statistics(out, status)
+}
+
+/// How adverts are authenticated; never with what.
+fn authentication(plan: &VrrpInstance) -> String {
+    match (&plan.hmac, plan.authentication) {
+        (Some(hmac), _) => {
+            let ids: Vec<String> = hmac.keys.iter().map(|key| key.id.to_string()).collect();
+            let signs = hmac.active_key.map_or("none".to_owned(), |id| id.to_string());
+            let mode = match hmac.mode {
+                HmacMode::Enforce => "enforce",
+                HmacMode::Permissive => "permissive",
+                HmacMode::ReceiveOnly => "receive-only",
+            };
+            format!("HMAC-SHA256, mode {mode}, keys {}, active {signs}", ids.join(" "))
+        }
+        (None, Authentication::None) => "none".to_owned(),
+        (None, Authentication::SimpleText(_)) => "PASS".to_owned(),
+        (None, Authentication::Header(_)) => "AH".to_owned(),
+    }
 }
 
 fn addresses(out: &mut String, title: &str, addresses: &[VirtualAddress]) -> fmt::Result {

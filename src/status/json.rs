@@ -174,6 +174,7 @@ mod tests {
                     auth_pass 1234\n }\n}\n";
         let plan = Arc::new(config::parse_text("t", text).plan.vrrp_instances.remove(0));
         let status = InstanceStatus {
+            receive_queue: None,
             plan,
             state: PublicState::Master,
             in_state: Duration::from_secs(40),

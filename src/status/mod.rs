@@ -36,6 +36,9 @@ pub struct InstanceStatus {
     /// Times that something was put back which others had removed.
     pub repairs: u64,
     pub counters: Counters,
+    /// Octets of adverts that can wait to be read from its socket, in the kernel's count; `None`:
+    /// it has none.
+    pub receive_queue: Option<usize>,
     /// Packets on its interface that no instance there could be given.
     pub unknown_vrids: u64,
 }

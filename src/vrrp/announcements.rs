@@ -11,6 +11,7 @@ pub struct Announcements {
     second_block_at: Option<Instant>,
     refresh_at: Option<Instant>,
     lower_prio_block_at: Option<Instant>,
+    extra_at: Option<Instant>,
 }
 
 impl Announcements {
@@ -21,6 +22,7 @@ impl Announcements {
             second_block_at: later(now, garp.delay, garp.repeat),
             refresh_at: later(now + garp.delay, garp.refresh, garp.refresh_repeat),
             lower_prio_block_at: None,
+            extra_at: later(now + garp.delay, garp.extra, 1),
         }
     }
 
@@ -40,10 +42,12 @@ impl Announcements {
     pub(super) fn reconfigured(&mut self, now: Instant, garp: &GarpSettings) {
         let anew = later(now, garp.refresh, garp.refresh_repeat);
         self.refresh_at = anew.map(|anew| self.refresh_at.map_or(anew, |at| at.min(anew)));
+        let extra = later(now, garp.extra, 1);
+        self.extra_at = extra.map(|anew| self.extra_at.map_or(anew, |at| at.min(anew)));
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        [self.second_block_at, self.refresh_at, self.lower_prio_block_at]
+        [self.second_block_at, self.refresh_at, self.lower_prio_block_at, self.extra_at]
             .into_iter()
             .flatten()
             .min()
@@ -63,6 +67,17 @@ impl Announcements {
             self.refresh_at = Some(super::timing::next_period(at, garp.refresh, now));
         }
         rounds
+    }
+}
+
+impl Announcements {
+    /// Whether interfaces without adverts are due at `now`.
+    pub(super) fn take_extra_due(&mut self, now: Instant, garp: &GarpSettings) -> bool {
+        let due = take(&mut self.extra_at, now);
+        if let Some(at) = due {
+            self.extra_at = Some(super::timing::next_period(at, garp.extra, now));
+        }
+        due.is_some()
     }
 }
 

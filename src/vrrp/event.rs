@@ -58,6 +58,9 @@ pub enum Action {
     Announce {
         rounds: u32,
     },
+    /// One gratuitous ARP for each address on an interface where no adverts go out
+    /// (keepalived.conf(5), `garp_extra_if`).
+    AnnounceElsewhere,
     /// Comes last: notify scripts run when addresses and announcements are under way.
     Transition(Transition),
     Note(Note),

@@ -82,6 +82,9 @@ pub struct GarpSettings {
     pub lower_prio_repeat: u32,
     /// `garp_lower_prio_delay`.
     pub lower_prio_delay: Duration,
+    /// `garp_extra_if`: pause between single rounds on interfaces where no adverts go out, so that
+    /// switches do not forget where they are; 0: none.
+    pub extra: Duration,
 }
 
 impl Default for GarpSettings {
@@ -94,6 +97,7 @@ impl Default for GarpSettings {
             refresh_repeat: 1,
             lower_prio_repeat: 5,
             lower_prio_delay: Duration::from_secs(5),
+            extra: Duration::ZERO,
         }
     }
 }

@@ -5,7 +5,9 @@
 
 mod addresses;
 mod contract;
+mod firewall;
 mod ipvs;
+mod links;
 mod network;
 mod packets;
 mod routes;

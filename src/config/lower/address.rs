@@ -25,6 +25,8 @@ const JOIN_GROUP: u32 = 0x400;
 #[derive(Debug)]
 pub(super) struct AddressDraft {
     pub address: VirtualAddress,
+    /// It goes to a VMAC.
+    pub use_vmac: bool,
     pub at: Span,
 }
 
@@ -39,13 +41,14 @@ pub(super) fn read_block(
     let tree = cx.tree;
     let Some(id) = cx.table.block(path) else { return };
     for at in tree.children(block) {
-        let Some((address, group_at)) = read(cx, at, id) else { continue };
+        let Some((draft, group_at)) = read(cx, at, id) else { continue };
+        let address = &draft.address;
         uses.extend(address.track_group.clone().zip(group_at));
         if out.iter().any(|other| other.address.address == address.address) {
             let message = format!("{} is there already", address.address);
             cx.warn("duplicate", at, at.raw, message);
         } else {
-            out.push(AddressDraft { address, at: at.raw });
+            out.push(draft);
         }
     }
 }
@@ -55,10 +58,10 @@ fn read(
     cx: &mut Context<'_>,
     at: &Statement,
     block: BlockId,
-) -> Option<(VirtualAddress, Option<Span>)> {
+) -> Option<(AddressDraft, Option<Span>)> {
     let words = cx.words(at);
     let address = network(cx, at, *words.first()?)?;
-    let mut draft = VirtualAddress {
+    let address = VirtualAddress {
         address,
         peer: None,
         interface: None,
@@ -71,11 +74,12 @@ fn read(
         no_track: false,
         track_group: None,
     };
+    let mut draft = AddressDraft { address, use_vmac: false, at: at.raw };
     let mut group_at = None;
     let mut rest = words[1..].iter();
     while let Some(option) = rest.next() {
         option_of(cx, at, block, *option, &mut rest, &mut draft)?;
-        if draft.track_group.is_some() {
+        if draft.address.track_group.is_some() {
             group_at.get_or_insert(option.span);
         }
     }
@@ -83,7 +87,7 @@ fn read(
 }
 
 /// `ADDRESS[/LENGTH]`; a bad length means that of a single address, as keepalived has it.
-fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpNet> {
+pub(super) fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<IpNet> {
     let text = cx.text(word.span);
     let Some((address, length)) = value::address(text) else {
         cx.no_address(at, word);
@@ -109,9 +113,10 @@ fn option_of<'w>(
     block: BlockId,
     option: Word,
     rest: &mut impl Iterator<Item = &'w Word>,
-    draft: &mut VirtualAddress,
+    draft: &mut AddressDraft,
 ) -> Option<()> {
     let name = cx.text(option.span);
+    let AddressDraft { address: draft, use_vmac, .. } = draft;
     let mut value = |cx: &mut Context<'_>| {
         let word = rest.next().copied();
         if word.is_none() {
@@ -136,6 +141,7 @@ fn option_of<'w>(
             let word = value(cx)?;
             draft.scope = scope(cx, at, word).unwrap_or(draft.scope);
         }
+        "use_vmac" => *use_vmac = true,
         "-nodad" => draft.detect_duplicates = true,
         "preferred_lft" => {
             let word = value(cx)?;

@@ -21,6 +21,8 @@ pub(super) struct GarpDraft {
     pub refresh_repeat: Option<u32>,
     pub lower_prio_delay: Option<Duration>,
     pub lower_prio_repeat: Option<u32>,
+    /// `garp_extra_if`: the pause, and whether `all`.
+    pub extra: Option<(Duration, bool)>,
 }
 
 /// `global_defs` as read so far, with what instances inherit.
@@ -41,6 +43,9 @@ pub(super) struct GlobalDraft {
     pub check_unicast_src: bool,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
+    vmac_prefix: Option<String>,
+    vmac_addr_prefix: Option<String>,
+    nftables: Option<String>,
     /// Where iproute2 has its names.
     pub iproute_usr_dir: Option<String>,
     pub iproute_etc_dir: Option<String>,
@@ -71,10 +76,27 @@ impl GarpDraft {
             "garp_lower_prio_repeat" => {
                 replace(&mut self.lower_prio_repeat, cx.number(at, keyword));
             }
+            "garp_extra_if" | "vmac_garp_intvl" => replace(&mut self.extra, extra(cx, at, keyword)),
             _ => return false,
         }
         true
     }
+}
+
+/// `[all] SECONDS`.
+fn extra(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> Option<(Duration, bool)> {
+    let all = cx.text_at(at, 1) == Some("all");
+    let place = if all { 2 } else { 1 };
+    cx.no_more_than(at, place);
+    let Some(word) = cx.words(at).get(place).copied() else {
+        let message = format!("`{}` lacks its seconds", keyword.name);
+        cx.bad("missing-value", at, at.raw, message);
+        return None;
+    };
+    // 0 turns it off for one instance; for all of them leaving it out does.
+    let least = if keyword.block == "global_defs" { 1 } else { 0 };
+    let seconds = cx.number_in(at, keyword.name, word, (least, 86_400))?;
+    Some((Duration::from_secs(seconds.into()), all))
 }
 
 /// Keeps the old value when the new one was no good.
@@ -150,14 +172,64 @@ impl GlobalDraft {
             "vrrp_higher_prio_send_advert" => flag(cx, at, &mut self.higher_prio_send_advert),
             "vrrp_lower_prio_no_advert" => flag(cx, at, &mut self.lower_prio_no_advert),
             "vrrp_owner_ignore_adverts" => flag(cx, at, &mut self.owner_ignore_adverts),
-            "vrrp_strict" => {
-                flag(cx, at, &mut self.strict);
-                if self.strict {
-                    cx.push(strict_without_firewall(at));
-                }
+            "vrrp_strict" => flag(cx, at, &mut self.strict),
+            "vmac_prefix" => {
+                let prefix = prefix(cx, at);
+                cx.set_once(at, &mut self.vmac_prefix, prefix);
             }
+            "vmac_addr_prefix" => {
+                let prefix = prefix(cx, at);
+                cx.set_once(at, &mut self.vmac_addr_prefix, prefix);
+            }
+            "nftables" | "nftables_priority" | "nftables_counters" | "disable_local_igmp"
+            | "vrrp_iptables" | "vrrp_ipsets" => self.firewall(cx, at, keyword.name),
             other => debug_assert!(false, "no arm for {other}"),
         }
+    }
+
+    fn firewall(&mut self, cx: &mut Context<'_>, at: &Statement, name: &str) {
+        match name {
+            "nftables" => {
+                cx.no_more_than(at, 1);
+                let table = cx.text_at(at, 1).map(str::to_owned);
+                if let Some(bad) = table.as_deref().filter(|table| !is_nft_name(table)) {
+                    let message =
+                        format!("`{bad}` is no name of a table: letters, digits, _ and -");
+                    return cx.bad("bad-value", at, at.raw, message);
+                }
+                let table = table.unwrap_or_else(|| self.plan.firewall.table.clone());
+                cx.set_once(at, &mut self.nftables, Some(table));
+            }
+            "nftables_priority" => {
+                let Some(word) = cx.only_argument(at) else { return };
+                match cx.text(word.span).parse() {
+                    Ok(priority) => self.plan.firewall.priority = priority,
+                    Err(_) => {
+                        let text = cx.text(word.span);
+                        let message = format!("nftables_priority `{text}` is not a whole number");
+                        cx.bad("not-a-number", at, word.span, message);
+                    }
+                }
+            }
+            "nftables_counters" => self.plan.firewall.counters = true,
+            "disable_local_igmp" => self.plan.disable_local_igmp = true,
+            // One firewall is enough, and this one needs no chains made by somebody else.
+            _ => cx.push(
+                Diagnostic::note("nftables-instead", at.raw, format!("`{name}`: nftables is used"))
+                    .label("the same packets are dropped, by a table of our own")
+                    .help("nftables"),
+            ),
+        }
+    }
+
+    /// What names of VMACs begin with.
+    pub fn vmac_prefix(&self) -> &str {
+        self.vmac_prefix.as_deref().unwrap_or("vrrp")
+    }
+
+    /// The same for VMACs of single addresses.
+    pub fn vmac_addr_prefix(&self) -> &str {
+        self.vmac_addr_prefix.as_deref().unwrap_or(self.vmac_prefix())
     }
 
     fn multicast_group(&mut self, cx: &mut Context<'_>, at: &Statement, ipv6: bool) {
@@ -258,6 +330,9 @@ impl GlobalDraft {
     }
 
     pub fn finish(mut self) -> Global {
+        if let Some(table) = self.nftables {
+            self.plan.firewall.table = table;
+        }
         self.notify.finish(&mut self.plan);
         let multiplier = self.receive_queue_multiplier.unwrap_or(3);
         self.plan.receive_queue = match self.receive_queue {
@@ -267,6 +342,23 @@ impl GlobalDraft {
         };
         self.plan
     }
+}
+
+/// The first part of an interface's name.
+fn prefix(cx: &mut Context<'_>, at: &Statement) -> Option<String> {
+    let prefix = cx.string(at)?;
+    if prefix.is_empty() || prefix.len() > 13 || prefix.contains(['/', ':']) {
+        let message = format!("`{prefix}` cannot begin the name of an interface");
+        cx.bad("bad-value", at, at.raw, message);
+        return None;
+    }
+    Some(prefix)
+}
+
+/// What nft(8) takes for a name without quotes.
+fn is_nft_name(name: &str) -> bool {
+    let letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+    name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(letter)
 }
 
 /// Points out words of `include_check` that change nothing.
@@ -303,10 +395,4 @@ pub(super) fn multicast(cx: &mut Context<'_>, at: &Statement) -> Option<IpAddr> 
     };
     cx.bad("bad-address", at, word.span, message);
     None
-}
-
-/// What strict mode changes in the protocol is done; what it asks of a firewall is not.
-pub(super) fn strict_without_firewall(at: &Statement) -> Diagnostic {
-    Diagnostic::note("partly-supported", at.raw, "strict mode sets no firewall rule yet")
-        .label("packets to the virtual addresses are accepted")
 }

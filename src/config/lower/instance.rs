@@ -14,6 +14,7 @@ use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
 use super::hmac::HmacDraft;
+use super::link::LinkDraft;
 use super::rule::{self, Priorities};
 use super::tracking::{self, Kind, TrackDraft};
 use super::{peers, route, script};
@@ -34,6 +35,7 @@ pub(super) struct InstanceDraft {
     /// It must not be run, which has been reported.
     pub refused: bool,
     pub interface: Option<(String, Span)>,
+    pub vrf: Option<(String, Span)>,
     pub vrid: Option<u32>,
     /// Given, but no good: reported already, so its absence is not.
     pub bad_vrid: bool,
@@ -77,6 +79,12 @@ pub(super) struct InstanceDraft {
     pub promote_secondaries: bool,
     /// Some were named, good or not.
     pub addresses_named: bool,
+    /// `use_vmac` or `use_ipvlan`.
+    pub link: Option<LinkDraft>,
+    pub use_vmac_addr: bool,
+    pub vmac_xmit_base: Option<Span>,
+    /// `accept`, `no_accept`.
+    pub accept: Option<bool>,
     pub trackers: Vec<TrackDraft>,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
@@ -119,6 +127,10 @@ impl InstanceDraft {
         match keyword.name {
             "state" => self.state(cx, at),
             "interface" => self.interface(cx, at),
+            "vrf" => {
+                let name = cx.interface(at);
+                replace(&mut self.vrf, name.map(|name| (name, at.raw)));
+            }
             "virtual_router_id" => {
                 replace(&mut self.vrid, cx.number(at, keyword));
                 self.bad_vrid = self.vrid.is_none();
@@ -172,9 +184,6 @@ impl InstanceDraft {
             "owner_ignore_adverts" => replace(&mut self.owner_ignore_adverts, cx.flag(at)),
             "strict_mode" => {
                 replace(&mut self.strict, cx.flag(at));
-                if self.strict == Some(true) {
-                    cx.push(global::strict_without_firewall(at));
-                }
             }
             "authentication" => self.authentication.read(cx, at),
             "auth_hmac" => replace(&mut self.hmac, HmacDraft::read(cx, at)),
@@ -204,8 +213,15 @@ impl InstanceDraft {
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "notify_priority_changes" => replace(&mut self.priority_changes, cx.flag(at)),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,
-            // Packets to the virtual addresses are accepted: what is the case anyway.
-            "accept" => {}
+            "accept" => self.accept = Some(true),
+            "no_accept" => self.accept = Some(false),
+            "use_vmac" => {
+                let draft = LinkDraft::read_vmac(cx, at);
+                cx.set_once(at, &mut self.link, Some(draft));
+            }
+            "use_ipvlan" => self.ipvlan(cx, at),
+            "use_vmac_addr" => self.use_vmac_addr = true,
+            "vmac_xmit_base" => self.vmac_xmit_base = Some(at.raw),
             other => debug_assert!(false, "no arm for {other}"),
         }
     }
@@ -277,6 +293,14 @@ impl InstanceDraft {
         self.bad_interface = name.is_none();
         let span = cx.words(at).get(1).map_or(at.raw, |word| word.span);
         replace(&mut self.interface, name.map(|name| (name, span)));
+    }
+
+    fn ipvlan(&mut self, cx: &mut Context<'_>, at: &Statement) {
+        let draft = LinkDraft::read_ipvlan(cx, at);
+        let address = draft.ipvlan_address();
+        if address.is_none_or(|address| self.belongs(cx, at.raw, address.addr())) {
+            cx.set_once(at, &mut self.link, Some(draft));
+        }
     }
 
     fn source(&mut self, cx: &mut Context<'_>, at: &Statement) {

@@ -8,6 +8,7 @@ use super::super::plan::{Authentication, VirtualAddress, VrrpInstance};
 use super::super::source::SourceMap;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
+use super::link::{LinkDraft, LinkNames};
 use super::tracking::Definitions;
 use crate::vrrp::{AdverInterval, GarpSettings, RouterSettings, Version, Vrid};
 use crate::wire::Protocol;
@@ -29,6 +30,7 @@ impl InstanceDraft {
         mut self,
         global: &GlobalDraft,
         tracking: &Definitions,
+        names: &mut LinkNames,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
     ) -> Option<VrrpInstance> {
@@ -36,6 +38,7 @@ impl InstanceDraft {
         let mut reasons = Vec::new();
         let transport = self.transport(global, strict, &mut reasons, diagnostics);
         let version = self.version(global, &mut reasons);
+        let mut link = self.own_link(global, strict, names, &mut reasons, diagnostics);
         let runs = self.can_run(reasons, diagnostics);
         self.limit_addresses(diagnostics);
         let authentication = self.authentication(version, strict, diagnostics);
@@ -47,13 +50,23 @@ impl InstanceDraft {
         // Without the trailer that was asked for, peers would hear nothing of it.
         let router = router.filter(|_| !matches!(hmac, Some(None)));
         self.first_is_link_local(strict, diagnostics);
+        let adverts_by_parent = self.adverts_by_parent(transport.as_ref(), strict, diagnostics);
+        let address_links = self.place_addresses(&mut link, global, names);
         let own = self.interface.as_ref().map_or("", |(name, _)| name);
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
         let router = router.filter(|_| runs)?;
-        let (interface, interface_at) = self.interface.take()?;
+        self.needs_dev(global, diagnostics);
+        let vrf = self.vrf_in_use(diagnostics);
+        let (interface, interface_at) = self.interface.take().unwrap_or((String::new(), self.at));
+        // RFC 3768 §6.4.3 has no Accept_Mode: packets to addresses of others are dropped.
+        let asked = self.accept.filter(|accept| !accept || !strict || version == Version::V3);
+        let accepts = asked.unwrap_or(!strict) || router.priority == OWNER;
+        let garp_extra_all = self.garp.extra.or(global.garp.extra).is_some_and(|(_, all)| all);
+        let ipvlan_address = self.link.as_ref().and_then(LinkDraft::ipvlan_address);
         Some(VrrpInstance {
             name: self.name,
             interface,
+            vrf,
             interface_at: sources.position(interface_at),
             router,
             authentication,
@@ -65,12 +78,17 @@ impl InstanceDraft {
             old_group: global.multicast(self.family.is_some_and(|(ipv6, _)| ipv6)),
             hmac: hmac.flatten(),
             receive_queue: self.receive_queue,
-            source: self.source.map(|(source, _)| source),
+            source: self.source.map(|(s, _)| s).or(ipvlan_address.map(|own| own.addr())),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
             routes: self.routes,
             rules: self.rules,
             promote_secondaries: self.promote_secondaries,
+            link,
+            adverts_by_parent,
+            address_links,
+            garp_extra_all,
+            accept: accepts,
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
             owner_ignores_adverts: self
@@ -90,11 +108,8 @@ impl InstanceDraft {
                 Diagnostic::error("missing-vrid", self.at, message).help("virtual_router_id 1-255"),
             );
         }
-        if self.interface.is_none() && !self.bad_interface {
-            let message = format!("vrrp_instance {name} lacks its interface");
-            reasons.push(
-                Diagnostic::error("missing-interface", self.at, message).help("interface eth0"),
-            );
+        if !self.bad_interface {
+            reasons.extend(self.missing_interface());
         }
         let runs = reasons.is_empty() && !self.refused;
         for reason in reasons {
@@ -221,6 +236,7 @@ impl InstanceDraft {
             } else {
                 lower_prio_delay.unwrap_or(delay)
             },
+            extra: own.extra.or(all.extra).map_or(Duration::ZERO, |(pause, _)| pause),
         }
     }
 

@@ -10,6 +10,9 @@ use super::global::GlobalDraft;
 use super::instance::InstanceDraft;
 use crate::vrrp::{AdverInterval, Version};
 
+/// What `default_interface` is where it is not given.
+const DEFAULT_INTERFACE: &str = "eth0";
+
 /// Longest interval of VRRPv2 in seconds: one octet (RFC 3768 §5.3.7).
 const LONGEST_INTERVAL_S: u64 = 255;
 
@@ -76,6 +79,64 @@ impl InstanceDraft {
             );
         }
         (!strict && !peers.is_empty()).then_some(Transport::Unicast { peers, check_source })
+    }
+
+    /// Unicast instances can do without an interface, if their source is known and no address of
+    /// theirs means something on one link only.
+    pub fn missing_interface(&self) -> Option<Diagnostic> {
+        let link_local = |address: IpAddr| match address {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        let source = self.source.map(|(source, _)| source);
+        let name = &self.name;
+        let problem = match (&self.interface, self.peers_at, source) {
+            (Some(_), ..) => return None,
+            (None, None, _) => format!("vrrp_instance {name} lacks its interface"),
+            (None, Some(_), None) => {
+                format!("vrrp_instance {name} lacks its interface, or its unicast_src_ip")
+            }
+            (None, Some(_), Some(source))
+                if link_local(source) || self.peers.iter().any(|(p, _)| link_local(p.address)) =>
+            {
+                format!("vrrp_instance {name} has link-local addresses, which need an interface")
+            }
+            (None, Some(_), Some(_)) if self.link.is_some() => {
+                format!("vrrp_instance {name} lacks the interface that its own is to stand on")
+            }
+            (None, Some(_), Some(_)) => return None,
+        };
+        Some(Diagnostic::error("missing-interface", self.at, problem).help("interface eth0"))
+    }
+
+    /// Without an interface of the instance, each address has to say its own.
+    pub fn needs_dev(&mut self, global: &GlobalDraft, diagnostics: &mut Diagnostics) {
+        if self.interface.is_some() {
+            return;
+        }
+        for draft in self.addresses.iter_mut().chain(&mut self.excluded_addresses) {
+            if draft.address.interface.is_none() {
+                let default = global.default_interface.as_deref().unwrap_or(DEFAULT_INTERFACE);
+                let message = format!(
+                    "{} has no dev, and vrrp_instance {} no interface: it goes to {default}",
+                    draft.address.address, self.name
+                );
+                let finding = Diagnostic::warning("address-without-dev", draft.at, message);
+                diagnostics.push(finding.help(format!("{} dev eth0", draft.address.address)));
+                draft.address.interface = Some(default.to_owned());
+            }
+        }
+    }
+
+    /// `vrf`, which only an instance without an interface has use for.
+    pub fn vrf_in_use(&mut self, diagnostics: &mut Diagnostics) -> Option<String> {
+        let (vrf, at) = self.vrf.take()?;
+        if self.interface.is_none() {
+            return Some(vrf);
+        }
+        let message = "vrf is ignored: the instance is in the VRF of its interface";
+        diagnostics.push(Diagnostic::warning("vrf-ignored", at, message));
+        None
     }
 
     /// Each once, and not ourselves.

@@ -12,6 +12,7 @@ mod instance;
 mod instance_finish;
 mod instance_transport;
 mod line;
+mod link;
 mod names;
 mod normalise;
 mod notify;
@@ -47,6 +48,7 @@ use context::Context;
 use global::GlobalDraft;
 use group::Group;
 use instance::InstanceDraft;
+use link::LinkNames;
 use names::Names;
 use rule::Priorities;
 use statics::StaticDraft;
@@ -236,12 +238,13 @@ impl Lowering {
         );
         let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
         let mut vrrp_instances: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
+        let mut names = LinkNames::of(&mut self.instances, diagnostics);
         self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
         for draft in self.instances {
             let at = draft.at;
             let (mails, priority_changes) = (draft.mails, draft.priority_changes);
             let Some(mut instance) =
-                draft.finish(&self.global, &self.tracking, sources, diagnostics)
+                draft.finish(&self.global, &self.tracking, &mut names, sources, diagnostics)
             else {
                 continue;
             };
@@ -251,7 +254,7 @@ impl Lowering {
             instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
             instance.notify.priority_changes =
                 priority_changes.or(by_group).unwrap_or(global.priority_changes);
-            let identity = instance.identity();
+            let identity = instance.identity().on_the_wire();
             let (vrid, interface) = (identity.vrid, identity.interface.clone());
             let twins = seen.entry(identity).or_default();
             let alike = |&&(number, _): &&(usize, Span)| {

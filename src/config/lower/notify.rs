@@ -262,3 +262,6 @@ fn bad_mailbox(text: &str) -> Option<&'static str> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::wants::{ObjectKey, Owner};
 use super::{SocketKey, VrrpThread};
 use crate::driver::clock;
-use crate::kernel::KernelEvent;
+use crate::kernel::{KernelEvent, KernelObject};
 use crate::vrrp::Event;
 
 /// What a few events come to.
@@ -43,6 +43,9 @@ impl VrrpThread {
         self.events = events;
         if news.overrun {
             self.look_again();
+        }
+        if news.reassess || news.overrun {
+            news.names_changed |= self.keep_links();
         }
         if news.names_changed || news.overrun {
             self.index_holders();
@@ -169,6 +172,25 @@ impl VrrpThread {
             Owner::Static => "static".to_owned(),
             Owner::FormerRun => "left by an earlier run".to_owned(),
         }
+    }
+
+    /// What the kernel would not take, by the names of its owners: a reload renumbers them.
+    pub(super) fn name_failing(&mut self) -> Vec<(String, KernelObject)> {
+        let failing = self.effects.take_failing();
+        failing.into_iter().map(|(owner, object)| (self.name_of(owner), object)).collect()
+    }
+
+    /// Of those, what is still wanted is tried again when something changes.
+    pub(super) fn renumber_failing(&mut self, failing: Vec<(String, KernelObject)>) {
+        let mut renumbered = HashSet::new();
+        for owner in self.everyone().filter(|_| !failing.is_empty()) {
+            let name = self.name_of(owner);
+            let own = failing.iter().filter(|(each, _)| *each == name).map(|(_, object)| object);
+            let wanted = self.objects_of(owner);
+            let still = own.filter(|object| wanted.iter().any(|each| each.object == **object));
+            renumbered.extend(still.map(|object| (owner, object.clone())));
+        }
+        self.effects.set_failing(renumbered);
     }
 
     fn everyone(&self) -> impl Iterator<Item = Owner> + use<> {

@@ -131,6 +131,7 @@ impl Effects {
                 self.put_back(owner, name, wanted, interfaces, true);
             }
             Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
+            Action::AnnounceElsewhere => self.announce_elsewhere(number, instance, interfaces),
             Action::Transition(transition) => {
                 self.news.push((number, Told::Transition(transition)));
             }
@@ -150,7 +151,9 @@ impl Effects {
     /// Takes `objects` off, in the order of leaving.
     pub fn release(&mut self, owner: Owner, objects: Vec<KernelObject>) {
         for object in in_order_of_leaving(objects) {
-            self.failing.remove(&(owner, object.clone()));
+            if !self.failing.is_empty() {
+                self.failing.remove(&(owner, object.clone()));
+            }
             self.push(owner, KernelChange::Remove(object));
         }
     }
@@ -183,6 +186,21 @@ impl Effects {
         for _ in 0..rounds {
             for assignment in instance.assignments(interfaces) {
                 self.announce_one(owner, interfaces, assignment.ifindex, assignment.address);
+            }
+        }
+    }
+
+    /// One round where no adverts go out that would keep switches from forgetting us: on VMACs,
+    /// or on all interfaces if so told.
+    fn announce_elsewhere(&mut self, number: usize, instance: &Instance, interfaces: &Interfaces) {
+        let vmac = |index| {
+            let name = interfaces.by_index(index).map(|link| &link.name);
+            instance.plan.links().any(|link| link.is_vmac() && Some(&link.name) == name)
+        };
+        for assignment in instance.assignments(interfaces) {
+            let index = assignment.ifindex;
+            if Some(index) != instance.ifindex && (instance.plan.garp_extra_all || vmac(index)) {
+                self.announce_one(Owner::Instance(number), interfaces, index, assignment.address);
             }
         }
     }
@@ -262,6 +280,16 @@ impl Effects {
     /// Owners of what the kernel would not take.
     pub fn failing_owners(&self) -> BTreeSet<Owner> {
         self.failing.iter().map(|(owner, _)| *owner).collect()
+    }
+
+    /// All that the kernel would not take; forgotten here.
+    pub fn take_failing(&mut self) -> HashSet<(Owner, KernelObject)> {
+        std::mem::take(&mut self.failing)
+    }
+
+    /// What the kernel would not take, of owners that have other numbers now.
+    pub fn set_failing(&mut self, failing: HashSet<(Owner, KernelObject)>) {
+        self.failing = failing;
     }
 
     /// Whether something has begun or ceased to fail since the last call.

@@ -27,7 +27,7 @@ pub struct Instance {
     pub memory: Memory,
     pub counters: Counters,
     pub said: SaidOnce,
-    /// Index of its interface; `None` while that does not exist.
+    /// Index of the interface its adverts go by; `None` while that does not exist.
     pub ifindex: Option<u32>,
     /// The socket it shares with others; `None` while it has no interface, or none to listen on.
     pub socket: Option<SocketKey>,
@@ -119,10 +119,12 @@ impl Instance {
         sockets: &Sockets,
     ) -> BTreeSet<FaultCause> {
         let mut faults = BTreeSet::new();
-        match interfaces.by_name(&self.plan.interface) {
-            None => drop(faults.insert(FaultCause::InterfaceMissing)),
-            Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
-            Some(_) => {}
+        for name in self.plan.needed_interfaces() {
+            match interfaces.by_name(name) {
+                None => drop(faults.insert(FaultCause::InterfaceMissing)),
+                Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
+                Some(_) => {}
+            }
         }
         if self.socket.is_some_and(|key| !sockets.contains_key(&key)) {
             faults.insert(FaultCause::NoSocket);
@@ -134,7 +136,7 @@ impl Instance {
     }
 
     /// The address to send from: the configured one, or the interface's first that is nobody's
-    /// virtual address; the one in use is kept while it is there.
+    /// virtual address (with a VMAC, its parent's); the one in use is kept while it is there.
     pub fn choose_source(
         &self,
         interfaces: &Interfaces,
@@ -143,7 +145,7 @@ impl Instance {
         if self.plan.source.is_some() {
             return self.plan.source;
         }
-        let index = self.ifindex?;
+        let index = interfaces.by_name(self.plan.source_interface())?.index;
         let usable = |address: &IpAddr| !is_virtual(index, *address);
         let mut candidates = interfaces.sources(index, self.plan.ipv6).filter(usable);
         match self.source {
@@ -221,13 +223,14 @@ impl Instance {
     ) -> impl Iterator<Item = (&'a VirtualAddress, Assignment)> + 'a {
         let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
         all.filter_map(|wanted| {
-            Some((wanted, assignment(wanted, &self.plan.interface, interfaces)?))
+            Some((wanted, assignment(wanted, self.plan.address_interface(), interfaces)?))
         })
     }
 
     pub fn status(&self, now: Instant, unknown_vrids: u64, tracked: Vec<String>) -> InstanceStatus {
         InstanceStatus {
             plan: self.plan.clone(),
+            receive_queue: None,
             state: self.state,
             in_state: now.saturating_duration_since(self.since),
             priority: self.router.priority(),

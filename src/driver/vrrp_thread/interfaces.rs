@@ -94,6 +94,13 @@ impl Interfaces {
         })
     }
 
+    /// Link-local addresses of IPv6 that an interface has.
+    pub fn link_local(&self, index: u32) -> impl Iterator<Item = IpNet> {
+        let addresses = self.by_index.get(&index).map(|found| found.addresses.places.keys());
+        let all = addresses.into_iter().flatten().copied();
+        all.filter(|net| matches!(net, IpNet::V6(v6) if v6.addr().is_unicast_link_local()))
+    }
+
     pub fn has(&self, index: u32, address: IpNet) -> bool {
         self.by_index.get(&index).is_some_and(|found| found.addresses.places.contains_key(&address))
     }

@@ -12,6 +12,7 @@ mod effects;
 mod groups;
 mod instance;
 mod interfaces;
+mod links;
 mod outbox;
 mod receive;
 mod reload;
@@ -29,13 +30,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use self::agenda::Agenda;
 use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
 use self::interfaces::Interfaces;
+use self::links::Links;
 use self::statics::Statics;
 use self::tracking::Readings;
 use self::wants::{Holders, Owner};
@@ -134,6 +136,8 @@ pub struct Settings {
     /// On stop: priority-0 adverts, and our addresses off.
     pub release_addresses: bool,
     pub leftovers: Leftovers,
+    /// Told when interfaces of our own have been made.
+    pub links_changed: Arc<Notify>,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -195,6 +199,7 @@ struct VrrpThread {
     arp: ArpSocket,
     timer: DeadlineTimer,
     interfaces: Interfaces,
+    links: Links,
     sockets: Sockets,
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
@@ -245,6 +250,7 @@ impl VrrpThread {
             arp: ArpSocket::open()?,
             timer: DeadlineTimer::new()?,
             interfaces,
+            links: Links::default(),
             sockets: Sockets::default(),
             instances: Vec::new(),
             by_router: QuickMap::default(),
@@ -437,7 +443,13 @@ impl VrrpThread {
             instance.socket.and_then(|key| self.unknown_vrids.get(&key)).copied().unwrap_or(0)
         };
         let all = self.instances.iter();
-        all.map(|each| each.status(now, unknown(each), self.describe_tracked(each))).collect()
+        let status = |each: &Instance| {
+            let socket = each.socket.and_then(|key| self.sockets.get(&key));
+            let receive_queue = socket.and_then(|socket| socket.receive_queue().ok());
+            let status = each.status(now, unknown(each), self.describe_tracked(each));
+            InstanceStatus { receive_queue, ..status }
+        };
+        all.map(status).collect()
     }
 }
 

@@ -22,11 +22,13 @@ impl VrrpThread {
     pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
         let now = clock::now();
         let mut held = vec![Held { owner: Owner::Static, objects: self.held_by(Owner::Static) }];
+        let failing = self.name_failing();
         self.follow_routing(&plan);
         self.plan = plan.clone();
         self.forget_readings();
         let (mut continued, gone) = pair(self.take_instances(), &plan);
         self.remove(gone, now);
+        self.want_links(&plan);
         for (number, wanted) in plan.vrrp_instances.iter().enumerate() {
             let wanted = Arc::new(wanted.clone());
             match continued.remove(&number) {
@@ -36,6 +38,7 @@ impl VrrpThread {
         }
         self.mark_twins();
         self.index_holders();
+        self.renumber_failing(failing);
         self.exchange_objects(&held, now);
         self.carry_out();
         self.bereaved = self.list_bereaved();
@@ -167,7 +170,10 @@ impl VrrpThread {
 
     fn find_interface(&mut self, number: usize) {
         let instance = &mut self.instances[number];
-        let found = self.interfaces.by_name(&instance.plan.interface).map(|link| link.index);
+        let found = match instance.plan.advert_interface() {
+            "" => Some(0),
+            name => self.interfaces.by_name(name).map(|link| link.index),
+        };
         if instance.ifindex != found {
             // Re-created under the same name: another interface for the kernel, other addresses.
             (instance.ifindex, instance.source) = (found, None);
@@ -243,16 +249,19 @@ impl VrrpThread {
         let (plan, ifindex) = (&self.instances[number].plan, key.ifindex);
         let opened = match plan.transport {
             Transport::Multicast(group) => {
-                VrrpSocket::open_multicast(&plan.interface, ifindex, group, key.protocol)
+                let interface = plan.advert_interface();
+                VrrpSocket::open_multicast(interface, ifindex, group, key.protocol)
             }
-            Transport::Unicast { .. } => VrrpSocket::open_unicast(key.local, ifindex, key.protocol),
+            Transport::Unicast { .. } => {
+                VrrpSocket::open_unicast(key.local, ifindex, plan.vrf.as_deref(), key.protocol)
+            }
         };
         match opened {
             Ok(socket) => drop(self.sockets.insert(key, socket)),
             Err(error) => tracing::error!(
                 "({}) cannot open a VRRP socket on {}: {error}; trying again when it changes",
                 plan.name,
-                plan.interface
+                plan.advert_interface()
             ),
         }
     }

@@ -44,6 +44,10 @@ fn link_has_index_name_mac_and_mtu() {
         arp: false,
         mtu: 1500,
         router: false,
+        kind: LinkKind::Other,
+        parent: None,
+        master: None,
+        group: 0,
     };
     assert_eq!(found, Some(wanted));
 }

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use crate::vrrp::Vrid;
-use crate::wire::Outgoing;
+use crate::wire::{HmacKey, Outgoing, Seal, Sequence};
 
 use super::super::fixtures::LOWER;
 use super::*;
@@ -213,4 +213,146 @@ fn unicast_peers_are_told_by_address_and_ttl() {
 fn an_owner_that_is_told_to_ignores_every_advert() {
     let owner = Admission { ignores_all: true, ..admission() };
     assert_eq!(judged(&owner, &theirs(&admission()), None), Err(Discard::OwnerIgnores));
+}
+
+const KEY: ah::Key = ah::Key(*b"secret\0\0");
+
+/// What a peer with `auth_type AH` sends as its advert number `sequence`; `spi` as it says, `key`
+/// as it signs.
+fn with_header(
+    ours: &Admission,
+    sequence: u32,
+    spi: [u8; 4],
+    key: ah::Key,
+    change: impl FnOnce(&mut Outgoing<'_>),
+) -> Vec<u8> {
+    let mut outgoing = theirs(ours);
+    change(&mut outgoing);
+    let mut datagram = vec![0; 44];
+    let length = 24 + outgoing.emit(&mut datagram);
+    let header = crate::wire::ip::HeaderV4 {
+        source: spi.into(),
+        destination: Ipv4Addr::new(224, 0, 0, 18),
+        ttl: 255,
+        id: 1,
+    };
+    datagram[..20].copy_from_slice(&header.octets(length));
+    ah::protect(&mut datagram, header.destination, sequence, key);
+    datagram
+}
+
+const THEIRS: [u8; 4] = [192, 0, 2, 2];
+
+fn judged_header(ours: &Admission, datagram: &[u8], memory: &mut Memory) -> Result<Heard, Discard> {
+    ours.judge(&Packet::parse_ipv4(datagram).unwrap(), None, Duration::ZERO, memory)
+}
+
+fn with_ah() -> Admission {
+    Admission { authentication: Authentication::Header(KEY), ..admission() }
+}
+
+#[test]
+fn with_ah_each_number_is_heard_once() {
+    let (ours, mut memory) = (with_ah(), Memory::default());
+    let third = with_header(&ours, 3, THEIRS, KEY, |_| {});
+    assert_eq!(judged_header(&ours, &third, &mut memory).map(|heard| heard.priority), Ok(150));
+    for old in [3, 2] {
+        let again = with_header(&ours, old, THEIRS, KEY, |_| {});
+        let refused = Discard::AhSequence { received: old, last: 3 };
+        assert_eq!(judged_header(&ours, &again, &mut memory), Err(refused));
+    }
+    assert_eq!(memory.ah.advance(), 4, "we go on from there");
+}
+
+/// keepalived's order: whoever lacks the key learns nothing of the rest, and moves no number.
+#[test]
+fn the_icv_is_judged_before_the_spi_and_that_before_the_sequence() {
+    let (ours, mut memory) = (with_ah(), Memory::default());
+    let wrong_key = with_header(&ours, 0, [192, 0, 2, 99], ah::Key([1; 8]), |_| {});
+    let mut wrong_spi = with_header(&ours, 0, [192, 0, 2, 99], KEY, |_| {});
+    assert_eq!(judged_header(&ours, &wrong_key, &mut memory), Err(Discard::AhIcv));
+    // The SPI says .99, and so did the source; the packet now comes from elsewhere.
+    wrong_spi[12..16].copy_from_slice(&THEIRS);
+    assert_eq!(judged_header(&ours, &wrong_spi, &mut memory), Err(Discard::AhIcv));
+    let packet = Packet::parse_ipv4(&wrong_spi).unwrap();
+    assert!(packet.ah.is_some_and(|header| !header.names(LOWER)));
+    let zero = with_header(&ours, 0, THEIRS, KEY, |_| {});
+    let refused = Discard::AhSequence { received: 0, last: 0 };
+    assert_eq!(judged_header(&ours, &zero, &mut memory), Err(refused));
+    assert_eq!(memory, Memory::default());
+}
+
+#[test]
+fn ah_where_none_is_wanted_and_none_where_it_is_are_told_apart() {
+    let (ours, mut memory) = (with_ah(), Memory::default());
+    let plain = judged(&ours, &theirs(&admission()), None);
+    assert_eq!(plain, Err(Discard::AhMissing));
+    let header = with_header(&ours, 1, THEIRS, KEY, |_| {});
+    assert_eq!(judged_header(&admission(), &header, &mut memory), Err(Discard::AhUnexpected));
+    // The header is there, and the message says PASS.
+    let mixed = with_header(&ours, 1, THEIRS, KEY, |message| message.authentication = SECRET);
+    let refused = Discard::AuthType { received: 1, ours: 2 };
+    assert_eq!(judged_header(&ours, &mixed, &mut memory), Err(refused));
+}
+
+/// keepalived up to 1.3.6 put the group into the checksum of unicast adverts, too.
+#[test]
+fn old_unicast_checksums_are_accepted_and_remembered_unless_forbidden() {
+    let peer = UnicastPeer { address: LOWER, min_ttl: 0, max_ttl: 255 };
+    let ours = Admission {
+        version: Version::V3,
+        authentication: Authentication::None,
+        transport: Transport::Unicast { peers: vec![peer], check_source: true },
+        ..admission()
+    };
+    let destination: IpAddr = "192.0.2.5".parse().unwrap();
+    let send = |checksum| {
+        let mut octets = Vec::new();
+        Outgoing { checksum, destination, ..theirs(&ours) }.emit(&mut octets);
+        octets
+    };
+    let hear = |ours: &Admission, octets: &[u8], memory: &mut Memory| {
+        let ip = IpMeta { source: LOWER, destination, ttl: 64, header_len: 20 };
+        let packet = Packet { ip, ah: None, payload: octets };
+        ours.judge(&packet, None, Duration::ZERO, memory).map(|heard| heard.priority)
+    };
+    let mut memory = Memory::default();
+    assert_eq!(hear(&ours, &send(ChecksumScope::PseudoHeader), &mut memory), Ok(150));
+    assert!(!memory.old_checksum);
+    let old = send(ChecksumScope::OldUnicast(GROUP));
+    let never = Admission { old_group: None, ..ours.clone() };
+    assert_eq!(hear(&never, &old, &mut memory), Err(Discard::Checksum));
+    assert!(!memory.old_checksum);
+    assert_eq!(hear(&ours, &old, &mut memory), Ok(150));
+    assert!(memory.old_checksum);
+    assert_eq!(
+        hear(&ours, &send(ChecksumScope::Message), &mut memory),
+        Err(Discard::ChecksumScope)
+    );
+}
+
+#[test]
+fn a_signed_advert_is_heard_once_and_an_unsigned_one_not() {
+    let key = HmacKey::new(std::num::NonZeroU8::new(7).unwrap(), &[7; 32]);
+    let hmac = Hmac {
+        keys: vec![key.clone()],
+        active_key: Some(key.id),
+        mode: super::super::HmacMode::Enforce,
+        anti_replay: super::super::AntiReplay::Monotonic,
+        window_s: 5,
+    };
+    let open = Admission { authentication: Authentication::None, ..admission() };
+    let ours = Admission { hmac: Some(hmac), ..open.clone() };
+    let seal = Some(Seal { key: &key, sequence: Sequence(9) });
+    let signed = Outgoing { seal, ..theirs(&open) };
+    let mut octets = Vec::new();
+    signed.emit(&mut octets);
+    let ip = IpMeta { source: LOWER, destination: GROUP, ttl: 255, header_len: 20 };
+    let packet = Packet { ip, ah: None, payload: &octets };
+    let mut memory = Memory::default();
+    let mut hear = || ours.judge(&packet, None, Duration::ZERO, &mut memory);
+    assert_eq!(hear().map(|heard| heard.priority), Ok(150));
+    assert_eq!(hear(), Err(Discard::HmacReplay));
+    assert_eq!(judged(&ours, &theirs(&open), None), Err(Discard::HmacMissing));
+    assert_eq!(judged(&open, &signed, None), Err(Discard::HmacUnexpected));
 }

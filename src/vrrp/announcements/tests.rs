@@ -75,3 +75,18 @@ fn reconfiguring_keeps_the_pending_block_and_follows_the_refresh() {
     blocks.reconfigured(at_secs(2), &GarpSettings::default());
     assert_eq!(played(blocks, &garp(), at_secs(200)), [(at_secs(5), 5)]);
 }
+
+/// keepalived.conf(5), `garp_extra_if`; first when the second block has gone out.
+#[test]
+fn interfaces_without_adverts_are_announced_after_delay_and_pause_and_then_every_pause() {
+    let garp = GarpSettings { extra: Duration::from_secs(100), ..GarpSettings::default() };
+    let mut blocks = Announcements::after_becoming_active(at_secs(0), &garp);
+    let due: Vec<u64> = (1..=310).filter(|&at| blocks.take_extra_due(at_secs(at), &garp)).collect();
+    assert_eq!(due, [105, 205, 305]);
+
+    let off = GarpSettings::default();
+    blocks.reconfigured(at_secs(310), &off);
+    assert!(!blocks.take_extra_due(at_secs(1000), &off), "turned off by a reload");
+    blocks.reconfigured(at_secs(1000), &garp);
+    assert!(blocks.take_extra_due(at_secs(1100), &garp), "and on again");
+}

@@ -34,6 +34,9 @@ impl VirtualRouter {
             active.adver_at = next_period(active.adver_at, interval, now);
         }
         announce(active.announcements.take_due(now, &self.settings.garp), out);
+        if active.announcements.take_extra_due(now, &self.settings.garp) {
+            out.push(Action::AnnounceElsewhere);
+        }
         self.state = State::Active(active);
     }
 

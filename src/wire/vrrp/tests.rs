@@ -245,6 +245,30 @@ fn any_addresses(v4: bool) -> impl Strategy<Value = Vec<IpAddr>> {
     proptest::collection::vec(address, 1..20)
 }
 
+/// RFC 9568 §5.2.5 counts up to 255 addresses; what is longer than the MTU would be cut in pieces.
+#[test]
+fn as_many_addresses_fit_as_the_mtu_allows() {
+    let v4 = Layout { version: Version::V3, ipv6: false, protocol: Protocol::Vrrp, trailer: false };
+    let v2 = Layout { version: Version::V2, ..v4 };
+    let v6 = Layout { ipv6: true, ..v4 };
+    for (layout, mtu, most) in [
+        (v4, 1500, 255),
+        (v4, 576, 137),
+        (v4, 30, 0),
+        (v4, 0, 255),
+        (v2, 576, 135),
+        (Layout { protocol: Protocol::Ah, ..v2 }, 576, 129),
+        (v6, 1500, 90),
+        (Layout { trailer: true, ..v6 }, 1500, 89),
+        (v6, 9000, 255),
+    ] {
+        assert_eq!(layout.most_addresses(mtu), most, "{layout:?}, {mtu}");
+    }
+    assert_eq!(v4.length(2), 36);
+    assert_eq!(Layout { protocol: Protocol::Ah, ..v2 }.length(1), 64, "keepalived's, captured");
+    assert_eq!(Layout { trailer: true, ..v6 }.length(1), 40 + 24 + 28);
+}
+
 proptest! {
     /// Random octets, and random octets behind a plausible start that reach the later checks.
     #[test]

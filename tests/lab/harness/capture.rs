@@ -1,6 +1,7 @@
 //! What passes the switch, with the kernel's own time of arrival: VRRP advertisements and gratuitous
 //! ARP. A thread reads a packet socket; nothing is printed and nothing waits for a buffer to fill.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,8 @@ pub struct Capture {
 #[derive(Clone, Debug)]
 struct Packet {
     at: SystemTime,
+    /// The Ethernet header's source.
+    from: [u8; 6],
     what: What,
 }
 
@@ -53,7 +56,8 @@ impl Capture {
                         frames.lock().unwrap().push((at, frame[..length].to_vec()));
                     }
                     if let Some(what) = What::parse(&frame[..length]) {
-                        seen.lock().unwrap().push(Packet { at, what });
+                        let from = frame[6..12].try_into().expect("six octets");
+                        seen.lock().unwrap().push(Packet { at, from, what });
                     }
                 }
             }
@@ -91,6 +95,15 @@ impl Capture {
             let words: Vec<&String> = said.keys().collect();
             assert_eq!(words, ["good"], "what tshark says of packets from {source}: {said:?}");
         }
+    }
+
+    /// Ethernet sources, each once, of the advertisements from `source`.
+    pub fn advert_macs_of(&self, source: &str) -> BTreeSet<[u8; 6]> {
+        let from: IpAddr = source.parse().expect("an address");
+        let packets = self.packets().into_iter();
+        let matching =
+            |packet: &Packet| matches!(packet.what, What::Advert { source, .. } if source == from);
+        packets.filter(matching).map(|packet| packet.from).collect()
     }
 
     /// Waits for the first advertisement from `source` after `moment` that claims the address

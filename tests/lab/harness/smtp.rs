@@ -93,7 +93,7 @@ fn converse(connection: TcpStream, manner: Manner, mails: &Mutex<Vec<Mail>>) -> 
             return writer.write_all(format!("{code} {text}\r\n").as_bytes()).ok();
         }
         for line in [format!("{code}-patience\r\n"), format!("{code} {text}\r\n")] {
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(20));
             writer.write_all(line.as_bytes()).ok()?;
         }
         Some(())

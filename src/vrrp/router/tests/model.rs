@@ -85,6 +85,7 @@ impl Model {
             }
             Action::Announce { rounds } => assert!(self.holding && rounds > 0),
             Action::SendAdvertisement { priority: 0 } => assert!(self.holding, "resigned unheld"),
+            Action::AnnounceElsewhere => assert!(self.holding, "announced unheld"),
             Action::RestoreAddresses => assert!(self.holding, "restored unheld"),
             Action::SendAdvertisement { .. } | Action::Note(_) => {}
             Action::Transition(Transition { from, to, .. }) => {
