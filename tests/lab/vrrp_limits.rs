@@ -20,6 +20,7 @@ fn an_advert_lists_what_fits_into_one_packet_and_the_rest_is_held_all_the_same()
         one.wait_for_log(0, "13 addresses do not fit into one packet of eth0 (MTU 576)", SOON);
         one.wait_for_state(0, "MASTER");
         eventually("all are held", SOON, || pair.r1.holds("198.51.100.150"));
+        eventually("an advert is seen", SOON, || !pair.capture.advert_octets_of(LB1).is_empty());
         let (_, advert) = pair.capture.advert_octets_of(LB1).remove(0);
         assert_eq!((advert[3], advert.len()), (137, 8 + 4 * 137));
         pair.r1.ip("link set eth0 mtu 1500");
