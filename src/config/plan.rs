@@ -21,7 +21,7 @@ use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
 use crate::probe::Probe;
 use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
-pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, Tracker, Transport, UnicastPeer};
+pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, LinkDelays, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 pub use daemon::{Daemon, ReloadCheck, ReloadFile};
 pub use identity::{GroupUse, ServerIdentity};
@@ -40,6 +40,8 @@ pub struct Plan {
     pub track_scripts: Vec<TrackScript>,
     /// `track_file`s that an instance tracks.
     pub track_files: Vec<TrackFile>,
+    /// `interface_up_down_delays`, by the interface's name.
+    pub link_delays: Vec<(String, LinkDelays)>,
     /// `vrrp_track_process`es that an instance tracks.
     pub track_processes: Vec<TrackProcess>,
     pub virtual_servers: Vec<VirtualServer>,
@@ -70,6 +72,12 @@ pub struct Global {
     pub receive_queue: ReceiveQueue,
     /// `dynamic_interfaces`: an interface missing at start is waited for, in FAULT.
     pub dynamic_interfaces: bool,
+    /// `vrrp_startup_delay`: from the start of the program on.
+    pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: until the machine has run for so long.
+    pub delay_after_boot: Duration,
+    /// `vrrp_garp_interval`, `vrrp_gna_interval`, `garp_group`.
+    pub pacing: Pacing,
     /// `vrrp_mcast_group4`, 224.0.0.18 by default (RFC 9568 §5.1.1.2).
     pub multicast_group: Ipv4Addr,
     /// `vrrp_mcast_group6`, ff02::12 by default (RFC 9568 §5.1.2.2).
@@ -105,6 +113,22 @@ pub struct Global {
     pub stop_limit: Option<Duration>,
     pub vrrp_scheduling: Scheduling,
     pub checker_scheduling: Scheduling,
+}
+
+/// The least pause between two gratuitous ARPs, and between two unsolicited neighbour
+/// advertisements, of one interface.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pacing {
+    pub gaps: Gaps,
+    /// Interfaces that have a limit of their own, those of each together.
+    pub groups: Vec<(Vec<String>, Gaps)>,
+}
+
+/// 0: none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gaps {
+    pub arp: Duration,
+    pub neighbour: Duration,
 }
 
 /// How the rules of `no_accept` and of VMACs are set.
@@ -165,6 +189,9 @@ impl Default for Global {
             log_unknown_vrids: false,
             receive_queue: ReceiveQueue::default(),
             dynamic_interfaces: false,
+            startup_delay: Duration::ZERO,
+            delay_after_boot: Duration::ZERO,
+            pacing: Pacing::default(),
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
             firewall: Firewall::default(),
@@ -225,6 +252,10 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: held while MASTER, never advertised.
     pub excluded_addresses: Vec<VirtualAddress>,
+    /// `dont_track_primary`: a link that is down is no fault.
+    pub ignores_own_link: bool,
+    /// `track_src_ip`: the configured source must be on this host.
+    pub tracks_source: bool,
     /// `use_vmac`, `use_ipvlan`: an interface of its own, where its addresses go.
     pub link: Option<OwnLink>,
     /// `vmac_xmit_base`: adverts go by `interface` all the same.

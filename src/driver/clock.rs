@@ -13,3 +13,9 @@ pub fn now() -> Instant {
 pub fn utc() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+/// How long the machine has been running, suspensions included; nothing is known: for ever.
+pub fn since_boot() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
+        .map_or(Duration::MAX, Duration::from)
+}

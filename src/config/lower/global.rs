@@ -167,6 +167,14 @@ impl GlobalDraft {
             "vrrp_down_timer_adverts" => {
                 replace(&mut self.down_timer_adverts, cx.number(at, keyword));
             }
+            "vrrp_startup_delay" => duration(cx, at, keyword, &mut self.plan.startup_delay),
+            "vrrp_delay_after_boot" => {
+                duration(cx, at, keyword, &mut self.plan.delay_after_boot);
+            }
+            "vrrp_garp_interval" => duration(cx, at, keyword, &mut self.plan.pacing.gaps.arp),
+            "vrrp_gna_interval" => {
+                duration(cx, at, keyword, &mut self.plan.pacing.gaps.neighbour);
+            }
             "vrrp_min_garp" => flag(cx, at, &mut self.min_garp),
             "vrrp_skip_check_adv_addr" => flag(cx, at, &mut self.skip_check_adv_addr),
             "vrrp_higher_prio_send_advert" => flag(cx, at, &mut self.higher_prio_send_advert),
@@ -341,6 +349,12 @@ impl GlobalDraft {
             other => other,
         };
         self.plan
+    }
+}
+
+fn duration(cx: &mut Context<'_>, at: &Statement, keyword: &Keyword, slot: &mut Duration) {
+    if let Some(value) = cx.duration(at, keyword) {
+        *slot = value;
     }
 }
 

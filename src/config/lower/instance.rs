@@ -65,6 +65,11 @@ pub(super) struct InstanceDraft {
     pub owner_ignore_adverts: Option<bool>,
     pub v3_checksum_as_v2: Option<bool>,
     pub down_timer_adverts: Option<u32>,
+    /// `dont_track_primary`.
+    pub ignores_own_link: bool,
+    pub track_src_ip: Option<Span>,
+    /// `timer_expired_backup`, with its priority.
+    pub late_behind: Option<(u8, Span)>,
     pub skip_check_adv_addr: Option<bool>,
     pub higher_prio_send_advert: Option<bool>,
     pub lower_prio_no_advert: Option<bool>,
@@ -178,6 +183,11 @@ impl InstanceDraft {
                 self.belongs(cx, at.raw, IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
             }
             "down_timer_adverts" => replace(&mut self.down_timer_adverts, cx.number(at, keyword)),
+            "dont_track_primary" => self.ignores_own_link = true,
+            "track_src_ip" => self.track_src_ip = Some(at.raw),
+            "timer_expired_backup" | "thread_timer_expired" => {
+                self.read_late_behind(cx, at, keyword)
+            }
             "skip_check_adv_addr" => replace(&mut self.skip_check_adv_addr, cx.flag(at)),
             "higher_prio_send_advert" => replace(&mut self.higher_prio_send_advert, cx.flag(at)),
             "lower_prio_no_advert" => replace(&mut self.lower_prio_no_advert, cx.flag(at)),
@@ -277,6 +287,16 @@ impl InstanceDraft {
                 return cx.bad("bad-value", at, span, message);
             }
         };
+    }
+
+    /// `timer_expired_backup [PRIORITY]`: without one, of the highest that a Backup can have.
+    fn read_late_behind(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) {
+        let priority = match cx.words(at).get(1) {
+            None => Some(254),
+            Some(word) => cx.number_in(at, keyword.name, *word, (1, 254)),
+        };
+        let priority = priority.and_then(|priority| u8::try_from(priority).ok());
+        replace(&mut self.late_behind, priority.map(|priority| (priority, at.raw)));
     }
 
     fn interface(&mut self, cx: &mut Context<'_>, at: &Statement) {

@@ -36,6 +36,9 @@ impl InstanceDraft {
     ) -> Option<VrrpInstance> {
         let strict = self.strict.unwrap_or(global.strict);
         let mut reasons = Vec::new();
+        if strict {
+            self.strict_contradictions(global, &mut reasons, diagnostics);
+        }
         let transport = self.transport(global, strict, &mut reasons, diagnostics);
         let version = self.version(global, &mut reasons);
         let mut link = self.own_link(global, strict, names, &mut reasons, diagnostics);
@@ -54,6 +57,7 @@ impl InstanceDraft {
         let address_links = self.place_addresses(&mut link, global, names);
         let own = self.interface.as_ref().map_or("", |(name, _)| name);
         let trackers = tracking.resolve(&self.trackers, own, &mut |d| diagnostics.push(d));
+        let tracks_source = self.tracks_source(diagnostics);
         let router = router.filter(|_| runs)?;
         self.needs_dev(global, diagnostics);
         let vrf = self.vrf_in_use(diagnostics);
@@ -81,6 +85,8 @@ impl InstanceDraft {
             source: self.source.map(|(s, _)| s).or(ipvlan_address.map(|own| own.addr())),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
+            ignores_own_link: self.ignores_own_link,
+            tracks_source,
             routes: self.routes,
             rules: self.rules,
             promote_secondaries: self.promote_secondaries,
@@ -134,11 +140,6 @@ impl InstanceDraft {
         let default = if is_master { OWNER } else { DEFAULT_PRIORITY };
         let priority = self.priority.and_then(|p| u8::try_from(p).ok()).unwrap_or(default);
         let is_owner = priority == OWNER;
-        if strict && is_master && !is_owner {
-            let at = self.state.map_or(self.at, |(_, at)| at);
-            let message = "strict mode: state MASTER is for priority 255 only; BACKUP it is";
-            diagnostics.push(Diagnostic::warning("strict-state-master-not-owner", at, message));
-        }
         let is_master = is_master && (!strict || is_owner);
         let has_header = matches!(authentication, Authentication::Header(_));
         if is_master && has_header && !is_owner {
@@ -147,7 +148,7 @@ impl InstanceDraft {
             diagnostics.push(Diagnostic::note("ah-state-master-not-owner", at, message));
         }
         let is_master = is_master && (!has_header || is_owner);
-        let starts_as_backup = matches!(self.state, Some((InitialState::Backup, _)));
+        let starts_as_backup = !strict && matches!(self.state, Some((InitialState::Backup, _)));
         let nopreempt = self.nopreempt(is_master, is_owner, diagnostics);
         let down_timer_adverts = self.down_timer_adverts.or(global.down_timer_adverts);
         let down_timer_adverts = down_timer_adverts.filter(|_| !strict).unwrap_or(3);
@@ -164,7 +165,7 @@ impl InstanceDraft {
                 && self.higher_prio_send_advert.unwrap_or(global.higher_prio_send_advert),
             lower_prio_no_advert: strict
                 || self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
-            late_behind: None,
+            late_behind: self.late_behind(nopreempt, diagnostics),
             in_sync_group: false,
             garp: self.garp(global, strict),
         })
@@ -187,6 +188,36 @@ impl InstanceDraft {
             .help("state BACKUP"),
         );
         false
+    }
+
+    /// `timer_expired_backup` goes with `nopreempt` only: one that preempts takes back what
+    /// another has taken over.
+    fn late_behind(&self, nopreempt: bool, d: &mut Diagnostics) -> Option<u8> {
+        let (priority, at) = self.late_behind?;
+        if !nopreempt {
+            let name = &self.name;
+            let message =
+                format!("timer_expired_backup needs nopreempt: vrrp_instance {name} goes without");
+            d.push(
+                Diagnostic::warning("timer-expired-backup-ignored", at, message).help("nopreempt"),
+            );
+        }
+        nopreempt.then_some(priority)
+    }
+
+    /// `track_src_ip` is about a source that is configured.
+    fn tracks_source(&self, d: &mut Diagnostics) -> bool {
+        let Some(at) = self.track_src_ip else { return false };
+        if self.source.is_none() {
+            let message =
+                format!("track_src_ip: vrrp_instance {} has no source configured", self.name);
+            d.push(
+                Diagnostic::warning("nothing-to-track", at, message)
+                    .label("an address of its interface is tracked anyway")
+                    .help("mcast_src_ip, or unicast_src_ip"),
+            );
+        }
+        self.source.is_some()
     }
 
     fn preempt_delay(

@@ -13,6 +13,7 @@ mod instance_finish;
 mod instance_transport;
 mod line;
 mod link;
+mod links;
 mod names;
 mod normalise;
 mod notify;
@@ -26,6 +27,7 @@ mod rule;
 mod script;
 mod service;
 mod statics;
+mod strict;
 mod sync_group;
 mod timing;
 mod track_file;
@@ -40,7 +42,7 @@ use std::rc::Rc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Identity, Plan, VirtualServer, VrrpInstance};
+use super::plan::{Gaps, Identity, Plan, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
@@ -70,6 +72,8 @@ pub(super) struct Lowering {
     server_spans: Vec<Span>,
     groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
+    link_delays: Vec<links::LinkDraft>,
+    garp_groups: Vec<(Vec<String>, Gaps)>,
     names: Rc<Names>,
     statics: StaticDraft,
     priorities: Priorities,
@@ -92,6 +96,10 @@ impl Lowering {
             name @ ("track_group" | "static_ipaddress" | "static_routes" | "static_rules") => {
                 self.statics.read(&mut cx, root, name, &mut self.priorities);
             }
+            "interface_up_down_delays" => {
+                links::read_delays(&mut cx, root, &mut self.link_delays);
+            }
+            "garp_group" => self.garp_groups.extend(links::read_garp_group(&mut cx, root)),
             _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
@@ -285,13 +293,18 @@ impl Lowering {
         }
         let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
         let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
+        let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
+        let daemon = self.global.daemon.clone();
+        let mut global = self.global.finish();
+        global.pacing.groups = self.garp_groups;
         Plan {
-            daemon: self.global.daemon.clone(),
-            global: self.global.finish(),
+            daemon,
+            global,
             vrrp_instances,
             sync_groups,
             track_scripts,
             track_files,
+            link_delays,
             track_processes,
             virtual_servers,
             static_objects,

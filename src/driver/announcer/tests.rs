@@ -43,6 +43,8 @@ fn report(news: News, notify: NotifyScripts) -> Report {
         source: None,
         addresses: Vec::new(),
         excluded_addresses: Vec::new(),
+        ignores_own_link: false,
+        tracks_source: false,
         link: None,
         adverts_by_parent: false,
         address_links: Vec::new(),

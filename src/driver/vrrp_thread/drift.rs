@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::instance::Instance;
 use super::wants::{ObjectKey, Owner};
 use super::{SocketKey, VrrpThread};
 use crate::driver::clock;
@@ -26,6 +27,8 @@ struct News {
     /// Owners of what went with something else.
     bereft: BTreeSet<Owner>,
     overrun: bool,
+    /// Interfaces whose link has come back.
+    returned: Vec<u32>,
 }
 
 impl VrrpThread {
@@ -53,7 +56,24 @@ impl VrrpThread {
         if news.reassess || news.overrun {
             self.reassess_all();
         }
+        self.announce_on(&news.returned);
         self.repair(news);
+    }
+
+    /// A link went down and came back, and its instances stayed MASTER (`dont_track_primary`, or
+    /// it was down for less than its delay): the switches are told anew.
+    fn announce_on(&mut self, returned: &[u32]) {
+        if returned.is_empty() {
+            return;
+        }
+        let now = clock::now();
+        for number in 0..self.instances.len() {
+            let instance = &self.instances[number];
+            let is_there = instance.ifindex.is_some_and(|index| returned.contains(&index));
+            if is_there && instance.is_active() {
+                self.handle(number, now, Event::AddressesAdded);
+            }
+        }
     }
 
     fn take_in(&mut self, event: &KernelEvent, news: &mut News) {
@@ -61,8 +81,9 @@ impl VrrpThread {
         news.reassess |= self.changes_interfaces(event);
         news.overrun |= *event == KernelEvent::Overrun;
         news.arrived |= matches!(event, KernelEvent::Link(_) | KernelEvent::AddressAdded(_));
+        news.returned.extend(self.interfaces.returned_by(event));
         self.release_renamed(event);
-        self.interfaces.learn(event);
+        self.interfaces.learn(event, clock::now());
         if let Some(owners) = removed(event).and_then(|key| self.holders.get(&key)) {
             news.robbed.extend(owners);
         }
@@ -82,13 +103,15 @@ impl VrrpThread {
             | KernelEvent::RouteRemoved(_)
             | KernelEvent::RuleAdded(_)
             | KernelEvent::RuleRemoved(_) => false,
-            // Of IPv6 only link-local addresses are sources, and those configured, which are used
-            // whether they are there or not.
+            // Of IPv6 only link-local addresses are sources, and those configured.
             KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
                 let ip = address.address.addr();
                 let may_be_source = match ip {
                     std::net::IpAddr::V4(_) => true,
-                    std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
+                    std::net::IpAddr::V6(v6) => {
+                        let tracked = |each: &Instance| each.plan.source == Some(ip);
+                        v6.is_unicast_link_local() || self.instances.iter().any(tracked)
+                    }
                 };
                 may_be_source && !self.is_virtual(address.ifindex, ip)
             }

@@ -122,9 +122,15 @@ impl Instance {
         for name in self.plan.needed_interfaces() {
             match interfaces.by_name(name) {
                 None => drop(faults.insert(FaultCause::InterfaceMissing)),
-                Some(link) if !link.up => drop(faults.insert(FaultCause::LinkDown)),
+                Some(link) if !link.up && !self.ignores_link(name) => {
+                    faults.insert(FaultCause::LinkDown);
+                }
                 Some(_) => {}
             }
+        }
+        let source = self.plan.source.filter(|_| self.plan.tracks_source);
+        if source.is_some_and(|source| !interfaces.has_anywhere(source)) {
+            faults.insert(FaultCause::SourceMissing);
         }
         if self.socket.is_some_and(|key| !sockets.contains_key(&key)) {
             faults.insert(FaultCause::NoSocket);
@@ -133,6 +139,11 @@ impl Instance {
             faults.insert(FaultCause::NoUnicastPeer);
         }
         faults
+    }
+
+    /// `dont_track_primary` is about the instance's own interface.
+    fn ignores_link(&self, name: &str) -> bool {
+        self.plan.ignores_own_link && name == self.plan.interface
     }
 
     /// The address to send from: the configured one, or the interface's first that is nobody's

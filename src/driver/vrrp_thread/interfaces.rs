@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use ipnet::IpNet;
 
 use super::routing::Routing;
 use crate::kernel::{Assignment, InterfaceAddress, KernelEvent, KernelObject, Link};
 use crate::routing::{InstalledRoute, Rule};
+use crate::vrrp::{Debounce, LinkDelays};
 
 /// One interface: its link and its addresses, in the order the kernel lists them.
 #[derive(Debug)]
 struct Interface {
+    /// As it is believed to be.
     link: Link,
+    /// As the kernel says.
+    is_up: bool,
+    belief: Debounce,
     addresses: Addresses,
 }
 
@@ -42,6 +48,8 @@ const UNUSABLE: u32 = 0x40 | 0x08;
 pub struct Interfaces {
     by_index: HashMap<u32, Interface>,
     by_name: HashMap<String, u32>,
+    /// `interface_up_down_delays`.
+    delays: HashMap<String, LinkDelays>,
     /// And the routes and rules of ours, as far as there are any.
     pub routing: Routing,
 }
@@ -69,9 +77,43 @@ impl Addresses {
 impl Interfaces {
     pub fn new(links: Vec<Link>, addresses: Vec<InterfaceAddress>) -> Self {
         let mut interfaces = Self::default();
-        links.into_iter().for_each(|link| interfaces.set_link(link));
+        links.into_iter().for_each(|link| interfaces.add_link(link));
         addresses.into_iter().for_each(|address| interfaces.add_address(address));
         interfaces
+    }
+
+    pub fn set_delays(&mut self, delays: &[(String, LinkDelays)]) {
+        self.delays = delays.iter().cloned().collect();
+    }
+
+    /// When a link will have been up or down for long enough to be believed.
+    pub fn next_change(&self) -> Option<Instant> {
+        if self.delays.is_empty() {
+            return None;
+        }
+        self.by_index.values().filter_map(|each| each.belief.next_deadline()).min()
+    }
+
+    /// Believes what has been so for long enough; whether there was anything.
+    pub fn settle_links(&mut self, now: Instant) -> bool {
+        let mut changed = false;
+        for interface in self.by_index.values_mut() {
+            changed |= interface.belief.settle(now);
+            interface.link.up = interface.belief.is_up();
+        }
+        changed
+    }
+
+    /// Interface whose link `event` says has come back: switches may have forgotten its addresses.
+    pub fn returned_by(&self, event: &KernelEvent) -> Option<u32> {
+        let KernelEvent::Link(link) = event else { return None };
+        self.by_index.get(&link.index).filter(|known| link.up && !known.is_up).map(|_| link.index)
+    }
+
+    /// Whether any interface has this address.
+    pub fn has_anywhere(&self, address: IpAddr) -> bool {
+        let mut all = self.by_index.values().flat_map(|each| each.addresses.in_order.values());
+        all.any(|held| held.address.addr() == address)
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Link> {
@@ -116,8 +158,9 @@ impl Interfaces {
 
     /// What was read anew takes the place of what we knew.
     pub fn replace(&mut self, links: Vec<Link>, addresses: Vec<InterfaceAddress>) {
-        let routing = std::mem::take(&mut self.routing);
-        *self = Self { routing, ..Self::new(links, addresses) };
+        let (routing, delays) =
+            (std::mem::take(&mut self.routing), std::mem::take(&mut self.delays));
+        *self = Self { routing, delays, ..Self::new(links, addresses) };
     }
 
     pub fn replace_routing(&mut self, routes: Vec<InstalledRoute>, rules: Vec<Rule>) {
@@ -146,10 +189,10 @@ impl Interfaces {
     }
 
     /// Takes in one event; an overrun is the caller's to repair, by a new dump.
-    pub fn learn(&mut self, event: &KernelEvent) {
+    pub fn learn(&mut self, event: &KernelEvent, now: Instant) {
         self.routing.learn(event);
         match event {
-            KernelEvent::Link(link) => self.set_link(link.clone()),
+            KernelEvent::Link(link) => self.set_link(link.clone(), now),
             KernelEvent::LinkGone { index, .. } => self.forget(*index),
             KernelEvent::AddressAdded(address) => self.add_address(address.clone()),
             KernelEvent::AddressRemoved(address) => self.remove_address(address),
@@ -161,18 +204,30 @@ impl Interfaces {
         }
     }
 
-    fn set_link(&mut self, link: Link) {
-        if let Some(known) = self.by_index.get_mut(&link.index) {
-            // Renamed: instances go by name, so the old name is gone.
-            if known.link.name != link.name {
-                self.by_name.remove(&known.link.name);
-            }
-            self.by_name.insert(link.name.clone(), link.index);
-            known.link = link;
-        } else {
-            self.by_name.insert(link.name.clone(), link.index);
-            self.by_index.insert(link.index, Interface { link, addresses: Addresses::default() });
+    fn set_link(&mut self, mut link: Link, now: Instant) {
+        let Some(known) = self.by_index.get_mut(&link.index) else { return self.add_link(link) };
+        // Renamed: instances go by name, so the old name is gone.
+        if known.link.name != link.name {
+            self.by_name.remove(&known.link.name);
         }
+        self.by_name.insert(link.name.clone(), link.index);
+        let delays = self.delays.get(&link.name).copied().unwrap_or_default();
+        known.is_up = link.up;
+        known.belief.see(now, link.up, delays);
+        link.up = known.belief.is_up();
+        known.link = link;
+    }
+
+    fn add_link(&mut self, link: Link) {
+        self.by_name.insert(link.name.clone(), link.index);
+        let (index, is_up) = (link.index, link.up);
+        let interface = Interface {
+            link,
+            is_up,
+            belief: Debounce::new(is_up),
+            addresses: Addresses::default(),
+        };
+        self.by_index.insert(index, interface);
     }
 
     fn forget(&mut self, index: u32) {

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::VrrpThread;
 use crate::config::plan::{IpvlanMode, OwnLink, OwnLinkKind, Plan};
+use crate::driver::clock;
 use crate::kernel::{
     Assignment, Ipv4Setting, IpvlanFlags, KernelChange, KernelEvent, KernelObject, Link,
     LinkChange, LinkKind, LinkSettings, NewLink, NewLinkKind,
@@ -101,7 +102,10 @@ impl VrrpThread {
                 ));
             }
             self.change_link(LinkChange::Delete(found.index))?;
-            self.interfaces.learn(&KernelEvent::LinkGone { index: found.index, name: found.name });
+            self.interfaces.learn(
+                &KernelEvent::LinkGone { index: found.index, name: found.name },
+                clock::now(),
+            );
         }
         self.make_link(link, &parent, group, master)?;
         Ok(true)
@@ -142,12 +146,12 @@ impl VrrpThread {
         let there = self.rtnl.link(&found.name).ok().filter(|now| now.index == found.index);
         let Some(there) = there else {
             let (index, name) = (found.index, found.name.clone());
-            self.interfaces.learn(&KernelEvent::LinkGone { index, name });
+            self.interfaces.learn(&KernelEvent::LinkGone { index, name }, clock::now());
             return Ok(false);
         };
         changed.map_err(|error| format!("it is down, and cannot be set up: {error}"))?;
         tracing::warn!("{} was set down by someone else: set up again", found.name);
-        self.interfaces.learn(&KernelEvent::Link(there));
+        self.interfaces.learn(&KernelEvent::Link(there), clock::now());
         Ok(true)
     }
 
@@ -177,7 +181,7 @@ impl VrrpThread {
         self.change_link(LinkChange::Set(index, up))?;
         let there = self.rtnl.link(&link.name).map_err(|error| error.to_string())?;
         self.links.held.insert(link.name.clone(), there.index);
-        self.interfaces.learn(&KernelEvent::Link(there));
+        self.interfaces.learn(&KernelEvent::Link(there), clock::now());
         Ok(())
     }
 

@@ -25,6 +25,9 @@ impl VrrpThread {
         let failing = self.name_failing();
         self.follow_routing(&plan);
         self.plan = plan.clone();
+        self.interfaces.set_delays(&plan.link_delays);
+        self.effects.announcer.adopt(&plan.global.pacing);
+        self.begin_startup_delay(now);
         self.forget_readings();
         let (mut continued, gone) = pair(self.take_instances(), &plan);
         self.remove(gone, now);
@@ -96,7 +99,7 @@ impl VrrpThread {
         let settings_changed = instance.plan.router != wanted.router;
         let settings = wanted.router.clone();
         instance.replan(wanted);
-        self.schedule.set(number, instance.router.next_deadline());
+        self.schedule.set(number, &instance.router);
         self.instances.push(instance);
         if settings_changed {
             self.handle(number, now, Event::Reconfigured(settings));
@@ -134,6 +137,7 @@ impl VrrpThread {
     fn add(&mut self, wanted: Arc<VrrpInstance>, now: Instant) {
         let instance = Instance::new(wanted, now);
         self.instances.push(instance);
+        self.delay_start(self.instances.len() - 1, now);
     }
 
     fn start_new(&mut self, now: Instant) {
