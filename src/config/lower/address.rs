@@ -153,7 +153,7 @@ fn option_of<'w>(
         }
         "home" | "mngtmpaddr" if draft.address.addr().is_ipv4() => {
             let message = format!("`{name}` concerns IPv6 addresses only");
-            cx.push(super::Diagnostic::note("no-effect-yet", option.span, message));
+            cx.push(super::Diagnostic::note("no-effect", option.span, message));
         }
         "home" => draft.flags |= HOME_ADDRESS,
         "mngtmpaddr" => draft.flags |= MANAGE_TEMPORARY,
