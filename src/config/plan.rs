@@ -4,10 +4,11 @@
 //! exactly when they ask for the same, wherever in the file they said it.
 
 mod daemon;
+mod identity;
 mod link;
 mod notify;
+mod position;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +24,10 @@ use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, LinkDelays, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 pub use daemon::{Daemon, ReloadCheck, ReloadFile};
+pub use identity::{GroupUse, ServerIdentity};
 pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
+pub use position::Position;
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -563,31 +566,6 @@ pub struct VirtualServer {
     pub mails: Option<bool>,
 }
 
-/// A virtual server's use of a `virtual_server_group`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GroupUse {
-    pub name: String,
-    /// How many virtual servers before it use the group.
-    pub number: usize,
-}
-
-/// What makes a virtual server the same one across a reload.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum ServerIdentity {
-    Service(ServiceKey),
-    Group(GroupUse),
-}
-
-/// keepalived's words: `[192.0.2.1]:tcp:80`, `FWM 1`, `[GROUP]:0`.
-impl fmt::Display for ServerIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(key) => key.fmt(f),
-            Self::Group(GroupUse { name, number }) => write!(f, "[{name}]:{number}"),
-        }
-    }
-}
-
 impl VirtualServer {
     pub fn identity(&self) -> ServerIdentity {
         match &self.group {
@@ -630,35 +608,6 @@ pub struct SorryServer {
     pub destination: Destination,
     /// `sorry_server_inhibit`: in the table with weight 0 while it is not needed.
     pub inhibit: bool,
-}
-
-/// Where in a configuration something was said. Compares equal to any other position: where
-/// a thing was said is no part of what was said.
-#[derive(Clone, Default)]
-pub struct Position {
-    pub file: Arc<str>,
-    /// From 1; 0: unknown.
-    pub line: u32,
-    /// From 1, in characters.
-    pub column: u32,
-}
-
-impl PartialEq for Position {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
-
-impl fmt::Debug for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// Largest time keepalived.conf(5) takes, about 49 days; guards arithmetic on instants.

@@ -25,7 +25,6 @@ mod ipvs;
 mod lifecycle;
 mod links;
 mod mail;
-mod meaning;
 mod notify;
 mod processes;
 mod restart;
