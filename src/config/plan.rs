@@ -4,10 +4,10 @@
 //! exactly when they ask for the same, wherever in the file they said it.
 
 mod daemon;
-mod identity;
 mod link;
 mod notify;
 mod position;
+mod server;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -16,18 +16,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::check::{QuorumRule, Timing};
-use crate::ipvs::{Destination, Service, ServiceKey, Timeouts};
-use crate::probe::Probe;
+use crate::ipvs::Timeouts;
 use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, LinkDelays, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 pub use daemon::{Daemon, ReloadCheck, ReloadFile};
-pub use identity::{GroupUse, ServerIdentity};
 pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 pub use position::Position;
+pub use server::{Checker, GroupUse, RealServer, ServerIdentity, SorryServer, VirtualServer};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -544,70 +542,6 @@ pub struct ScriptUser {
     pub user: String,
     /// `None`: the user's own group.
     pub group: Option<String>,
-}
-
-/// One `virtual_server`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VirtualServer {
-    /// The IPVS service: key, scheduler, flags, persistence.
-    pub service: Service,
-    /// Further services with the same settings and servers: those of a group, less its first.
-    pub more_keys: Vec<ServiceKey>,
-    /// `group NAME`.
-    pub group: Option<GroupUse>,
-    pub quorum: QuorumRule,
-    pub real_servers: Vec<RealServer>,
-    pub sorry_server: Option<SorryServer>,
-    pub quorum_up: Option<Script>,
-    pub quorum_down: Option<Script>,
-    /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
-    pub omega: bool,
-    /// `smtp_alert`; `None`: as the global settings say, else no.
-    pub mails: Option<bool>,
-}
-
-impl VirtualServer {
-    pub fn identity(&self) -> ServerIdentity {
-        match &self.group {
-            Some(group) => ServerIdentity::Group(group.clone()),
-            None => ServerIdentity::Service(self.service.key),
-        }
-    }
-
-    /// All services in the kernel that are its own.
-    pub fn keys(&self) -> impl Iterator<Item = ServiceKey> {
-        std::iter::once(self.service.key).chain(self.more_keys.iter().copied())
-    }
-}
-
-/// One `real_server` of a virtual server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RealServer {
-    /// The IPVS destination; its weight is the configured one.
-    pub destination: Destination,
-    /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
-    pub inhibit_on_failure: bool,
-    /// `smtp_alert`; `None`: as the global settings say, else yes.
-    pub mails: Option<bool>,
-    pub checkers: Vec<Checker>,
-    /// Boxed, as `notify_down`: of 100,000 servers hardly one has any.
-    pub notify_up: Option<Box<Script>>,
-    pub notify_down: Option<Box<Script>>,
-}
-
-/// One checker block of a real server: what is tried, and when.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Checker {
-    pub timing: Timing,
-    pub probe: Probe,
-}
-
-/// `sorry_server`: serves when the quorum is lost. Its weight is always 1.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SorryServer {
-    pub destination: Destination,
-    /// `sorry_server_inhibit`: in the table with weight 0 while it is not needed.
-    pub inhibit: bool,
 }
 
 /// Largest time keepalived.conf(5) takes, about 49 days; guards arithmetic on instants.

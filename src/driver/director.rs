@@ -243,7 +243,7 @@ impl Director {
     fn fire_due(&mut self) {
         let now = clock::now();
         let mut due = std::mem::take(&mut self.due);
-        self.schedule.due(now, &mut due);
+        self.schedule.due(now, usize::MAX, &mut due);
         for (_, number) in due.drain(..) {
             self.handle(number, Event::DeadlineReached);
         }

@@ -22,6 +22,7 @@ mod mailer;
 mod outlets;
 mod pid_file;
 mod process_files;
+mod quick_hash;
 mod record;
 mod reload_time;
 mod schedule;

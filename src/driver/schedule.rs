@@ -43,10 +43,15 @@ impl Schedule {
         self.places.clear();
     }
 
-    /// Adds the instances due at `now` to `due`, the most overdue first.
-    pub fn due(&self, now: Instant, due: &mut Vec<(Instant, usize)>) {
+    /// Adds the instances due at `now` to `due`, the most overdue first, and of them not more than
+    /// `most`.
+    pub fn due(&self, now: Instant, most: usize, due: &mut Vec<(Instant, usize)>) {
         let before = due.len();
         self.collect(0, now, due);
+        if due.len() - before > most {
+            due[before..].select_nth_unstable(most);
+            due.truncate(before + most);
+        }
         due[before..].sort_unstable();
     }
 
@@ -120,7 +125,7 @@ mod tests {
         assert_eq!(schedule.next(), Some(at(20)));
 
         let mut due = Vec::new();
-        schedule.due(at(25), &mut due);
+        schedule.due(at(25), 10, &mut due);
         assert_eq!(due, [(at(20), 0)]);
 
         schedule.set(0, None);
@@ -143,11 +148,13 @@ mod tests {
             assert_eq!(schedule.next(), list.iter().flatten().min().copied());
             let now = start + Duration::from_millis(25);
             let mut due = Vec::new();
-            schedule.due(now, &mut due);
+            let most = (random >> 20) as usize % 20;
+            schedule.due(now, most, &mut due);
             let mut expected: Vec<(Instant, usize)> =
                 (0..).zip(&list).filter_map(|(n, at)| Some(((*at)?, n))).collect();
             expected.retain(|(at, _)| *at <= now);
             expected.sort_unstable();
+            expected.truncate(most);
             assert_eq!(due, expected);
         }
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::netlink_socket::set_send_queue;
-use super::send_many::send_many;
+use super::send_many::send_any;
 
 /// Ethernet header (14) and ARP for IPv4 over Ethernet (28, RFC 826).
 pub const ARP_FRAME_LEN: usize = 42;
@@ -47,7 +47,7 @@ impl ArpSocket {
         frames: impl IntoIterator<Item = (u32, &'a [u8])>,
     ) -> io::Result<usize> {
         let frames = frames.into_iter().map(|(ifindex, frame)| (sockaddr(ifindex, frame), frame));
-        send_many(self.0.as_fd(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL, frames)
+        send_any(self.0.as_fd(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL, frames)
     }
 }
 

@@ -62,11 +62,27 @@ impl WatchedFd {
         if !asked {
             answer = read(self.as_fd());
         }
-        match answer {
-            Ok(value) => Ok(Some(value)),
-            Err(nothing) if nothing.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        none_if_it_would_block(answer)
+    }
+
+    /// The same, asking the kernel only when the runtime has noticed that there may be something: costs
+    /// no system call otherwise.
+    ///
+    /// # Errors
+    /// Those of `read`, except `WouldBlock`.
+    pub fn try_read_ready<T>(
+        &self,
+        mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        none_if_it_would_block(self.0.try_io(Interest::READABLE, |fd| read(fd.as_fd())))
+    }
+}
+
+fn none_if_it_would_block<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(nothing) if nothing.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

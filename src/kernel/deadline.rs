@@ -57,6 +57,11 @@ impl DeadlineTimer {
         Ok(())
     }
 
+    /// Whether it goes off at `instant` or earlier.
+    pub fn is_set_by(&self, instant: Instant) -> bool {
+        !self.spent.load(Ordering::Relaxed) && self.deadline.is_some_and(|at| at <= instant)
+    }
+
     /// Returns once the deadline has passed: once for each [`set`](Self::set). Cancel-safe.
     ///
     /// # Errors

@@ -6,22 +6,20 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Datagrams in one system call. All of a call's bookkeeping lies on the stack.
 const BLOCK: usize = 64;
 
-/// Sends each payload to its address, in order, skipping those that are refused. Stops when the
-/// socket's queue is full. Gives the number sent.
+/// Sends each payload to its address, in order. Those that the kernel refuses are skipped, and told to
+/// `refused` by their place; once the socket's queue is full, all that are left are refused. Gives the
+/// number sent.
 ///
 /// `A` is a plain `sockaddr_*` of the socket's family.
-///
-/// # Errors
-/// The first refusal, when nothing could be sent.
 pub(super) fn send_many<'a, A: SocketAddress>(
     fd: BorrowedFd<'_>,
     flags: libc::c_int,
     datagrams: impl IntoIterator<Item = (A, &'a [u8])>,
-) -> io::Result<usize> {
+    refused: impl FnMut(usize, io::Error),
+) -> usize {
     let mut datagrams = datagrams.into_iter();
-    let mut outcome = Outcome::default();
-    while !outcome.queue_full {
-        let Some(first) = datagrams.next() else { break };
+    let mut outcome = Outcome { done: 0, sent: 0, queue_full: false, refused };
+    while let Some(first) = datagrams.next() {
         let (mut addresses, mut payloads) = ([first.0; BLOCK], [first.1; BLOCK]);
         let mut count = 1;
         while count < BLOCK
@@ -32,9 +30,25 @@ pub(super) fn send_many<'a, A: SocketAddress>(
         }
         send_block(fd, flags, &addresses[..count], &payloads[..count], &mut outcome);
     }
-    match outcome {
-        Outcome { sent: 0, refused: Some(error), .. } => Err(error),
-        Outcome { sent, .. } => Ok(sent),
+    outcome.sent
+}
+
+/// The same for those who only want to know whether anything went out.
+///
+/// # Errors
+/// The first refusal, when nothing could be sent.
+pub(super) fn send_any<'a, A: SocketAddress>(
+    fd: BorrowedFd<'_>,
+    flags: libc::c_int,
+    datagrams: impl IntoIterator<Item = (A, &'a [u8])>,
+) -> io::Result<usize> {
+    let mut first = None;
+    let sent = send_many(fd, flags, datagrams, |_, error| {
+        first.get_or_insert(error);
+    });
+    match first {
+        Some(error) if sent == 0 => Err(error),
+        _ => Ok(sent),
     }
 }
 
@@ -44,36 +58,51 @@ impl SocketAddress for libc::sockaddr_in {}
 impl SocketAddress for libc::sockaddr_in6 {}
 impl SocketAddress for libc::sockaddr_ll {}
 
-#[derive(Default)]
-struct Outcome {
+struct Outcome<F> {
+    /// Sent or refused.
+    done: usize,
     sent: usize,
-    refused: Option<io::Error>,
     queue_full: bool,
+    refused: F,
+}
+
+impl<F: FnMut(usize, io::Error)> Outcome<F> {
+    fn sent(&mut self, count: usize) {
+        self.done += count;
+        self.sent += count;
+    }
+
+    fn refused(&mut self, error: io::Error) {
+        self.queue_full |= error.kind() == io::ErrorKind::WouldBlock;
+        (self.refused)(self.done, error);
+        self.done += 1;
+    }
 }
 
 /// `addresses` and `payloads` are of the same length, at most [`BLOCK`].
-fn send_block<A: SocketAddress>(
+fn send_block<A: SocketAddress, F: FnMut(usize, io::Error)>(
     fd: BorrowedFd<'_>,
     flags: libc::c_int,
     addresses: &[A],
     payloads: &[&[u8]],
-    outcome: &mut Outcome,
+    outcome: &mut Outcome<F>,
 ) {
-    let mut done = 0;
-    while done < payloads.len() {
-        match send_some(fd, flags, &addresses[done..], &payloads[done..]) {
+    let mut at = 0;
+    while at < payloads.len() {
+        if outcome.queue_full {
+            outcome.refused(io::ErrorKind::WouldBlock.into());
+            at += 1;
+            continue;
+        }
+        match send_some(fd, flags, &addresses[at..], &payloads[at..]) {
             Ok(sent) => {
-                done += sent;
-                outcome.sent += sent;
+                outcome.sent(sent);
+                at += sent;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                outcome.queue_full = error.kind() == io::ErrorKind::WouldBlock;
-                outcome.refused.get_or_insert(error);
-                if outcome.queue_full {
-                    return;
-                }
-                done += 1;
+                outcome.refused(error);
+                at += 1;
             }
         }
     }
@@ -81,6 +110,33 @@ fn send_block<A: SocketAddress>(
 
 /// One system call: the number sent, at least 1; the error is the first datagram's.
 fn send_some<A: SocketAddress>(
+    fd: BorrowedFd<'_>,
+    flags: libc::c_int,
+    addresses: &[A],
+    payloads: &[&[u8]],
+) -> io::Result<usize> {
+    match (addresses, payloads) {
+        // Most of the time one instance has something to say.
+        ([address], [payload]) => send_one(fd, flags, address, payload),
+        _ => send_several(fd, flags, addresses, payloads),
+    }
+}
+
+fn send_one<A: SocketAddress>(
+    fd: BorrowedFd<'_>,
+    flags: libc::c_int,
+    address: &A,
+    payload: &[u8],
+) -> io::Result<usize> {
+    let (to, len) = (std::ptr::from_ref(address).cast(), size_of::<A>() as libc::socklen_t);
+    // SAFETY: payload and address are alive here and of the lengths told; the kernel only reads them.
+    let sent = unsafe {
+        libc::sendto(fd.as_raw_fd(), payload.as_ptr().cast(), payload.len(), flags, to, len)
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(1) }
+}
+
+fn send_several<A: SocketAddress>(
     fd: BorrowedFd<'_>,
     flags: libc::c_int,
     addresses: &[A],

@@ -155,22 +155,31 @@ impl VrrpSocket {
     /// # Errors
     /// ENETDOWN and the like: the interface went away.
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<Option<Received>> {
-        self.receive.try_read(|fd| {
-            loop {
-                match self.receive_one(fd, buf) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    other => return other,
-                }
-            }
-        })
+        self.receive.try_read(|fd| self.receive_one(fd, buf))
+    }
+
+    /// The same, asking the kernel only when something is known to have arrived.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv).
+    pub fn try_recv_ready(&self, buf: &mut [u8]) -> io::Result<Option<Received>> {
+        self.receive.try_read_ready(|fd| self.receive_one(fd, buf))
     }
 
     fn receive_one(&self, fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Received> {
-        if self.ipv6 {
-            return receive_v6(fd, buf);
+        loop {
+            let received = if self.ipv6 {
+                receive_v6(fd, buf)
+            } else {
+                recv(fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT)
+                    .map(|length| Received { length, ipv6: None })
+                    .map_err(io::Error::from)
+            };
+            match received {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
         }
-        let length = recv(fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT)?;
-        Ok(Received { length, ipv6: None })
     }
 
     /// Sends one datagram, IP header included; the kernel fills in IPv4's header checksum.
@@ -179,37 +188,36 @@ impl VrrpSocket {
     /// # Errors
     /// `WouldBlock`: the queue is full; ENETDOWN, ENODEV: the interface is down or gone.
     pub fn send(&self, datagram: &[u8], to: IpAddr) -> io::Result<()> {
-        self.send_batch([(datagram, to)]).map(drop)
+        let mut refusal = None;
+        self.send_batch([(datagram, to)], |_, error| refusal = Some(error));
+        refusal.map_or(Ok(()), Err)
     }
 
-    /// Sends datagrams as [`send`](Self::send) does, many in one system call, skipping those that
-    /// the kernel refuses and those of the other family. Gives the number sent.
-    ///
-    /// # Errors
-    /// The first refusal, when none could be sent.
+    /// Sends datagrams as [`send`](Self::send) does, many in one system call. Tells `refused` the
+    /// place of each that the kernel refuses, and why. Gives the number sent.
     pub fn send_batch<'a>(
         &self,
         datagrams: impl IntoIterator<Item = (&'a [u8], IpAddr)>,
-    ) -> io::Result<usize> {
-        let datagrams = datagrams.into_iter();
+        refused: impl FnMut(usize, io::Error),
+    ) -> usize {
+        let (fd, flags, datagrams) = (self.send.as_fd(), self.send_flags, datagrams.into_iter());
         if self.ipv6 {
-            let addressed = datagrams.filter_map(|(payload, to)| match to {
-                IpAddr::V6(to) => Some((self.sockaddr_v6(to), payload)),
-                IpAddr::V4(_) => None,
-            });
-            send_many(self.send.as_fd(), self.send_flags, addressed)
+            let addressed = datagrams.map(|(octets, to)| (self.sockaddr_v6(to), octets));
+            send_many(fd, flags, addressed, refused)
         } else {
-            let addressed = datagrams.filter_map(|(payload, to)| match to {
-                IpAddr::V4(to) => Some((sockaddr_v4(to), payload)),
-                IpAddr::V6(_) => None,
-            });
-            send_many(self.send.as_fd(), self.send_flags, addressed)
+            let addressed = datagrams.map(|(octets, to)| (sockaddr_v4(to), octets));
+            send_many(fd, flags, addressed, refused)
         }
     }
 
-    fn sockaddr_v6(&self, to: Ipv6Addr) -> libc::sockaddr_in6 {
+    fn sockaddr_v6(&self, to: IpAddr) -> libc::sockaddr_in6 {
+        let (family, to) = match to {
+            IpAddr::V6(to) => (libc::AF_INET6, to),
+            // The kernel refuses it: the configuration keeps the families apart.
+            IpAddr::V4(_) => (libc::AF_INET, Ipv6Addr::UNSPECIFIED),
+        };
         libc::sockaddr_in6 {
-            sin6_family: libc::AF_INET6 as libc::sa_family_t,
+            sin6_family: family as libc::sa_family_t,
             sin6_port: 0,
             sin6_flowinfo: 0,
             sin6_addr: libc::in6_addr { s6_addr: to.octets() },
@@ -333,11 +341,16 @@ fn raw_socket(domain: Domain, protocol: i32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn sockaddr_v4(ip: Ipv4Addr) -> libc::sockaddr_in {
+fn sockaddr_v4(to: IpAddr) -> libc::sockaddr_in {
+    let (family, to) = match to {
+        IpAddr::V4(to) => (libc::AF_INET, to),
+        // As with IPv6.
+        IpAddr::V6(_) => (libc::AF_INET6, Ipv4Addr::UNSPECIFIED),
+    };
     libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_family: family as libc::sa_family_t,
         sin_port: 0,
-        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(to.octets()) },
         sin_zero: [0; 8],
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn at_secs(seconds: u64) -> Instant {
 }
 
 /// VRRPv2, one second, keepalived's defaults, preempting.
-pub(super) fn settings(priority: u8) -> RouterSettings {
+pub(crate) fn settings(priority: u8) -> RouterSettings {
     RouterSettings {
         vrid: Vrid::new(77).unwrap(),
         version: Version::V2,

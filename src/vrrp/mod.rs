@@ -8,7 +8,7 @@ mod debounce;
 mod event;
 mod fights;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod group;
 mod hmac;
 mod pacing;

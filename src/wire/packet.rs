@@ -4,7 +4,7 @@ use super::ip::{self, PROTOCOL_VRRP};
 use super::{Discard, IpMeta, ah};
 
 /// What carries VRRP messages; sockets listen to one of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// VRRP itself.
     #[default]

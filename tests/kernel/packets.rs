@@ -69,7 +69,10 @@ fn batch_arrives_whole_and_in_order() {
         let (v0, v1) = (open("v0"), open("v1"));
         let datagrams: Vec<_> = (0..200).map(datagram).collect();
 
-        let sent = v0.send_batch(datagrams.iter().map(|datagram| (&datagram[..], GROUP))).unwrap();
+        let sent = v0
+            .send_batch(datagrams.iter().map(|datagram| (&datagram[..], GROUP)), |place, error| {
+                panic!("datagram {place} was refused: {error}")
+            });
 
         assert_eq!(sent, 200);
         let mut marks = Vec::new();

@@ -17,6 +17,7 @@ mod checks;
 mod configs;
 mod drift;
 mod fifo;
+mod frr;
 mod genhash;
 mod groups;
 mod harness;

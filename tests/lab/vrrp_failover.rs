@@ -41,6 +41,7 @@ fn what_a_master_sends_is_octet_for_octet_right(lab: &Lab, program: Program) {
     one.stop();
     let sent = pair.capture.advert_octets_of(LB1);
     assert_eq!(sent[0].1, ADVERT);
+    pair.capture.assert_tshark_agrees(&[LB1]);
     // The harness gave the first host's eth0 this address.
     assert!(
         pair.capture.garps_for(VIP).iter().all(|(_, mac)| *mac == [2, 0, 0, 0, 1, b'0']),

@@ -216,6 +216,12 @@ fn one_shot(cx: &mut Context<'_>, at: &Statement, slot: &mut Option<Script>) {
 fn server(cx: &mut Context<'_>, at: &Statement) -> Option<(String, u16)> {
     let host = cx.argument(at)?;
     cx.no_more_than(at, 2);
+    let name = cx.text(host.span);
+    if name.parse::<std::net::IpAddr>().is_err() {
+        // keepalived looks it up at once, and has no server if that fails.
+        let message = format!("smtp_server {name} is a name: it is looked up for each mail");
+        cx.push(Diagnostic::note("looked-up-later", host.span, message).label(cx.place(at)));
+    }
     let port = match cx.words(at).get(2).copied() {
         Some(word) => match cx.number_in(at, "port", word, (1, 65_535)) {
             Some(port) => u16::try_from(port).ok()?,

@@ -1,12 +1,10 @@
 //! One advert on its way out: written once for each destination, since the checksum may cover it.
 
-use std::io;
 use std::net::IpAddr;
 
 use super::instance::Instance;
 use crate::config::plan::{Authentication, OldChecksum, Transport};
 use crate::driver::clock;
-use crate::kernel::VrrpSocket;
 use crate::wire::{ChecksumScope, Outgoing, Seal, ah, ip};
 
 /// What is the same for every peer.
@@ -36,44 +34,23 @@ impl<'a> Advert<'a> {
         (Self { source, id, priority, ah, seal }, instance)
     }
 
-    /// Sends it to the group or to every peer, whichever of them fail.
-    ///
-    /// # Errors
-    /// The first failure, when none could be sent.
-    pub fn send(
+    /// Gives `post` a datagram for the group, or one for every peer, each written in `datagram`.
+    pub fn post(
         &self,
         instance: &Instance,
-        socket: &VrrpSocket,
         datagram: &mut Vec<u8>,
-    ) -> Result<(), (IpAddr, io::Error)> {
+        mut post: impl FnMut(IpAddr, &[u8]),
+    ) {
+        let mut post_to = |to, ttl| {
+            self.write(to, ttl, instance, datagram);
+            post(to, datagram);
+        };
         match &instance.plan.transport {
-            Transport::Multicast(group) => {
-                self.send_to(*group, ip::TTL, instance, socket, datagram)
-            }
+            Transport::Multicast(group) => post_to(*group, ip::TTL),
             Transport::Unicast { peers, .. } => {
-                let ttl = instance.plan.unicast_ttl;
-                let (mut sent, mut failure) = (false, None);
-                for peer in peers {
-                    match self.send_to(peer.address, ttl, instance, socket, datagram) {
-                        Ok(()) => sent = true,
-                        Err(error) => drop(failure.get_or_insert(error)),
-                    }
-                }
-                if sent { Ok(()) } else { failure.map_or(Ok(()), Err) }
+                peers.iter().for_each(|peer| post_to(peer.address, instance.plan.unicast_ttl));
             }
         }
-    }
-
-    fn send_to(
-        &self,
-        to: IpAddr,
-        ttl: u8,
-        instance: &Instance,
-        socket: &VrrpSocket,
-        datagram: &mut Vec<u8>,
-    ) -> Result<(), (IpAddr, io::Error)> {
-        self.write(to, ttl, instance, datagram);
-        socket.send(datagram, to).map_err(|error| (to, error))
     }
 
     /// The whole datagram, IP header included.

@@ -3,6 +3,9 @@
 //!
 //! That is the order each core asks for; gathering keeps it for each and lets a thousand
 //! instances that move together cost a few system calls.
+//!
+//! Adverts go out all at once. The kernel takes long for the others when there are thousands, so of
+//! those a piece is done at a time, and in between the thread looks at its deadlines: see [`Effects::is_behind`].
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -10,14 +13,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::advert::Advert;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
-use super::pacing::Announcer;
+use super::outbox::Outbox;
+use super::pacing::{Announcer, Place};
 use super::wants::{Owner, Wanted, in_order_of_leaving};
 use super::{News, Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
@@ -27,17 +30,26 @@ use crate::routing::PROTOCOL;
 use crate::vrrp::{Action, Note, PublicState, Transition};
 use crate::wire::{arp, neighbour};
 
+/// Changes that the kernel makes in one go: one or two milliseconds.
+const CHANGES: usize = 64;
+
+/// Frames sent in one go: half a millisecond.
+const FRAMES: usize = 256;
+
 pub struct Effects {
     /// Instance and priority.
     adverts: Vec<(usize, u8)>,
     changes: Vec<KernelChange>,
     /// Whose each change is.
     owners: Vec<Owner>,
+    /// How many of the changes are made.
+    changed: usize,
     /// What the kernel would not take, said once and tried again when something changes.
     failing: HashSet<(Owner, KernelObject)>,
     failures_changed: bool,
-    /// Frames with the interface they go out of.
-    frames: Vec<(u32, Frame)>,
+    frames: Vec<Announcement>,
+    /// How many of the frames are sent.
+    announced: usize,
     /// Announcements that have to wait for others.
     pub announcer: Announcer,
     news: Vec<(usize, Told)>,
@@ -47,6 +59,15 @@ pub struct Effects {
     lost_reports: u64,
     /// Reused for each advert.
     datagram: Vec<u8>,
+    outbox: Outbox,
+}
+
+struct Announcement {
+    /// Whose address it is; `None`: it had to wait, and is forgotten by its place.
+    owner: Option<Owner>,
+    /// Interface it goes out of.
+    ifindex: u32,
+    frame: Frame,
 }
 
 /// What is told once the rest is done.
@@ -76,15 +97,18 @@ impl Effects {
             adverts: Vec::new(),
             changes: Vec::new(),
             owners: Vec::new(),
+            changed: 0,
             failing: HashSet::new(),
             failures_changed: false,
             frames: Vec::new(),
+            announced: 0,
             announcer: Announcer::default(),
             news: Vec::new(),
             group_news: Vec::new(),
             reports,
             lost_reports: 0,
             datagram: Vec::new(),
+            outbox: Outbox::default(),
         }
     }
 
@@ -100,6 +124,7 @@ impl Effects {
             Action::SendAdvertisement { priority } => self.adverts.push((number, priority)),
             Action::HoldAddresses => self.hold(number, instance, interfaces),
             Action::ReleaseAddresses => {
+                self.silence(Owner::Instance(number));
                 let objects = instance.objects(interfaces).map(|wanted| wanted.object);
                 self.release(Owner::Instance(number), objects.collect());
             }
@@ -108,8 +133,8 @@ impl Effects {
                 let wanted = instance.objects(interfaces).collect();
                 self.put_back(owner, name, wanted, interfaces, true);
             }
-            Action::Announce { rounds } => self.announce(instance, interfaces, rounds),
-            Action::AnnounceElsewhere => self.announce_elsewhere(instance, interfaces),
+            Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
+            Action::AnnounceElsewhere => self.announce_elsewhere(number, instance, interfaces),
             Action::Transition(transition) => {
                 self.news.push((number, Told::Transition(transition)));
             }
@@ -156,13 +181,20 @@ impl Effects {
     }
 
     /// `rounds` rounds of one gratuitous ARP or neighbour advertisement for each address.
-    fn announce(&mut self, instance: &Instance, interfaces: &Interfaces, rounds: u32) {
+    fn announce(
+        &mut self,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+        rounds: u32,
+    ) {
+        let owner = Owner::Instance(number);
         for round in 0..rounds {
             for assignment in instance.assignments(interfaces) {
-                let (ifindex, address) = (assignment.ifindex, assignment.address);
+                let place = (assignment.ifindex, assignment.address);
                 let all_of_them = if round == 0 { rounds } else { 0 };
-                if !self.announcer.takes(interfaces, (ifindex, address), all_of_them) {
-                    self.announce_one(interfaces, ifindex, address);
+                if !self.announcer.takes(interfaces, place, all_of_them) {
+                    self.announce_one(Some(owner), interfaces, place);
                 }
             }
         }
@@ -170,14 +202,14 @@ impl Effects {
 
     fn announce_what_waited(&mut self, interfaces: &Interfaces) {
         let now = clock::now();
-        while let Some((ifindex, address)) = self.announcer.take_due(now) {
-            self.announce_one(interfaces, ifindex, address);
+        while let Some(place) = self.announcer.take_due(now) {
+            self.announce_one(None, interfaces, place);
         }
     }
 
     /// One round where no adverts go out that would keep switches from forgetting us: on VMACs,
     /// or on all interfaces if so told.
-    fn announce_elsewhere(&mut self, instance: &Instance, interfaces: &Interfaces) {
+    fn announce_elsewhere(&mut self, number: usize, instance: &Instance, interfaces: &Interfaces) {
         let vmac = |index| {
             let name = interfaces.by_index(index).map(|link| &link.name);
             instance.plan.links().any(|link| link.is_vmac() && Some(&link.name) == name)
@@ -185,12 +217,14 @@ impl Effects {
         for assignment in instance.assignments(interfaces) {
             let index = assignment.ifindex;
             if Some(index) != instance.ifindex && (instance.plan.garp_extra_all || vmac(index)) {
-                self.announce_one(interfaces, index, assignment.address);
+                let place = (index, assignment.address);
+                self.announce_one(Some(Owner::Instance(number)), interfaces, place);
             }
         }
     }
 
-    fn announce_one(&mut self, interfaces: &Interfaces, ifindex: u32, address: IpNet) {
+    fn announce_one(&mut self, owner: Option<Owner>, interfaces: &Interfaces, place: Place) {
+        let (ifindex, address) = place;
         // Interfaces without ARP (tunnels, NOARP) have no neighbours to tell.
         let link = interfaces.by_index(ifindex).filter(|link| link.arp);
         let Some((link, mac)) = link.and_then(|link| Some((link, link.mac?))) else { return };
@@ -200,7 +234,15 @@ impl Effects {
                 Frame::NeighbourAdvertisement(neighbour::unsolicited(mac, address, link.router))
             }
         };
-        self.frames.push((ifindex, frame));
+        self.frames.push(Announcement { owner, ifindex, frame });
+    }
+
+    /// Drops those of somebody's announcements that are still to be sent.
+    fn silence(&mut self, owner: Owner) {
+        if !self.frames.is_empty() {
+            self.frames.drain(..std::mem::take(&mut self.announced));
+            self.frames.retain(|each| each.owner != Some(owner));
+        }
     }
 
     /// Takes off what a former run left.
@@ -233,9 +275,9 @@ impl Effects {
                 tracing::info!("({name}) {object} is missing: adding it");
             }
             if let KernelObject::Address(assignment) = &object {
-                let (ifindex, address) = (assignment.ifindex, assignment.address);
-                if !self.announcer.takes(interfaces, (ifindex, address), 1) {
-                    self.announce_one(interfaces, ifindex, address);
+                let place = (assignment.ifindex, assignment.address);
+                if !self.announcer.takes(interfaces, place, 1) {
+                    self.announce_one(Some(owner), interfaces, place);
                 }
             }
             // What is left of it would keep the whole away.
@@ -277,10 +319,17 @@ impl Effects {
         self.changes.clear();
         self.owners.clear();
         self.frames.clear();
+        (self.changed, self.announced) = (0, 0);
         self.announcer.forget_all();
     }
 
-    /// Does all that was gathered.
+    /// Whether something is left to do since the last [`carry_out`](Self::carry_out), for want of time.
+    pub fn is_behind(&self) -> bool {
+        !self.changes.is_empty() || !self.frames.is_empty()
+    }
+
+    /// Does what was gathered, or a piece of it: all adverts, then some changes; once all of these are
+    /// made some announcements, and at the end of them the news.
     pub fn carry_out(
         &mut self,
         instances: &mut [Instance],
@@ -290,29 +339,38 @@ impl Effects {
         interfaces: &mut Interfaces,
     ) {
         self.send_adverts(instances, sockets);
-        self.change_kernel(instances, rtnl, interfaces);
-        self.announce_what_waited(interfaces);
-        self.send_frames(arp);
-        self.tell(instances);
+        self.change_some(instances, rtnl, interfaces);
+        if self.changes.is_empty() {
+            self.announce_what_waited(interfaces);
+            self.announce_some(arp);
+        }
+        if !self.is_behind() {
+            self.tell(instances);
+        }
     }
 
     fn send_adverts(&mut self, instances: &mut [Instance], sockets: &Sockets) {
         for (number, priority) in self.adverts.drain(..) {
             let instance = &mut instances[number];
-            let socket = instance.socket.and_then(|key| sockets.get(&key));
-            let (Some(socket), Some(source)) = (socket, instance.last_source) else { continue };
+            let key = instance.socket.filter(|key| sockets.contains_key(key));
+            let (Some(key), Some(source)) = (key, instance.last_source) else { continue };
             let (advert, sender) = Advert::next(instance, source, priority);
-            match advert.send(sender, socket, &mut self.datagram) {
-                Ok(()) => {
-                    instance.counters.count_sent(priority);
+            self.outbox.begin(number, key, priority);
+            advert.post(sender, &mut self.datagram, |to, octets| self.outbox.add(to, octets));
+        }
+        self.outbox.send(sockets, |posted| {
+            let instance = &mut instances[posted.number];
+            match posted.failure.filter(|_| !posted.sent) {
+                None => {
+                    instance.counters.count_sent(posted.priority);
                     sent(instance);
                 }
-                Err((to, error)) => not_sent(instance, to, &error),
+                Some((to, error)) => not_sent(instance, to, &error),
             }
-        }
+        });
     }
 
-    fn change_kernel(
+    fn change_some(
         &mut self,
         instances: &[Instance],
         rtnl: &mut Rtnl,
@@ -321,26 +379,27 @@ impl Effects {
         if self.changes.is_empty() {
             return;
         }
-        let failures = rtnl.change(&self.changes);
+        let piece = self.changed..self.changes.len().min(self.changed + CHANGES);
+        let (changes, owners) = (&self.changes[piece.clone()], &self.owners[piece.clone()]);
+        let failures = rtnl.change(changes);
         let mut failed = failures.iter().map(|failure| failure.index).peekable();
-        for (index, change) in self.changes.iter().enumerate() {
+        for (index, change) in changes.iter().enumerate() {
             if failed.next_if_eq(&index).is_none()
                 && let KernelChange::Add(object) = change
             {
                 if let KernelObject::Route(route) = object {
                     interfaces.routing.assume(route);
                 }
-                if !self.failing.is_empty()
-                    && self.failing.remove(&(self.owners[index], object.clone()))
+                if !self.failing.is_empty() && self.failing.remove(&(owners[index], object.clone()))
                 {
                     self.failures_changed = true;
-                    let name = owner_name(self.owners[index], instances);
+                    let name = owner_name(owners[index], instances);
                     tracing::info!("({name}) {object} could be added after all");
                 }
             }
         }
         for failure in failures {
-            let (owner, change) = (self.owners[failure.index], &self.changes[failure.index]);
+            let (owner, change) = (owners[failure.index], &changes[failure.index]);
             let again = match change {
                 KernelChange::Add(object) => !self.failing.insert((owner, object.clone())),
                 KernelChange::Remove(_) => false,
@@ -350,19 +409,29 @@ impl Effects {
                 log_failure(&failure, change, owner_name(owner, instances), interfaces);
             }
         }
-        self.changes.clear();
-        self.owners.clear();
+        self.changed = piece.end;
+        if self.changed == self.changes.len() {
+            self.changes.clear();
+            self.owners.clear();
+            self.changed = 0;
+        }
     }
 
-    fn send_frames(&mut self, arp: &ArpSocket) {
+    fn announce_some(&mut self, arp: &ArpSocket) {
         if self.frames.is_empty() {
             return;
         }
-        let frames = self.frames.iter().map(|(ifindex, frame)| (*ifindex, frame.octets()));
-        if let Err(error) = arp.send_frames(frames) {
+        let piece = self.announced..self.frames.len().min(self.announced + FRAMES);
+        let frames = self.frames[piece.clone()].iter();
+        if let Err(error) = arp.send_frames(frames.map(|each| (each.ifindex, each.frame.octets())))
+        {
             tracing::warn!("cannot announce addresses: {error}");
         }
-        self.frames.clear();
+        self.announced = piece.end;
+        if self.announced == self.frames.len() {
+            self.frames.clear();
+            self.announced = 0;
+        }
     }
 
     fn tell(&mut self, instances: &mut [Instance]) {

@@ -6,12 +6,14 @@
 //! runtime go into a bounded channel; when that is full they are dropped and counted.
 
 mod advert;
+mod agenda;
 mod drift;
 mod effects;
 mod groups;
 mod instance;
 mod interfaces;
 mod links;
+mod outbox;
 mod pacing;
 mod receive;
 mod reload;
@@ -27,11 +29,12 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use self::agenda::Agenda;
 use self::effects::Effects;
 use self::groups::Group;
 use self::instance::Instance;
@@ -41,7 +44,7 @@ use self::statics::Statics;
 use self::tracking::Readings;
 use self::wants::{Holders, Owner};
 use super::clock;
-use super::schedule::Schedule;
+use super::quick_hash::QuickMap;
 use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
@@ -181,7 +184,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
 }
 
 /// What a socket listens on: a multicast group on an interface, or our own unicast address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct SocketKey {
     ifindex: u32,
     local: IpAddr,
@@ -189,7 +192,7 @@ struct SocketKey {
 }
 
 /// The sockets that instances share, each a pair of one to receive and one to send.
-type Sockets = HashMap<SocketKey, VrrpSocket>;
+type Sockets = QuickMap<SocketKey, VrrpSocket>;
 
 struct VrrpThread {
     settings: Settings,
@@ -205,7 +208,7 @@ struct VrrpThread {
     sockets: Sockets,
     instances: Vec<Instance>,
     /// Instance by socket and VRID.
-    by_router: HashMap<(SocketKey, u8), usize>,
+    by_router: QuickMap<(SocketKey, u8), usize>,
     /// Of those that share socket and VRID with others: by the peer's address, too.
     by_peer: HashMap<(SocketKey, u8, IpAddr), usize>,
     groups: Vec<Group>,
@@ -213,7 +216,7 @@ struct VrrpThread {
     groups_touched: bool,
     /// Readings of tracked scripts and files.
     readings: Readings,
-    schedule: Schedule,
+    schedule: Agenda,
     effects: Effects,
     plan: Arc<Plan>,
     /// Every instance's virtual addresses with their interface: none of them is a source.
@@ -255,14 +258,14 @@ impl VrrpThread {
             timer: DeadlineTimer::new()?,
             interfaces,
             links: Links::default(),
-            sockets: HashMap::new(),
+            sockets: Sockets::default(),
             instances: Vec::new(),
-            by_router: HashMap::new(),
+            by_router: QuickMap::default(),
             by_peer: HashMap::new(),
             groups: Vec::new(),
             groups_touched: false,
             readings: Readings::new(),
-            schedule: Schedule::default(),
+            schedule: Agenda::default(),
             effects: Effects::new(reports),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
@@ -306,7 +309,7 @@ impl VrrpThread {
                     }
                 }
                 _ = self.monitor.ready() => self.hear_kernel(),
-                () = any_readable(&self.sockets) => {}
+                () = any_readable(&self.sockets, &mut self.readable) => {}
             }
             self.settle_links();
             self.end_startup_delay();
@@ -340,8 +343,12 @@ impl VrrpThread {
         ControlFlow::Continue(())
     }
 
-    /// The earliest of all that is to happen by itself.
+    /// The earliest of all that is to happen by itself; at once, while work is left over that is done
+    /// in pieces.
     fn next_deadline(&self) -> Option<Instant> {
+        if self.effects.is_behind() {
+            return Some(clock::now());
+        }
         let announcement = self.effects.announcer.next(self.started_at);
         let links = self.interfaces.next_change();
         let statics = self.statics.next_deadline();
@@ -358,7 +365,12 @@ impl VrrpThread {
         }
     }
 
+    /// A timer that goes off early does no harm, so it is not moved to a later time: each advert that a
+    /// Backup hears would move it.
     fn wait_until(&mut self, deadline: Option<Instant>) {
+        if deadline.is_some_and(|at| self.timer.is_set_by(at)) {
+            return;
+        }
         if let Err(error) = self.timer.set(deadline) {
             tracing::error!("cannot set the timer: {error}");
         }
@@ -369,19 +381,19 @@ impl VrrpThread {
         let instance = &mut self.instances[number];
         self.groups_touched |= instance.router.settings().in_sync_group;
         instance.router.handle(now, event, &mut self.actions);
-        self.schedule.set(number, instance.router.next_deadline());
+        self.schedule.set(number, &instance.router);
         for action in self.actions.drain(..) {
             instance.repairs += u64::from(action == Action::RestoreAddresses);
             self.effects.gather(number, instance, &self.interfaces, action);
         }
     }
 
-    /// Calls the instances whose time has come.
+    /// Calls the instances whose time has come, or as many of them as can be served at once.
     fn fire_due(&mut self) {
         let now = clock::now();
         self.rested(now);
         let mut due = std::mem::take(&mut self.due);
-        self.schedule.due(now, &mut due);
+        self.schedule.due(now, &mut due, self.effects.is_behind());
         self.hear_before_believing(now, &due);
         for (_, number) in due.drain(..) {
             // What was heard just now may have moved the deadline.
@@ -397,16 +409,18 @@ impl VrrpThread {
     /// A silent peer is only believed to be silent once the receive queue is empty: it may be
     /// we who did not listen.
     fn hear_before_believing(&mut self, now: Instant, due: &[(Instant, usize)]) {
-        let listen: HashSet<SocketKey> = (due.iter())
-            .filter(|&&(at, number)| {
-                matches!(self.instances[number].router.state(), State::Backup(_))
-                    || now - at > SUSPICIOUSLY_LATE
-            })
-            .filter_map(|&(_, number)| self.instances[number].socket)
-            .collect();
-        for key in listen {
+        let mut listen = std::mem::take(&mut self.readable);
+        let doubted = due.iter().filter(|&&(at, number)| {
+            matches!(self.instances[number].router.state(), State::Backup(_))
+                || now - at > SUSPICIOUSLY_LATE
+        });
+        listen.extend(doubted.filter_map(|&(_, number)| self.instances[number].socket));
+        listen.sort_unstable();
+        listen.dedup();
+        for key in listen.drain(..) {
             self.receive_all(key);
         }
+        self.readable = listen;
     }
 
     fn carry_out(&mut self) {
@@ -437,6 +451,9 @@ impl VrrpThread {
             self.effects.keep_only_transitions();
         }
         self.carry_out();
+        while self.effects.is_behind() {
+            self.carry_out();
+        }
         if self.settings.release_addresses {
             self.restore_promotions();
         }
@@ -458,11 +475,16 @@ impl VrrpThread {
     }
 }
 
-/// Resolves when a VRRP socket has something to read.
-async fn any_readable(sockets: &Sockets) {
+/// Resolves when VRRP sockets have something to read, and says which ones.
+async fn any_readable(sockets: &Sockets, readable: &mut Vec<SocketKey>) {
     poll_fn(|context| {
-        let ready = sockets.values().any(|socket| socket.poll_readable(context).is_ready());
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        add_readable(sockets, readable, context);
+        if readable.is_empty() { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;
+}
+
+fn add_readable(sockets: &Sockets, readable: &mut Vec<SocketKey>, context: &mut Context<'_>) {
+    let ready = sockets.iter().filter(|(_, socket)| socket.poll_readable(context).is_ready());
+    readable.extend(ready.map(|(key, _)| *key));
 }

@@ -1,17 +1,22 @@
 //! From a socket's datagram to an event for one instance, or to a counted reason why not.
 
 use std::collections::hash_map::Entry;
+use std::io;
 use std::net::IpAddr;
+use std::task::{Context, Waker};
 
 use super::instance::Instance;
-use super::{SocketKey, VrrpThread};
+use super::{SocketKey, VrrpThread, add_readable};
 use crate::driver::clock;
-use crate::kernel::Received;
+use crate::kernel::{Received, VrrpSocket};
 use crate::vrrp::{Event, Heard};
 use crate::wire::{Discard, IpMeta, Packet, vrrp};
 
 /// Largest datagram there is; adverts are far smaller.
 const DATAGRAM: usize = 65_535;
+
+/// A way to take one packet from a socket.
+type Take = fn(&VrrpSocket, &mut [u8]) -> io::Result<Option<Received>>;
 
 /// Packets taken from one socket before the deadlines are looked at again.
 const SOME: usize = 256;
@@ -21,27 +26,30 @@ const SOME: usize = 256;
 const ALL: usize = 8_192;
 
 impl VrrpThread {
-    /// Takes a bounded number of packets from each socket.
+    /// Takes a bounded number of packets from each socket that is known to have some.
     pub(super) fn receive_some(&mut self) {
         let mut readable = std::mem::take(&mut self.readable);
-        readable.extend(self.sockets.keys());
+        // Something else woke us, and these are only looked at.
+        if readable.is_empty() {
+            add_readable(&self.sockets, &mut readable, &mut Context::from_waker(Waker::noop()));
+        }
         for key in readable.drain(..) {
-            self.receive(key, SOME);
+            self.receive(key, SOME, VrrpSocket::try_recv_ready);
         }
         self.readable = readable;
     }
 
-    /// Empties the queue of one socket.
+    /// Empties the queue of one socket, whatever is known of it.
     pub(super) fn receive_all(&mut self, key: SocketKey) {
-        self.receive(key, ALL);
+        self.receive(key, ALL, VrrpSocket::try_recv);
     }
 
-    fn receive(&mut self, key: SocketKey, most: usize) {
+    fn receive(&mut self, key: SocketKey, most: usize, take: Take) {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(DATAGRAM, 0);
         for _ in 0..most {
             let Some(socket) = self.sockets.get(&key) else { break };
-            match socket.try_recv(&mut buffer) {
+            match take(socket, &mut buffer) {
                 Ok(Some(Received { length, ipv6 })) => self.hear(key, &buffer[..length], ipv6),
                 Ok(None) => break,
                 // The interface went away or down: its link event says so, too.

@@ -99,7 +99,7 @@ impl VrrpThread {
         let settings_changed = instance.plan.router != wanted.router;
         let settings = wanted.router.clone();
         instance.replan(wanted);
-        self.schedule.set(number, instance.router.next_deadline());
+        self.schedule.set(number, &instance.router);
         self.instances.push(instance);
         if settings_changed {
             self.handle(number, now, Event::Reconfigured(settings));

@@ -10,10 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use super::inject::{PROTOCOL_AH, PROTOCOL_VRRP};
 use super::raw::PacketSocket;
+use super::tshark::{Frame, judge};
 use super::wait_for;
 
 pub struct Capture {
     seen: Arc<Mutex<Vec<Packet>>>,
+    /// Every frame that holds VRRP, whatever is in it, for tshark.
+    frames: Arc<Mutex<Vec<Frame>>>,
     ended: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
@@ -41,13 +44,17 @@ impl Capture {
     pub(super) fn start(interface: &str) -> Capture {
         let socket = PacketSocket::open(interface);
         let (seen, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let frames = Arc::new(Mutex::new(Vec::new()));
         let reader = thread::spawn({
-            let (seen, ended) = (seen.clone(), ended.clone());
+            let (seen, frames, ended) = (seen.clone(), frames.clone(), ended.clone());
             move || {
                 let mut frame = [0; 2048];
                 while !ended.load(Ordering::Relaxed) {
                     // The socket gives up after a while, so that an end is noticed on a quiet LAN.
                     let Some((length, at)) = socket.receive(&mut frame) else { continue };
+                    if holds_vrrp(&frame[..length]) {
+                        frames.lock().unwrap().push((at, frame[..length].to_vec()));
+                    }
                     if let Some(what) = What::parse(&frame[..length]) {
                         let from = frame[6..12].try_into().expect("six octets");
                         seen.lock().unwrap().push(Packet { at, from, what });
@@ -55,7 +62,7 @@ impl Capture {
                 }
             }
         });
-        Capture { seen, ended, reader: Some(reader) }
+        Capture { seen, frames, ended, reader: Some(reader) }
     }
 
     fn packets(&self) -> Vec<Packet> {
@@ -75,6 +82,19 @@ impl Capture {
     /// Arrival and priority of every advertisement from `source`.
     pub fn adverts_of(&self, source: &str) -> Vec<(SystemTime, u8)> {
         self.advert_octets_of(source).into_iter().map(|(at, vrrp)| (at, vrrp[2])).collect()
+    }
+
+    /// Holds tshark to find nothing wrong with any advertisement so far, of which each of `sources` has
+    /// sent some.
+    pub fn assert_tshark_agrees(&self, sources: &[&str]) {
+        let verdicts = judge(&self.frames.lock().unwrap());
+        for source in sources {
+            assert!(verdicts.contains_key(*source), "nothing from {source}; seen: {verdicts:?}");
+        }
+        for (source, said) in &verdicts {
+            let words: Vec<&String> = said.keys().collect();
+            assert_eq!(words, ["good"], "what tshark says of packets from {source}: {said:?}");
+        }
     }
 
     /// Ethernet sources, each once, of the advertisements from `source`.
@@ -135,6 +155,16 @@ impl Drop for Capture {
         self.ended.store(true, Ordering::Relaxed);
         let _ = self.reader.take().map(JoinHandle::join);
     }
+}
+
+/// By its protocol number, also behind an authentication header (51).
+fn holds_vrrp(frame: &[u8]) -> bool {
+    let protocol = match frame.get(12..14) {
+        Some([0x08, 0x00]) => frame.get(23),
+        Some([0x86, 0xdd]) => frame.get(20),
+        _ => None,
+    };
+    matches!(protocol, Some(&super::inject::PROTOCOL_VRRP | 51))
 }
 
 impl What {

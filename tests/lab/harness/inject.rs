@@ -53,7 +53,8 @@ impl Forgery {
         host.enter(|| PacketSocket::open("eth0").send(&frame));
     }
 
-    fn frame(&self) -> Vec<u8> {
+    /// The whole of it, from the Ethernet header on.
+    pub fn frame(&self) -> Vec<u8> {
         let vrrp = self.message();
         let mut ip = vec![0x45, 0xc0, 0, 0, 0, 1, 0, 0, self.ttl, PROTOCOL_VRRP, 0, 0];
         ip.extend(self.source.octets());

@@ -6,13 +6,15 @@
 
 mod capture;
 mod director;
+mod frr;
 mod inject;
 mod ipvs;
-mod namespace;
+pub mod namespace;
 mod network;
-mod raw;
+pub mod raw;
 mod smtp;
 mod steady;
+mod tshark;
 mod web;
 
 use std::fs;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 
 pub use capture::Capture;
 pub use director::{Director, Program, mainstay};
+pub use frr::{FRR_LINK_LOCAL, Frr, FrrRouter};
 pub use inject::Forgery;
 pub use ipvs::IpvsTable;
 pub use namespace::alive;
@@ -33,7 +36,8 @@ pub use steady::{longest_gap, seconds, undisturbed};
 pub use web::{WebServer, fetch, fetch_from};
 
 pub struct Lab {
-    dir: PathBuf,
+    /// Where its hosts' files are.
+    pub dir: PathBuf,
 }
 
 impl Lab {
@@ -107,7 +111,8 @@ fn missing() -> Option<String> {
     if !Path::new("/proc/net/ip_vs").exists() {
         return Some("this kernel has no IPVS".into());
     }
-    let tools = ["/usr/sbin/keepalived", "/usr/sbin/ipvsadm"];
+    let tools =
+        ["/usr/sbin/keepalived", "/usr/sbin/ipvsadm", "/usr/bin/tshark", "/usr/lib/frr/vrrpd"];
     tools.iter().find(|tool| !Path::new(tool).exists()).map(|tool| format!("needs {tool}"))
 }
 

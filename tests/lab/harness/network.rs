@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::ifaddrs::getifaddrs;
@@ -37,11 +37,7 @@ impl Lan {
 
     /// A host with interface `eth0` and `address` (with its prefix length) on this LAN.
     pub fn host(&self, name: &str, address: &str) -> Host {
-        let dir = self.work.join(name);
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(dir.join("run")).expect("make the host's directory");
-        let host = Host { name: name.into(), dir, namespace: Namespace::new() };
-        host.ip("link set lo up");
+        let host = Host::unplugged(&self.work, name);
         host.plug_into(self, "eth0", address);
         host
     }
@@ -80,12 +76,27 @@ impl Lan {
 }
 
 impl Host {
+    /// One without any interface but `lo`; its files are in `work`.
+    pub fn unplugged(work: &Path, name: &str) -> Host {
+        let dir = work.join(name);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(dir.join("run")).expect("make the host's directory");
+        let host = Host { name: name.into(), dir, namespace: Namespace::new() };
+        host.ip("link set lo up");
+        host
+    }
+
+    /// How `ip … netns PATH` names this host.
+    pub fn netns(&self) -> PathBuf {
+        self.namespace.path()
+    }
+
     pub fn plug_into(&self, lan: &Lan, interface: &str, address: &str) {
         *lan.ports.borrow_mut() += 1;
         // The MAC address says who it is, in captures as in ARP tables.
         let mac =
             format!("02:00:00:00:{:02x}:{:02x}", *lan.ports.borrow(), interface.as_bytes()[3]);
-        let (port, netns) = (format!("{}.{interface}", self.name), self.namespace.path());
+        let (port, netns) = (format!("{}.{interface}", self.name), self.netns());
         lan.ip(&format!(
             "link add {port} type veth peer name {interface} netns {} address {mac}\n\
              link set {port} master br0 up",

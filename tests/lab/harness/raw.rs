@@ -13,6 +13,21 @@ pub struct PacketSocket(OwnedFd);
 impl PacketSocket {
     pub fn open(interface: &str) -> PacketSocket {
         let name = CString::new(interface).expect("a name without NUL");
+        // SAFETY: the name ends in NUL and outlives the call.
+        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        assert!(index > 0, "no interface {interface}");
+        PacketSocket::open_index(index as i32)
+    }
+
+    /// One that hears all interfaces of the namespace.
+    #[allow(dead_code, reason = "the bench uses it")]
+    pub fn open_all() -> PacketSocket {
+        let socket = PacketSocket::open_index(0);
+        setsockopt(&socket.0, sockopt::RcvBufForce, &(64 << 20)).expect("SO_RCVBUFFORCE");
+        socket
+    }
+
+    fn open_index(index: i32) -> PacketSocket {
         // SAFETY: plain system calls on values that live here; the descriptor is ours alone.
         let socket = unsafe {
             let all = (libc::ETH_P_ALL as u16).to_be();
@@ -23,10 +38,10 @@ impl PacketSocket {
             let mut address: libc::sockaddr_ll = std::mem::zeroed();
             address.sll_family = libc::AF_PACKET as u16;
             address.sll_protocol = all;
-            address.sll_ifindex = libc::if_nametoindex(name.as_ptr()) as i32;
+            address.sll_ifindex = index;
             let size = size_of::<libc::sockaddr_ll>() as u32;
             let bound = libc::bind(fd, (&raw const address).cast(), size);
-            assert!(bound == 0, "bind to {interface}: {}", io::Error::last_os_error());
+            assert!(bound == 0, "bind a packet socket: {}", io::Error::last_os_error());
             socket
         };
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).expect("SO_TIMESTAMPNS");

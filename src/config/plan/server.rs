@@ -1,0 +1,97 @@
+//! Virtual servers and their real servers.
+
+use std::fmt;
+
+use super::Script;
+use crate::check::{QuorumRule, Timing};
+use crate::ipvs::{Destination, Service, ServiceKey};
+use crate::probe::Probe;
+
+/// One `virtual_server`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VirtualServer {
+    /// The IPVS service: key, scheduler, flags, persistence.
+    pub service: Service,
+    /// Further services with the same settings and servers: those of a group, less its first.
+    pub more_keys: Vec<ServiceKey>,
+    /// `group NAME`.
+    pub group: Option<GroupUse>,
+    pub quorum: QuorumRule,
+    pub real_servers: Vec<RealServer>,
+    pub sorry_server: Option<SorryServer>,
+    pub quorum_up: Option<Script>,
+    pub quorum_down: Option<Script>,
+    /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
+    pub omega: bool,
+    /// `smtp_alert`; `None`: as the global settings say, else no.
+    pub mails: Option<bool>,
+}
+
+/// A virtual server's use of a `virtual_server_group`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GroupUse {
+    pub name: String,
+    /// How many virtual servers before it use the group.
+    pub number: usize,
+}
+
+/// What makes a virtual server the same one across a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ServerIdentity {
+    Service(ServiceKey),
+    Group(GroupUse),
+}
+
+/// keepalived's words: `[192.0.2.1]:tcp:80`, `FWM 1`, `[GROUP]:0`.
+impl fmt::Display for ServerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(key) => key.fmt(f),
+            Self::Group(GroupUse { name, number }) => write!(f, "[{name}]:{number}"),
+        }
+    }
+}
+
+impl VirtualServer {
+    pub fn identity(&self) -> ServerIdentity {
+        match &self.group {
+            Some(group) => ServerIdentity::Group(group.clone()),
+            None => ServerIdentity::Service(self.service.key),
+        }
+    }
+
+    /// All services in the kernel that are its own.
+    pub fn keys(&self) -> impl Iterator<Item = ServiceKey> {
+        std::iter::once(self.service.key).chain(self.more_keys.iter().copied())
+    }
+}
+
+/// One `real_server` of a virtual server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RealServer {
+    /// The IPVS destination; its weight is the configured one.
+    pub destination: Destination,
+    /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
+    pub inhibit_on_failure: bool,
+    /// `smtp_alert`; `None`: as the global settings say, else yes.
+    pub mails: Option<bool>,
+    pub checkers: Vec<Checker>,
+    /// Boxed, as `notify_down`: of 100,000 servers hardly one has any.
+    pub notify_up: Option<Box<Script>>,
+    pub notify_down: Option<Box<Script>>,
+}
+
+/// One checker block of a real server: what is tried, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checker {
+    pub timing: Timing,
+    pub probe: Probe,
+}
+
+/// `sorry_server`: serves when the quorum is lost. Its weight is always 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SorryServer {
+    pub destination: Destination,
+    /// `sorry_server_inhibit`: in the table with weight 0 while it is not needed.
+    pub inhibit: bool,
+}
