@@ -150,7 +150,7 @@ fn what_would_make_two_masters_is_refused_rather_than_run_half() {
 #[test]
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
     let (_, codes) = instance("track_bfd {\n chk\n}\nlinkbeat_use_polling");
-    assert_eq!(codes, ["not-supported-yet", "no-effect-yet"]);
+    assert_eq!(codes, ["not-supported-yet", "no-effect"]);
 }
 
 #[test]
