@@ -29,6 +29,8 @@ const RTNLGRP_IPV6_RULE: u32 = 19;
 const RECEIVE_QUEUE: usize = 8 * 1024 * 1024;
 /// Events of one `drain`: a flood of them must not keep the caller from its other duties.
 const DATAGRAMS_PER_DRAIN: usize = 1024;
+/// More than the queue holds, so that only a kernel that is faster than we are leaves something.
+const MOST_DISCARDED: usize = 1 << 17;
 const DATAGRAM_LEN: usize = 32 * 1024;
 
 sockopt_impl!(
@@ -152,13 +154,33 @@ impl RtnlMonitor {
                 Ok(Some(_)) => out.push(KernelEvent::Overrun),
                 Ok(None) => break,
                 Err(lost) if lost.raw_os_error() == Some(libc::ENOBUFS) => {
+                    self.discard_all();
                     out.push(KernelEvent::Overrun);
+                    break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+}
+
+impl RtnlMonitor {
+    /// Empties the queue after events were lost. Until it is empty the kernel goes on dropping
+    /// events, and says so no second time: a picture taken before that would miss them.
+    fn discard_all(&mut self) {
+        for _ in 0..MOST_DISCARDED {
+            let buffer = &mut self.buffer;
+            let read = self
+                .socket
+                .try_read(|fd| Ok(recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?));
+            match read {
+                Ok(Some(_)) => {}
+                Err(lost) if lost.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
     }
 }
 

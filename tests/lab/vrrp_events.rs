@@ -180,7 +180,7 @@ fn lost_events_of_the_kernel_are_made_up_for() {
         let director = alone(&pair.r1, Mainstay, &instance(100, ""));
         director.signal(Signal::SIGSTOP);
         let mut batch = String::new();
-        for number in 0..8000 {
+        for number in 0..30_000 {
             let address = format!("10.{}.{}.1/32", number / 250, number % 250);
             writeln!(batch, "addr add {address} dev side0\naddr del {address} dev side0").unwrap();
         }

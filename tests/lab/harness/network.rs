@@ -63,11 +63,11 @@ impl Lan {
 
     /// Nothing passes between the host and the others any more; its carrier stays.
     pub fn cut_off(&self, host: &Host) {
-        self.ip(&format!("link set {}.eth0 type bridge_slave state 0", host.name));
+        self.ip(&format!("link set {}.eth0 nomaster", host.name));
     }
 
     pub fn let_through(&self, host: &Host) {
-        self.ip(&format!("link set {}.eth0 type bridge_slave state 3", host.name));
+        self.ip(&format!("link set {}.eth0 master br0", host.name));
     }
 
     fn ip(&self, batch: &str) {
