@@ -100,7 +100,7 @@ pub async fn run_script(
 }
 
 /// Runs a script: directly, without a shell; stdin is /dev/null, and so are stdout and stderr unless
-/// details are logged (see [`output`]).
+/// details are logged (see `output`).
 ///
 /// Must be polled on a thread that lives as long as the process: see [`process::prepare`].
 pub async fn run(invocation: &Invocation) -> Exit {

@@ -16,7 +16,7 @@ pub enum Event {
     Shutdown,
     /// A reload removed it.
     Deleted,
-    /// Heard, and admitted by [`Admission::admit`](super::Admission::admit).
+    /// Heard, and admitted by [`Admission::judge`](super::Admission::judge).
     Advertisement(Heard),
     /// The time of [`VirtualRouter::next_deadline`](super::VirtualRouter::next_deadline) has come. The driver first hands over every
     /// advertisement already received: after a late wake-up the proof that the Active Router
