@@ -136,6 +136,7 @@ impl Effects {
             Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
             Action::AnnounceElsewhere => self.announce_elsewhere(number, instance, interfaces),
             Action::Transition(transition) => {
+                self.announce_source(number, instance, interfaces, &transition);
                 self.news.push((number, Told::Transition(transition)));
             }
             Action::Note(note) => {
@@ -223,7 +224,12 @@ impl Effects {
         }
     }
 
-    fn announce_one(&mut self, owner: Option<Owner>, interfaces: &Interfaces, place: Place) {
+    pub(super) fn announce_one(
+        &mut self,
+        owner: Option<Owner>,
+        interfaces: &Interfaces,
+        place: Place,
+    ) {
         let (ifindex, address) = place;
         // Interfaces without ARP (tunnels, NOARP) have no neighbours to tell.
         let link = interfaces.by_index(ifindex).filter(|link| link.arp);

@@ -112,8 +112,15 @@ impl Interfaces {
 
     /// Whether any interface has this address.
     pub fn has_anywhere(&self, address: IpAddr) -> bool {
-        let mut all = self.by_index.values().flat_map(|each| each.addresses.in_order.values());
-        all.any(|held| held.address.addr() == address)
+        self.holder_of(address).is_some()
+    }
+
+    /// Index of an interface that has this address.
+    pub fn holder_of(&self, address: IpAddr) -> Option<u32> {
+        let has = |each: &Interface| {
+            each.addresses.in_order.values().any(|held| held.address.addr() == address)
+        };
+        self.by_index.iter().find(|(_, each)| has(each)).map(|(index, _)| *index)
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Link> {
