@@ -15,6 +15,7 @@ mod bad_config;
 mod checkers;
 mod checks;
 mod configs;
+mod conformance;
 mod drift;
 mod fifo;
 mod frr;
