@@ -265,3 +265,36 @@ fn a_master_answers_a_lower_priority_at_once_unless_told_otherwise() {
         assert!((0.9..1.1).contains(&next), "the next one after {next:.3} s");
     });
 }
+
+/// RFC 9568 §7.1: what is wrong is logged, but not for each packet; another list of addresses or,
+/// in VRRPv3, another interval is no reason to discard an advert.
+#[test]
+fn what_is_wrong_with_adverts_is_logged_once_and_another_list_is_heeded() {
+    run("conformance::log", |lab: &Lab| {
+        let pair = Pair::new(lab);
+        let rogue = pair.lan.host("rogue", "192.0.2.66/24");
+        let one = Director::start(&pair.r1, Mainstay, instance(100, ""));
+        one.wait_for_state(0, "MASTER");
+        let right = Forgery { priority: 254, ..Forgery::of_the_tutorial("192.0.2.66", VIP) };
+        for count in 1..=5 {
+            Forgery { ttl: 254, ..right.clone() }.send_from(&rogue);
+            eventually("it is counted", SOON, || one.counter("ip_ttl_err") == count);
+        }
+        let lines = |text: &str| one.log().matches(text).count();
+        assert_eq!(lines("IP TTL is 254 instead of 255"), 1, "{}", one.log());
+
+        let others = vec!["192.0.2.150".parse().expect("an address")];
+        let other = Forgery { addresses: others, ..right };
+        let from = one.log().len();
+        other.send_from(&rogue);
+        one.wait_for_state(from, "BACKUP");
+        for count in 2..=5 {
+            other.send_from(&rogue);
+            eventually("it is counted", SOON, || one.counter("addr_list_err") == count);
+        }
+        // Once as MASTER, once as BACKUP.
+        let warning =
+            "accepted, though it advertises other addresses than ours (1 of them, ours are 1)";
+        assert_eq!(lines(warning), 2, "{}", one.log());
+    });
+}

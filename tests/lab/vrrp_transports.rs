@@ -306,6 +306,9 @@ fn a_version_3_backup_learns_the_interval(lab: &Lab, first: Program, second: Pro
     let two = Director::start(&pair.r2, second, way("1").configuration(50));
     let began = two.wait_for_state(0, "BACKUP");
     pair.capture.first_advert_after(LB1, began);
+    if second == Mainstay {
+        two.wait_for_log(0, "accepted, though its advertisement interval is 3", SOON);
+    }
     let killed = one.kill9();
     two.wait_for_state(0, "MASTER");
     let last = pair.capture.adverts_of(LB1).last().expect("advertisements from r1").0;

@@ -162,6 +162,23 @@ fn of_two_equal_actives_the_higher_address_stays() {
     assert_eq!(lan.routers()[1].state(), PublicState::Master, "192.0.2.2, not 192.0.2.1");
 }
 
+/// RFC 9568 §6.4.3 does not ask for Preempt_Mode: of two Actives the higher priority stays.
+#[test]
+fn an_active_yields_to_a_higher_priority_whatever_its_preempt_mode() {
+    let kind = |number, priority| {
+        let mut router = router(number, priority);
+        router.settings.preempt = false;
+        router
+    };
+    let mut lan = lan_of(kind, &[100, 150]);
+    lan.make(Trouble::Split { before: 1 });
+    lan.run_for(4 * SECOND);
+    assert_eq!(active(&lan), [100, 150]);
+    lan.make(Trouble::Rejoin);
+    lan.run_for(SECOND + Duration::from_millis(1));
+    assert_eq!(active(&lan), [150]);
+}
+
 /// RFC 9568 §6.4.2: a priority 0 makes a Backup wait its skew, 156/256 s, and no longer.
 #[test]
 fn after_a_resignation_the_backup_waits_its_skew() {
