@@ -354,5 +354,8 @@ impl InstanceDraft {
 }
 
 fn plain(drafts: Vec<super::address::AddressDraft>) -> Vec<VirtualAddress> {
-    drafts.into_iter().map(|draft| draft.address).collect()
+    let mut addresses: Vec<_> = drafts.into_iter().map(|draft| draft.address).collect();
+    // Most have one address, where there was room for several.
+    addresses.shrink_to_fit();
+    addresses
 }

@@ -39,6 +39,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
@@ -300,7 +301,7 @@ impl Lowering {
         Plan {
             daemon,
             global,
-            vrrp_instances,
+            vrrp_instances: vrrp_instances.into_iter().map(Arc::new).collect(),
             sync_groups,
             track_scripts,
             track_files,

@@ -82,7 +82,7 @@ impl SyncGroupDraft {
             other => return debug_assert!(false, "no arm for {other}"),
         };
         let script = script::read(cx, at);
-        cx.set_once(at, slot, script);
+        cx.set_once(at, slot, script.map(Box::new));
     }
 
     /// Ties its members together; `None` when there are none. `taken` has the members of the
