@@ -354,8 +354,8 @@ impl InstanceDraft {
 }
 
 fn plain(drafts: Vec<super::address::AddressDraft>) -> Vec<VirtualAddress> {
-    let mut addresses: Vec<_> = drafts.into_iter().map(|draft| draft.address).collect();
-    // Most have one address, where there was room for several.
-    addresses.shrink_to_fit();
+    // Not in place of the drafts, which have room for more and larger ones.
+    let mut addresses = Vec::with_capacity(drafts.len());
+    addresses.extend(drafts.into_iter().map(|draft| draft.address));
     addresses
 }
