@@ -32,7 +32,7 @@ pub use server::{Checker, GroupUse, RealServer, ServerIdentity, SorryServer, Vir
 pub struct Plan {
     pub global: Global,
     pub daemon: Daemon,
-    pub vrrp_instances: Vec<VrrpInstance>,
+    pub vrrp_instances: Vec<Arc<VrrpInstance>>,
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.
     pub track_scripts: Vec<TrackScript>,
@@ -51,7 +51,7 @@ pub struct Plan {
 impl Plan {
     /// All interfaces that are made for instances.
     pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
-        self.vrrp_instances.iter().flat_map(VrrpInstance::links)
+        self.vrrp_instances.iter().flat_map(|instance| instance.links())
     }
 }
 

@@ -32,28 +32,29 @@ pub async fn run(mut reports: mpsc::Receiver<Report>, outlets: Outlets) {
 /// First the script for the state, then `notify` with its four words, as keepalived orders them.
 fn scripts_for(report: &Report) -> Vec<(Script, Vec<String>)> {
     let notify = report.who.notify();
-    let alone = |script: &Option<Script>| script.clone().map(|script| (script, Vec::new()));
+    let alone =
+        |script: Option<&Script>| script.map(|script| (script.clone(), Vec::<String>::new()));
     match report.news {
         News::Entered(state) => {
             let state = told_state(notify, state);
             let words = [report.who.word(), report.who.name(), state.name()].map(str::to_owned);
             let words = words.into_iter().chain([report.priority.to_string()]).collect();
-            let generic = notify.any.clone().map(|script| (script, words));
+            let generic = notify.any.as_deref().map(|script| (script.clone(), words));
             alone(specific(notify, state)).into_iter().chain(generic).collect()
         }
-        News::HeardLowerPriority => alone(&notify.lower_priority).into_iter().collect(),
+        News::HeardLowerPriority => alone(notify.lower_priority.as_deref()).into_iter().collect(),
         News::PriorityChanged(_) | News::StillIn(_) => Vec::new(),
     }
 }
 
-fn specific(notify: &NotifyScripts, state: PublicState) -> &Option<Script> {
+fn specific(notify: &NotifyScripts, state: PublicState) -> Option<&Script> {
     match state {
-        PublicState::Init => &None,
-        PublicState::Backup => &notify.backup,
-        PublicState::Master => &notify.master,
-        PublicState::Fault => &notify.fault,
-        PublicState::Stop => &notify.stop,
-        PublicState::Deleted => &notify.deleted,
+        PublicState::Init => None,
+        PublicState::Backup => notify.backup.as_deref(),
+        PublicState::Master => notify.master.as_deref(),
+        PublicState::Fault => notify.fault.as_deref(),
+        PublicState::Stop => notify.stop.as_deref(),
+        PublicState::Deleted => notify.deleted.as_deref(),
     }
 }
 

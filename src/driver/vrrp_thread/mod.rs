@@ -47,7 +47,7 @@ use super::clock;
 use super::quick_hash::QuickMap;
 use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
-use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
+use crate::kernel::{ArpSocket, DeadlineTimer, Inbox, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
 use crate::vrrp::{Action, Counters, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
@@ -231,7 +231,7 @@ struct VrrpThread {
     /// Interfaces on which we have set `promote_secondaries`.
     promoted: HashSet<u32>,
     /// Reused, so that the advert path allocates nothing.
-    buffer: Vec<u8>,
+    inbox: Inbox,
     readable: Vec<SocketKey>,
     due: Vec<(Instant, usize)>,
     actions: Vec<Action>,
@@ -269,12 +269,12 @@ impl VrrpThread {
             effects: Effects::new(reports),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
-            holders: Holders::new(),
+            holders: Holders::default(),
             follows_routing: false,
             statics: Statics::default(),
             bereaved: HashSet::new(),
             promoted: HashSet::new(),
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
             readable: Vec::new(),
             due: Vec::new(),
             actions: Vec::new(),
