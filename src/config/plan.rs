@@ -490,6 +490,13 @@ pub struct VirtualAddress {
     pub track_group: Option<String>,
 }
 
+impl VirtualAddress {
+    /// The interface it goes to when that of its instance is `default`.
+    pub fn interface_or<'a>(&'a self, default: &'a str) -> &'a str {
+        self.interface.as_deref().unwrap_or(default)
+    }
+}
+
 /// One line of `virtual_routes` or `static_routes`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VirtualRoute {

@@ -9,6 +9,7 @@ mod advert;
 mod agenda;
 mod drift;
 mod effects;
+mod frames;
 mod groups;
 mod instance;
 mod interfaces;
@@ -346,7 +347,7 @@ impl VrrpThread {
     /// The earliest of all that is to happen by itself; at once, while work is left over that is done
     /// in pieces.
     fn next_deadline(&self) -> Option<Instant> {
-        if self.effects.is_behind() {
+        if self.effects.has_more() {
             return Some(clock::now());
         }
         let announcement = self.effects.announcer.next(self.started_at);
