@@ -205,7 +205,7 @@ impl Definitions {
             match self.tracker(draft) {
                 Some(tracker) if trackers.iter().any(|other| other.what == tracker.what) => {}
                 Some(tracker) => trackers.push(tracker),
-                None => report(unknown(draft)),
+                None => report(self.unknown(draft)),
             }
         }
         trackers
@@ -232,6 +232,29 @@ impl Definitions {
         Some(Tracker { what, weight, reverse: draft.reverse.unwrap_or(reverse) })
     }
 
+    fn unknown(&self, draft: &TrackDraft) -> Diagnostic {
+        let (code, keyword, known): (_, _, Vec<&str>) = match draft.kind {
+            Kind::File => {
+                let known = self.files.iter().map(|known| &*known.what.name);
+                ("unknown-track-file", "track_file", known.collect())
+            }
+            Kind::Process => {
+                let known = self.processes.iter().map(|known| &*known.what.name);
+                ("unknown-track-process", "vrrp_track_process", known.collect())
+            }
+            Kind::Script | Kind::Interface => {
+                let known = self.scripts.iter().map(|known| &*known.what.name);
+                ("unknown-script", "vrrp_script", known.collect())
+            }
+        };
+        let message = format!("there is no {keyword} {}", draft.name);
+        let help = match likest(&draft.name, &known) {
+            Some(likest) => format!("did you mean `{likest}`?"),
+            None => format!("{keyword} {} {{ … }}", draft.name),
+        };
+        Diagnostic::error(code, draft.at, message).label("it is not tracked").help(help)
+    }
+
     /// Those that somebody tracks.
     pub fn finish<'t>(
         self,
@@ -248,23 +271,18 @@ impl Definitions {
     }
 }
 
+/// The name among `known` that `name` is a misspelling of: a quarter of its letters may differ.
+fn likest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |known: &&'k str| (strsim::damerau_levenshtein(name, known), *known);
+    let best = known.iter().map(distance).min()?;
+    (best.0 <= 1 + name.len() / 4).then_some(best.1)
+}
+
 /// keepalived complains of it, too.
 fn own_interface(draft: &TrackDraft) -> Diagnostic {
     let message = format!("{} is the instance's own interface", draft.name);
     Diagnostic::note("tracks-own-interface", draft.at, message)
         .label("watched in any case: the line has no effect")
-}
-
-fn unknown(draft: &TrackDraft) -> Diagnostic {
-    let (code, keyword) = match draft.kind {
-        Kind::File => ("unknown-track-file", "track_file"),
-        Kind::Process => ("unknown-track-process", "vrrp_track_process"),
-        Kind::Script | Kind::Interface => ("unknown-script", "vrrp_script"),
-    };
-    let message = format!("there is no {keyword} {}", draft.name);
-    Diagnostic::error(code, draft.at, message)
-        .label("it is not tracked")
-        .help(format!("{keyword} {} {{ … }}", draft.name))
 }
 
 #[derive(Debug, Default)]
