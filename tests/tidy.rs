@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules without sockets, tasks, processes, threads, files and clock.
-const PURE: [&str; 7] = ["vrrp", "check", "ipvs", "wire", "config", "routing", "sim"];
+const PURE: [&str; 8] = ["vrrp", "bfd", "check", "ipvs", "wire", "config", "routing", "sim"];
 
 /// Names that have no business in a pure module.
 const IMPURE: [&str; 20] = [
@@ -42,13 +42,20 @@ const READS_FILES: [&str; 4] = [
 
 /// Who may not name whom: the driver carries values between the cores, and nobody below it
 /// knows it.
-const STRANGERS: [(&str, &[&str]); 9] = [
+const STRANGERS: [(&str, &[&str]); 10] = [
     ("wire", &["vrrp", "check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("vrrp", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("check", &["vrrp", "ipvs", "wire", "kernel", "driver", "notify", "status"]),
     ("ipvs", &["vrrp", "check", "wire", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("config", &["kernel", "driver", "notify", "status"]),
     ("sim", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
+    (
+        "bfd",
+        &[
+            "vrrp", "check", "ipvs", "wire", "config", "probe", "kernel", "driver", "notify",
+            "status",
+        ],
+    ),
     (
         "routing",
         &[
