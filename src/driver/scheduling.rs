@@ -1,4 +1,4 @@
-//! How the threads are scheduled (`vrrp_*` and `checker_*` of `global_defs`). Read at start.
+//! How the threads are scheduled (`vrrp_*`, `bfd_*` and `checker_*` of `global_defs`). Read at start.
 
 use std::io;
 
@@ -19,6 +19,14 @@ pub fn be_on_time(global: &Global) {
     if let Err(error) = lock_memory() {
         tracing::info!("memory is not locked, adverts may wait for swap: {error}");
     }
+}
+
+/// The same for the bfd thread, whose deadlines are the closest of all.
+pub fn be_on_time_for_bfd(global: &Global) {
+    let wanted = &global.bfd_scheduling;
+    let above_checks = global.checker_scheduling.real_time.map_or(0, |checks| checks + 1);
+    let real_time = wanted.real_time.unwrap_or(REAL_TIME_PRIORITY).max(above_checks).min(HIGHEST);
+    apply("the bfd thread", &Scheduling { real_time: Some(real_time), ..wanted.clone() });
 }
 
 /// No check may keep an advert waiting.
