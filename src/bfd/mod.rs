@@ -57,8 +57,11 @@ pub enum Event {
     /// The time of [`Session::next_deadline`] has come. The driver first hands over every packet
     /// already received: after a late wake-up the proof of life may be waiting in the socket.
     DeadlineReached,
-    /// The session is given up: the program stops, or a reload removed it.
+    /// A reload removed the session: it is administratively down, which says nothing of us.
     Disabled,
+    /// The program stops: the neighbour is to take us for down, now rather than after a Detection
+    /// Time of silence.
+    Shutdown,
 }
 
 /// What the driver must do, in the order given.
@@ -77,8 +80,17 @@ pub struct Transition {
     pub diagnostic: Diagnostic,
     /// What the neighbour said last.
     pub remote_diagnostic: Diagnostic,
+    pub remote_state: State,
     /// Of a neighbour that fell silent.
     pub expired: Option<Expired>,
+}
+
+impl Transition {
+    /// Down because BFD was switched off at the other end: no reason for anybody to act
+    /// (RFC 5882 §3.2; keepalived 2.2.7 tells nobody either).
+    pub fn by_administrator(&self) -> bool {
+        self.to == State::Down && self.remote_state == State::AdminDown
+    }
 }
 
 /// A Detection Time that passed.

@@ -122,10 +122,18 @@ impl Session {
                 self.expire(now, random, out);
                 self.send_if_due(now, random, out);
             }
-            (State::Down | State::Init | State::Up, Event::Disabled) => self.disable(now, out),
+            (State::Down | State::Init | State::Up, Event::Disabled) => {
+                self.give_up(now, State::AdminDown, out);
+            }
+            (State::Down | State::Init | State::Up, Event::Shutdown) => {
+                self.give_up(now, State::Down, out);
+            }
             // Late or repeated, not wrong.
             (State::Down | State::Init | State::Up, Event::Startup)
-            | (State::AdminDown, Event::Heard(_) | Event::DeadlineReached | Event::Disabled) => {}
+            | (
+                State::AdminDown,
+                Event::Heard(_) | Event::DeadlineReached | Event::Disabled | Event::Shutdown,
+            ) => {}
         }
     }
 
@@ -156,14 +164,15 @@ impl Session {
         self.send_now(now, random, out);
     }
 
-    /// RFC 5880 §6.8.16; what the neighbour does not hear it finds out by our silence.
-    fn disable(&mut self, now: Instant, out: &mut Vec<Action>) {
+    /// RFC 5880 §6.8.16, with a last packet that says `state`; what the neighbour does not hear it
+    /// finds out by our silence.
+    fn give_up(&mut self, now: Instant, state: State, out: &mut Vec<Action>) {
         self.diagnostic = Diagnostic::ADMINISTRATIVELY_DOWN;
         self.enter(State::AdminDown, None, out);
         self.poll = Poll::None;
         if self.may_speak() {
             self.send.last = Some(now);
-            out.push(Action::Send(self.packet(false)));
+            out.push(Action::Send(ControlPacket { state, ..self.packet(false) }));
         }
         (self.send.next, self.silent_at) = (None, None);
     }
@@ -210,12 +219,14 @@ impl Session {
         if to == State::Up {
             self.diagnostic = Diagnostic::NONE;
         }
-        let (diagnostic, remote_diagnostic) = (self.diagnostic, self.remote.diagnostic);
+        let Remote { diagnostic: remote_diagnostic, state: remote_state, .. } = self.remote;
+        let diagnostic = self.diagnostic;
         out.push(Action::Transition(Transition {
             from,
             to,
             diagnostic,
             remote_diagnostic,
+            remote_state,
             expired,
         }));
         self.advertise_intervals();

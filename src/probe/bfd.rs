@@ -11,7 +11,7 @@ pub struct BfdProbe {
     pub session: Arc<str>,
 }
 
-/// What a session says of its server. One that has never been up says nothing yet (`None`), so that
+/// What a session says of its server. One that is still to come up says nothing yet (`None`), so that
 /// the server is what `alpha` wants it to be.
 pub fn judge(probe: &BfdProbe, up: Option<bool>, alpha: bool) -> Outcome {
     let name = &probe.session;

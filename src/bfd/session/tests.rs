@@ -91,18 +91,38 @@ fn a_late_wake_up_is_told_with_its_lateness() {
 
 #[test]
 fn a_session_given_up_says_so_once_and_is_silent() {
-    for state in [State::Down, State::Init, State::Up] {
+    let both = [(Event::Disabled, State::AdminDown), (Event::Shutdown, State::Down)];
+    let states = [State::Down, State::Init, State::Up];
+    for (state, (event, last_word)) in states.into_iter().flat_map(|s| both.map(|b| (s, b))) {
         let mut bench = Bench::at(settings(), state);
-        let out = bench.handle(Event::Disabled);
+        let out = bench.handle(event);
+        assert_eq!(entered(&out), [State::AdminDown]);
         let said = sent(&out);
         assert_eq!(said.len(), 1);
-        assert_eq!(said[0].state, State::AdminDown);
+        assert_eq!(said[0].state, last_word);
         assert_eq!(said[0].diagnostic, Diagnostic::ADMINISTRATIVELY_DOWN);
         assert_eq!(bench.session.next_deadline(), None);
         assert_eq!(bench.hear(packet(State::Up)), []);
         assert_eq!(bench.handle(Event::DeadlineReached), []);
-        assert_eq!(bench.handle(Event::Disabled), []);
+        assert_eq!(bench.handle(event), []);
     }
+}
+
+/// RFC 5882 §3.2: not a failure of the path.
+#[test]
+fn it_is_told_when_the_neighbour_was_switched_off() {
+    for (heard, by_administrator) in [(State::AdminDown, true), (State::Down, false)] {
+        let mut bench = Bench::at(settings(), State::Up);
+        let out = bench.hear(packet(heard));
+        let Some(Action::Transition(transition)) = out.first() else { panic!("{out:?}") };
+        assert_eq!(transition.by_administrator(), by_administrator);
+    }
+    let mut bench = Bench::at(settings(), State::Up);
+    let out = bench.pass(SECOND);
+    let gone = out.iter().any(|action| {
+        matches!(action, Action::Transition(gone) if gone.to == State::Down && !gone.by_administrator())
+    });
+    assert!(gone, "{out:?}");
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::kernel::BfdSender;
 use crate::sim::Random;
 use crate::status::BfdSession;
 
+/// Idle intervals after which a session that has not come up is down. Two packets each way suffice.
+const TIME_TO_COME_UP: u32 = 3;
+
 /// Ports that are tried before the next packet has to.
 const ATTEMPTS: usize = 16;
 
@@ -22,18 +25,20 @@ pub struct Link {
     silent: bool,
     /// See [`super::SessionStates`].
     pub up: Option<bool>,
+    began: Instant,
     pub counters: Counters,
     /// The longest that a deadline was missed by.
     lateness: Duration,
 }
 
 impl Link {
-    pub fn new(plan: &BfdInstance) -> Self {
+    pub fn new(plan: &BfdInstance, now: Instant) -> Self {
         Self {
             plan: Arc::new(plan.clone()),
             sender: None,
             silent: false,
             up: None,
+            began: now,
             counters: Counters::default(),
             lateness: Duration::ZERO,
         }
@@ -92,9 +97,9 @@ impl Link {
         result
     }
 
-    /// Counts and logs a transition.
-    pub fn tell(&mut self, transition: &Transition) {
-        let name = &self.plan.name;
+    /// Counts and logs a transition; whether others have to know.
+    pub fn entered(&mut self, transition: &Transition) -> bool {
+        let (name, before) = (&self.plan.name, self.up);
         if let Some(expired) = transition.expired {
             tracing::info!("({name}) {expired}");
         }
@@ -104,13 +109,41 @@ impl Link {
                 self.up = Some(true);
                 tracing::info!("({name}) {transition}");
             }
-            (State::Up, _) => {
+            (State::Up, State::Down) => {
                 self.counters.downs += 1;
-                self.up = Some(false);
                 tracing::warn!("({name}) {transition}");
+                if transition.by_administrator() {
+                    tracing::info!("({name}) switched off by the neighbour, which is no failure");
+                } else {
+                    self.up = Some(false);
+                }
+            }
+            // It was switched off, and has failed to come back.
+            (_, State::Down) if !transition.by_administrator() => {
+                self.up = self.up.and(Some(false));
+                tracing::debug!("({name}) {transition}");
             }
             _ => tracing::debug!("({name}) {transition}"),
         }
+        self.up != before
+    }
+
+    /// When it will have had the time that coming up takes, unless it has been up.
+    pub fn judge_at(&self) -> Option<Instant> {
+        let time = self.plan.settings.idle_tx * TIME_TO_COME_UP;
+        self.up.is_none().then(|| self.began + time)
+    }
+
+    /// Whether it is down for good reason now.
+    pub fn judge(&mut self, now: Instant) -> bool {
+        let late = self.judge_at().is_some_and(|at| at <= now);
+        if late {
+            let Self { plan, began, .. } = self;
+            let (name, neighbor) = (&plan.name, plan.endpoint.neighbor);
+            tracing::warn!("({name}) {neighbor} has not come up within {:?}", now - *began);
+            self.up = Some(false);
+        }
+        late
     }
 
     pub fn note_lateness(&mut self, late: Duration) {

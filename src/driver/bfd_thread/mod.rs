@@ -25,14 +25,14 @@ use super::schedule::Schedule;
 use super::scheduling::be_on_time_for_bfd;
 use crate::bfd::{
     Action, Arrival, ControlPacket, Discard, Endpoint, Event, MULTIHOP_PORT, SINGLE_HOP_PORT,
-    Session, Sessions, State, Transition,
+    Session, Sessions, Transition,
 };
 use crate::config::plan::{BfdInstance, Plan};
 use crate::kernel::{BfdReceiver, DeadlineTimer};
 use crate::sim::Random;
 use crate::status::BfdStatus;
 
-/// By name: `None` until a session has been up for the first time, then whether it is.
+/// By name: whether it is up; `None` until it is for the first time, or has had its time to be.
 pub type SessionStates = BTreeMap<Arc<str>, Option<bool>>;
 
 /// Packets taken from one socket before timers are looked at again: a flood holds up none of them.
@@ -169,6 +169,8 @@ struct BfdThread {
     receivers: HashMap<(bool, bool), BfdReceiver>,
     /// When to try again to open those that are missing.
     open_at: Option<Instant>,
+    /// When the next session that has never been up will have had time enough.
+    judge_at: Option<Instant>,
     /// Packets that went no further, by reason.
     discards: BTreeMap<Discard, u64>,
     told: HashSet<(IpAddr, Discard)>,
@@ -193,6 +195,7 @@ impl BfdThread {
             schedule: Schedule::default(),
             receivers: HashMap::new(),
             open_at: None,
+            judge_at: None,
             discards: BTreeMap::new(),
             told: HashSet::new(),
             actions: Vec::new(),
@@ -202,8 +205,8 @@ impl BfdThread {
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            let deadline = self.schedule.next().into_iter().chain(self.open_at).min();
-            self.wait_until(deadline);
+            let deadlines = [self.schedule.next(), self.open_at, self.judge_at];
+            self.wait_until(deadlines.into_iter().flatten().min());
             tokio::select! {
                 // The deadline comes first: no flood of packets may hold up our own.
                 biased;
@@ -218,6 +221,7 @@ impl BfdThread {
             self.open_missing();
             self.receive(AT_ONCE);
             self.fire_due();
+            self.judge_late_ones();
         }
     }
 
@@ -241,7 +245,7 @@ impl BfdThread {
             // The work runtime is gone: as good as an order to stop.
             Some(Command::Stop) | None => {
                 let now = clock::now();
-                (0..self.links.len()).for_each(|number| self.handle(number, now, Event::Disabled));
+                (0..self.links.len()).for_each(|number| self.handle(number, now, Event::Shutdown));
                 return ControlFlow::Break(());
             }
         }
@@ -271,7 +275,7 @@ impl BfdThread {
         for (plan, kept) in wanted.iter().zip(kept) {
             let (session, mut link) = kept.unwrap_or_else(|| {
                 let number = self.new_discriminator(&mut taken);
-                (Session::new(plan.settings.clone(), number), Link::new(plan))
+                (Session::new(plan.settings.clone(), number), Link::new(plan, now))
             });
             if link.replan(plan) || *session.settings() != plan.settings {
                 changed.push((all.len(), plan.settings.clone()));
@@ -286,6 +290,22 @@ impl BfdThread {
             self.reconfigure(number, now, settings);
         }
         (0..self.links.len()).for_each(|number| self.handle(number, now, Event::Startup));
+        self.judge_at = self.links.iter().filter_map(Link::judge_at).min();
+    }
+
+    /// Whoever has not come up in the time that takes is down.
+    fn judge_late_ones(&mut self) {
+        let now = clock::now();
+        if self.judge_at.is_none_or(|at| at > now) {
+            return;
+        }
+        for number in 0..self.links.len() {
+            if self.links[number].judge(now) {
+                let plan = self.links[number].plan.clone();
+                self.publish(&plan, self.links[number].up);
+            }
+        }
+        self.judge_at = self.links.iter().filter_map(Link::judge_at).min();
     }
 
     fn give_up(&mut self, gone: HashMap<Endpoint, (Session, Link)>, now: Instant) {
@@ -343,17 +363,15 @@ impl BfdThread {
 
     fn entered(&mut self, number: usize, transition: &Transition) {
         let link = &mut self.links[number];
-        link.tell(transition);
-        let up = transition.to == State::Up;
-        if up || transition.from == State::Up {
-            let plan = link.plan.clone();
+        if link.entered(transition) {
+            let (plan, up) = (link.plan.clone(), link.up);
             self.publish(&plan, up);
         }
     }
 
-    fn publish(&self, plan: &BfdInstance, up: bool) {
+    fn publish(&self, plan: &BfdInstance, up: Option<bool>) {
         let enter = |states: &mut SessionStates| {
-            states.insert(plan.name.clone(), Some(up));
+            states.insert(plan.name.clone(), up);
         };
         if plan.for_vrrp {
             self.vrrp.send_modify(enter);
