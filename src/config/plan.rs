@@ -34,7 +34,7 @@ pub use server::{Checker, GroupUse, RealServer, ServerIdentity, SorryServer, Vir
 pub struct Plan {
     pub global: Global,
     pub daemon: Daemon,
-    pub vrrp_instances: Vec<VrrpInstance>,
+    pub vrrp_instances: Vec<Arc<VrrpInstance>>,
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.
     pub track_scripts: Vec<TrackScript>,
@@ -55,7 +55,7 @@ pub struct Plan {
 impl Plan {
     /// All interfaces that are made for instances.
     pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
-        self.vrrp_instances.iter().flat_map(VrrpInstance::links)
+        self.vrrp_instances.iter().flat_map(|instance| instance.links())
     }
 }
 
@@ -494,6 +494,13 @@ pub struct VirtualAddress {
     pub no_track: bool,
     /// `track_group`, of static addresses.
     pub track_group: Option<String>,
+}
+
+impl VirtualAddress {
+    /// The interface it goes to when that of its instance is `default`.
+    pub fn interface_or<'a>(&'a self, default: &'a str) -> &'a str {
+        self.interface.as_deref().unwrap_or(default)
+    }
 }
 
 /// One line of `virtual_routes` or `static_routes`.

@@ -59,4 +59,5 @@ pub use replies::{KernelReply, parse_replies};
 pub use rtnl::Rtnl;
 pub use rtnl_monitor::{KernelEvent, RtnlMonitor, parse_events};
 pub use sched::{bind_to, lock_memory, name_thread, real_time, set_nice};
-pub use vrrp_socket::{RECEIVE_QUEUE, Received, VrrpSocket};
+pub use vrrp_receive::Inbox;
+pub use vrrp_socket::{RECEIVE_QUEUE, VrrpSocket};

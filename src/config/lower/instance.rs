@@ -256,7 +256,7 @@ impl InstanceDraft {
             }
         }
         let script = script::read(cx, at);
-        cx.set_once(at, slot, script);
+        cx.set_once(at, slot, script.map(Box::new));
         true
     }
 

@@ -40,6 +40,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
@@ -256,7 +257,7 @@ impl Lowering {
             diagnostics,
         );
         let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
-        let mut vrrp_instances: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
+        let mut vrrp_instances: Vec<Arc<VrrpInstance>> = Vec::with_capacity(self.instances.len());
         let mut names = LinkNames::of(&mut self.instances, diagnostics);
         self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
         for draft in self.instances {
@@ -284,7 +285,7 @@ impl Lowering {
                 continue;
             }
             twins.push((vrrp_instances.len(), at));
-            vrrp_instances.push(instance);
+            vrrp_instances.push(Arc::new(instance));
         }
         let mut taken = HashMap::new();
         let mut sync_groups = Vec::with_capacity(self.sync_groups.len());
@@ -302,7 +303,7 @@ impl Lowering {
                 group
             }));
         }
-        let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
+        let trackers = vrrp_instances.iter().flat_map(|instance| &instance.trackers);
         let tracked = self.tracking.finish(trackers);
         let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
         let daemon = self.global.daemon.clone();

@@ -1,6 +1,7 @@
 //! `vrrp_sync_group`: instances that change state together.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
@@ -83,14 +84,14 @@ impl SyncGroupDraft {
             other => return debug_assert!(false, "no arm for {other}"),
         };
         let script = script::read(cx, at);
-        cx.set_once(at, slot, script);
+        cx.set_once(at, slot, script.map(Box::new));
     }
 
     /// Ties its members together; `None` when there are none. `taken` has the members of the
     /// groups before.
     pub fn finish(
         self,
-        instances: &mut [VrrpInstance],
+        instances: &mut [Arc<VrrpInstance>],
         all_names: &HashMap<String, Span>,
         taken: &mut HashMap<String, Span>,
         definitions: &Definitions,
@@ -117,7 +118,7 @@ impl SyncGroupDraft {
         let owners = instances.iter().filter(|each| members.contains(&each.name));
         let all_start_active = owners.clone().count() == members.len()
             && owners.clone().all(|each| each.router.starts_active);
-        for instance in instances.iter_mut().filter(is_member) {
+        for instance in instances.iter_mut().map(Arc::make_mut).filter(is_member) {
             instance.router.in_sync_group = true;
             // One alone must not run ahead of the others.
             instance.router.starts_active &= all_start_active;

@@ -9,6 +9,7 @@ mod advert;
 mod agenda;
 mod drift;
 mod effects;
+mod frames;
 mod groups;
 mod instance;
 mod interfaces;
@@ -48,7 +49,7 @@ use super::clock;
 use super::quick_hash::QuickMap;
 use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
-use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
+use crate::kernel::{ArpSocket, DeadlineTimer, Inbox, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
 use crate::vrrp::{Action, Counters, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
@@ -235,7 +236,7 @@ struct VrrpThread {
     /// Interfaces on which we have set `promote_secondaries`.
     promoted: HashSet<u32>,
     /// Reused, so that the advert path allocates nothing.
-    buffer: Vec<u8>,
+    inbox: Inbox,
     readable: Vec<SocketKey>,
     due: Vec<(Instant, usize)>,
     actions: Vec<Action>,
@@ -274,12 +275,12 @@ impl VrrpThread {
             effects: Effects::new(reports),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
-            holders: Holders::new(),
+            holders: Holders::default(),
             follows_routing: false,
             statics: Statics::default(),
             bereaved: HashSet::new(),
             promoted: HashSet::new(),
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
             readable: Vec::new(),
             due: Vec::new(),
             actions: Vec::new(),
@@ -353,7 +354,7 @@ impl VrrpThread {
     /// The earliest of all that is to happen by itself; at once, while work is left over that is done
     /// in pieces.
     fn next_deadline(&self) -> Option<Instant> {
-        if self.effects.is_behind() {
+        if self.effects.has_more() {
             return Some(clock::now());
         }
         let announcement = self.effects.announcer.next(self.started_at);

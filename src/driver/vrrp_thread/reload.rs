@@ -33,10 +33,9 @@ impl VrrpThread {
         self.remove(gone, now);
         self.want_links(&plan);
         for (number, wanted) in plan.vrrp_instances.iter().enumerate() {
-            let wanted = Arc::new(wanted.clone());
             match continued.remove(&number) {
-                Some(instance) => held.extend(self.keep(instance, wanted, now)),
-                None => self.add(wanted, now),
+                Some(instance) => held.extend(self.keep(instance, wanted.clone(), now)),
+                None => self.add(wanted.clone(), now),
             }
         }
         self.mark_twins();
