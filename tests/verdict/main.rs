@@ -4,7 +4,6 @@
 //! Runs Debian's keepalived in a network namespace of its own; "skipped" without root or without
 //! keepalived.
 
-
 mod files;
 mod nasty;
 

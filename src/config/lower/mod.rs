@@ -2,6 +2,7 @@
 
 mod address;
 mod authentication;
+mod bfd;
 mod checker;
 mod context;
 mod daemon;
@@ -73,6 +74,7 @@ pub(super) struct Lowering {
     server_spans: Vec<Span>,
     groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
+    bfd_sessions: Rc<bfd::Sessions>,
     link_delays: Vec<links::LinkDraft>,
     garp_groups: Vec<(Vec<String>, Gaps)>,
     names: Rc<Names>,
@@ -86,6 +88,7 @@ impl Lowering {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
         cx.track_files = self.track_files.clone();
+        cx.bfd_sessions = self.bfd_sessions.clone();
         cx.names = self.names.clone();
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
@@ -104,6 +107,7 @@ impl Lowering {
             _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
+            "bfd_instance" => self.bfd_instance(&mut cx, root),
             "child_wait_time" => self.global.stop_limit(&mut cx, root, keyword),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
@@ -129,6 +133,13 @@ impl Lowering {
         if let Some((name, file)) = self.tracking.read_file(cx, root, block) {
             cx.track_files = Rc::default();
             Rc::make_mut(&mut self.track_files).insert(name, file);
+        }
+    }
+
+    fn bfd_instance(&mut self, cx: &mut Context<'_>, root: &Statement) {
+        if let Some((name, for_checkers)) = self.tracking.read_bfd(cx, root) {
+            cx.bfd_sessions = Rc::default();
+            Rc::make_mut(&mut self.bfd_sessions).insert(name, for_checkers);
         }
     }
 
@@ -249,7 +260,7 @@ impl Lowering {
         let mut vrrp_instances = self.settled_instances(sources, diagnostics);
         let sync_groups = self.settled_groups(&mut vrrp_instances, diagnostics);
         let trackers = vrrp_instances.iter().flat_map(|instance| &instance.trackers);
-        let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
+        let tracked = self.tracking.finish(trackers);
         let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
         let daemon = self.global.daemon.clone();
         let mut global = self.global.finish();
@@ -259,10 +270,11 @@ impl Lowering {
             global,
             vrrp_instances,
             sync_groups,
-            track_scripts,
-            track_files,
+            track_scripts: tracked.scripts,
+            track_files: tracked.files,
             link_delays,
-            track_processes,
+            track_processes: tracked.processes,
+            bfd_instances: tracked.sessions,
             virtual_servers,
             static_objects,
             track_groups,
