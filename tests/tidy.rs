@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules without sockets, tasks, processes, threads, files and clock.
-const PURE: [&str; 7] = ["vrrp", "check", "ipvs", "wire", "config", "routing", "sim"];
+const PURE: [&str; 8] = ["vrrp", "bfd", "check", "ipvs", "wire", "config", "routing", "sim"];
 
 /// Names that have no business in a pure module.
 const IMPURE: [&str; 20] = [
@@ -42,13 +42,20 @@ const READS_FILES: [&str; 4] = [
 
 /// Who may not name whom: the driver carries values between the cores, and nobody below it
 /// knows it.
-const STRANGERS: [(&str, &[&str]); 9] = [
+const STRANGERS: [(&str, &[&str]); 10] = [
     ("wire", &["vrrp", "check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("vrrp", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("check", &["vrrp", "ipvs", "wire", "kernel", "driver", "notify", "status"]),
     ("ipvs", &["vrrp", "check", "wire", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("config", &["kernel", "driver", "notify", "status"]),
     ("sim", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
+    (
+        "bfd",
+        &[
+            "vrrp", "check", "ipvs", "wire", "config", "probe", "kernel", "driver", "notify",
+            "status",
+        ],
+    ),
     (
         "routing",
         &[
@@ -214,6 +221,24 @@ fn each_rule_of_the_conformance_table_has_two_tests_or_its_gap() {
     }
     assert!(faults.is_empty(), "\n{faults}");
     assert!(rules > 80, "only {rules} rules");
+}
+
+/// BFD's has one test for each rule, wherever it is.
+#[test]
+fn every_test_named_in_the_conformance_table_of_bfd_exists() {
+    let table = fs::read_to_string(root().join("tests/rfc5880.md")).expect("the table is there");
+    let all: Vec<Source> = sources("src").into_iter().chain(sources("tests")).collect();
+    let (mut faults, mut named) = (String::new(), 0);
+    for (line, text) in (1..).zip(table.lines()) {
+        for name in tests_named_in(text) {
+            named += 1;
+            if !all.iter().any(|source| has_test(source, name)) {
+                let _ = writeln!(faults, "tests/rfc5880.md:{line}: no test is called `{name}`");
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{faults}");
+    assert!(named > 20, "only {named} tests are named");
 }
 
 /// A row that is neither head nor line below it.

@@ -65,6 +65,12 @@ struct KeepalivedArgs {
     /// Pid file of the VRRP side: the same process here.
     #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
     vrrp_pid: Option<PathBuf>,
+    /// Pid file of BFD: the same process here.
+    #[arg(short = 'b', long = "bfd_pid", value_name = "FILE")]
+    bfd_pid: Option<PathBuf>,
+    /// Do not run BFD sessions: what tracks one finds it down.
+    #[arg(short = 'B', long = "no_bfd")]
+    no_bfd: bool,
     /// Pid file of the checkers: the same process here.
     #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
     checkers_pid: Option<PathBuf>,
@@ -99,8 +105,6 @@ struct KeepalivedArgs {
 /// Options that exist for keepalived's processes, or for parts that are not here yet.
 #[derive(Debug, clap::Args)]
 struct WithoutEffect {
-    #[arg(short = 'B', long = "no_bfd", hide = true)]
-    no_bfd: bool,
     #[arg(long, hide = true)]
     all: bool,
     #[arg(short = 'g', long, num_args = 0..=1, require_equals = true, hide = true)]
@@ -111,8 +115,6 @@ struct WithoutEffect {
     release_vips: bool,
     #[arg(short = 'R', long, hide = true)]
     dont_respawn: bool,
-    #[arg(short = 'b', long = "bfd_pid", hide = true)]
-    bfd_pid: Option<PathBuf>,
     #[arg(short = 'a', long, hide = true)]
     address_monitoring: bool,
     #[arg(short = 'x', long, hide = true)]
@@ -154,7 +156,12 @@ const USAGE: i32 = 1;
 /// Exit status of `-t` for a configuration that cannot work on this host.
 const CANNOT_WORK: i32 = 4;
 
-/// Exit status of `-t` for scripts that cannot or should not run.
+/// Exit status of `-t` for complaints: among them a `vrrp_script` that is left out. Other scripts that
+/// cannot run are told, but change nothing (keepalived 2.2.7).
+const COMPLAINTS: i32 = 5;
+
+/// Exit status of `-t` where scripts run, as root or another, without `enable_script_security`
+/// (keepalived 2.2.7).
 const SCRIPT_SECURITY: i32 = 6;
 
 /// Runs as keepalived would; gives the exit status.
@@ -228,14 +235,17 @@ fn config_test(args: &KeepalivedArgs, messages: Option<&Path>) -> i32 {
     if let Some(Err(error)) = namespace.map(|name| kernel::namespace::join(name)) {
         eprintln!("keepalived: the network namespace cannot be joined: {error}");
     }
-    let (missing, scripts) =
-        (driver::missing_interfaces(&loaded.plan), driver::script_findings(&loaded.plan));
+    let missing = driver::missing_interfaces(&loaded.plan);
+    let scripts = driver::script_verdict(&loaded.plan);
     let status = match test_status(&loaded, file) {
         0 | 5 if !missing.is_empty() => CANNOT_WORK,
-        0 | 5 if !scripts.is_empty() => SCRIPT_SECURITY,
+        0 | 5 if scripts.security_off => SCRIPT_SECURITY,
+        0 if scripts.check_left_out => COMPLAINTS,
         status => status,
     };
-    let host: String = missing.iter().chain(&scripts).map(|line| format!("{line}\n")).collect();
+    let security = scripts.security_off.then(|| driver::SECURITY_OFF.to_owned());
+    let host = missing.into_iter().chain(scripts.findings).chain(security);
+    let host: String = host.map(|line| line + "\n").collect();
     let Some(path) = messages else {
         eprint!("{}{host}", loaded.diagnostics.to_text(false));
         return status;
@@ -272,6 +282,7 @@ fn options(args: &KeepalivedArgs) -> Result<Options, String> {
         },
         vrrp: !args.only_checkers,
         checkers: !args.only_vrrp,
+        bfd: !args.no_bfd,
         release_addresses: !args.dont_release_vrrp,
         release_ipvs: !args.dont_release_ipvs,
         foreground: args.dont_fork,
@@ -284,6 +295,7 @@ fn options(args: &KeepalivedArgs) -> Result<Options, String> {
             parent: args.pid.clone(),
             vrrp: args.vrrp_pid.clone(),
             checkers: args.checkers_pid.clone(),
+            bfd: args.bfd_pid.clone(),
             names: PidNames::Keepalived,
         },
         ..Options::new(args.file.clone())

@@ -150,8 +150,11 @@ fn what_would_make_two_masters_is_refused_rather_than_run_half() {
 
 #[test]
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
-    let (_, codes) = instance("track_bfd {\n chk\n}\nlinkbeat_use_polling");
-    assert_eq!(codes, ["not-supported-yet", "no-effect"]);
+    let loaded = parse_text(
+        "t",
+        format!("namespace_with_ipsets\nlinkbeat_use_polling\n{}", instance_text("")),
+    );
+    assert_eq!(codes(&loaded), ["not-supported-yet", "no-effect"]);
 }
 
 #[test]
@@ -348,7 +351,9 @@ fn checkers_that_cannot_run_say_that_the_server_goes_unchecked() {
     let (unsupported, _) = server("", "BFD_CHECK {\n name b\n}");
     assert_eq!(unsupported.real_servers[0].checkers, []);
     for (lines, code) in [
-        ("BFD_CHECK {\n name b\n}", "not-supported-yet"),
+        ("BFD_CHECK {\n name b\n}", "unknown-bfd"),
+        ("BFD_CHECK {\n name b c\n}", "bad-value"),
+        ("BFD_CHECK {\n}", "incomplete-checker"),
         ("HTTP_GET {\n}", "incomplete-checker"),
         ("HTTP_GET {\n url {\n }\n}", "incomplete-checker"),
         ("MISC_CHECK {\n}", "incomplete-checker"),

@@ -4,6 +4,8 @@
 //! when that thread has ended and all its reports are handed on. Nothing is lost here: the
 //! queues behind [`Outlets`] drop and count by themselves.
 
+use std::borrow::Cow;
+
 use tokio::sync::mpsc;
 
 use super::outlets::Outlets;
@@ -14,18 +16,25 @@ use crate::vrrp::PublicState;
 /// Hands every report to whom it is for, in keepalived's order: scripts, FIFOs, mail.
 pub async fn run(mut reports: mpsc::Receiver<Report>, outlets: Outlets) {
     while let Some(report) = reports.recv().await {
-        let line = match &report.who {
-            Who::Instance(instance) => instance.name.clone(),
-            // An instance may have the same name.
-            Who::Group(group) => format!("group {}", group.name),
-        };
-        outlets.scripts.run(&line, scripts_for(&report));
+        let scripts = scripts_for(&report);
+        if !scripts.is_empty() {
+            outlets.scripts.run(&queue_of(&report.who), scripts);
+        }
         if let Some(line) = fifo_line(&report) {
             outlets.fifos.write_vrrp(&line);
         }
         if let News::Entered(state) = report.news {
             outlets.mailer.vrrp(&report.who, told_state(report.who.notify(), state));
         }
+    }
+}
+
+/// Whose scripts wait for each other.
+fn queue_of(who: &Who) -> Cow<'_, str> {
+    match who {
+        Who::Instance(instance) => Cow::Borrowed(&instance.name),
+        // An instance may have the same name.
+        Who::Group(group) => Cow::Owned(format!("group {}", group.name)),
     }
 }
 
@@ -37,9 +46,11 @@ fn scripts_for(report: &Report) -> Vec<(Script, Vec<String>)> {
     match report.news {
         News::Entered(state) => {
             let state = told_state(notify, state);
-            let words = [report.who.word(), report.who.name(), state.name()].map(str::to_owned);
-            let words = words.into_iter().chain([report.priority.to_string()]).collect();
-            let generic = notify.any.as_deref().map(|script| (script.clone(), words));
+            let generic = notify.any.as_deref().map(|script| {
+                let words = [report.who.word(), report.who.name(), state.name()].map(str::to_owned);
+                let words = words.into_iter().chain([report.priority.to_string()]).collect();
+                (script.clone(), words)
+            });
             alone(specific(notify, state)).into_iter().chain(generic).collect()
         }
         News::HeardLowerPriority => alone(notify.lower_priority.as_deref()).into_iter().collect(),

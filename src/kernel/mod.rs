@@ -11,6 +11,7 @@
 mod address;
 mod arp_socket;
 mod async_fd;
+mod bfd_socket;
 pub mod calendar;
 mod change;
 mod deadline;
@@ -40,6 +41,7 @@ mod vrrp_socket;
 pub use address::{Assignment, IFAPROT_KEEPALIVED};
 pub use arp_socket::{ARP_FRAME_LEN, ArpSocket};
 pub use async_fd::WatchedFd;
+pub use bfd_socket::{BfdReceiver, BfdSender, ReceivedBfd};
 pub use change::{ChangeFailure, KernelChange, KernelObject};
 pub use deadline::DeadlineTimer;
 pub use file_watch::FileWatch;

@@ -12,6 +12,9 @@
 #![allow(clippy::disallowed_methods, reason = "the lab measures time; no core is here")]
 
 mod bad_config;
+mod bfd;
+mod bfd_checks;
+mod bfd_frr;
 mod checkers;
 mod checks;
 mod configs;

@@ -47,6 +47,7 @@ impl SyncGroupDraft {
                 "track_process" => {
                     tracking::read_block(cx, at, Kind::Process, &mut draft.trackers);
                 }
+                "track_bfd" => tracking::read_block(cx, at, Kind::Bfd, &mut draft.trackers),
                 "smtp_alert" => replace(&mut draft.mails, cx.flag(at)),
                 "notify_priority_changes" => replace(&mut draft.priority_changes, cx.flag(at)),
                 "sync_group_tracking_weight" | "global_tracking" => draft.weights = true,
@@ -159,7 +160,7 @@ impl SyncGroupDraft {
     fn without_weights(&self, instance: &mut VrrpInstance, diagnostics: &mut Diagnostics) {
         let before = instance.trackers.clone();
         instance.trackers.retain_mut(|tracker| match tracker.what {
-            Tracked::Script(_) | Tracked::Process(_) => tracker.weight == 0,
+            Tracked::Script(_) | Tracked::Process(_) | Tracked::Bfd(_) => tracker.weight == 0,
             Tracked::Interface(_) => {
                 tracker.weight = 0;
                 true

@@ -114,7 +114,7 @@ impl Effects {
         });
         if let Some(index) = near.or_else(|| interfaces.holder_of(source)) {
             let place = (index, source.into());
-            self.announce_one(Some(Owner::Instance(number)), interfaces, place);
+            self.frames.add(Some(Owner::Instance(number)), interfaces, place, 1);
         }
     }
 }

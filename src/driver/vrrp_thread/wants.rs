@@ -74,9 +74,8 @@ pub fn assignment(
     default_interface: &str,
     interfaces: &Interfaces,
 ) -> Option<Assignment> {
-    let name = wanted.interface.as_deref().unwrap_or(default_interface);
     Some(Assignment {
-        ifindex: interfaces.by_name(name)?.index,
+        ifindex: interfaces.by_name(wanted.interface_or(default_interface))?.index,
         address: wanted.address,
         peer: wanted.peer,
         broadcast: wanted.broadcast,

@@ -4,6 +4,7 @@
 //! run side by side. When it fails, the end of each host's log is printed, and all files of all its
 //! hosts are kept below `target/tmp/lab/`.
 
+mod bfdd;
 mod capture;
 mod director;
 mod frr;
@@ -25,6 +26,7 @@ use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use bfdd::{Bfdd, BfddPeer};
 pub use capture::Capture;
 pub use director::{Director, Program, mainstay};
 pub use frr::{FRR_LINK_LOCAL, Frr, FrrRouter};
