@@ -157,10 +157,12 @@ fn about_two() -> Vec<(&'static str, String, String)> {
     let good = || router(150, "");
     let password = "authentication {\nauth_type PASS\nauth_pass 1234\n}";
     let unicast = "unicast_src_ip 192.0.2.1\nunicast_peer {\n192.0.2.2\n}";
+    let hmac = format!("auth_hmac {{\nkey 1 {}\nactive_key 1\n}}", "k".repeat(32));
     vec![
         ("vrid-mismatch", good(), router(100, "").replace("51", "52")),
         ("address-mismatch", good(), router(100, "").replace("2.10/", "2.11/")),
         ("authentication-mismatch", good(), router(100, password)),
+        ("hmac-mismatch", router(150, &hmac), router(100, "")),
         ("interval-mismatch", good(), router(100, "advert_int 2")),
         ("version-mismatch", good(), router(100, "version 3")),
         ("priorities-equal", good(), good()),
