@@ -147,8 +147,10 @@ fn said_of_script(globals: &str, script: &str) -> String {
          track_script {{\n        chk\n    }}\n    virtual_ipaddress {{\n        192.0.2.10/24\n    \
          }}\n}}\n"
     );
-    let name = script.trim_matches(|letter: char| !letter.is_alphanumeric()).replace('/', "-");
-    let path = std::env::temp_dir().join(format!("mainstay-{name}-{}", std::process::id()));
+    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let name = format!("mainstay-complaint-{number}-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
     std::fs::write(&path, text).expect("writes");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mainstay"));
     let output = command.arg0("keepalived").args(["-t", "-f"]).arg(&path).output().expect("runs");
@@ -165,4 +167,37 @@ fn scripts_that_cannot_run_are_told_with_the_reason() {
         "script_user_missing",
         said_of_script("    script_user nobody-here\n", "/usr/bin/true")
     );
+}
+
+/// Statuses of keepalived 2.2.7 for a `vrrp_script`, whoever it runs as.
+#[test]
+fn scripts_change_the_status_as_with_keepalived() {
+    insta::assert_snapshot!("script_security_off", said_of_script("", "/usr/bin/true"));
+    let secure = "    script_user root\n    enable_script_security\n";
+    for (globals, script, status) in [
+        ("", "/usr/bin/true", 6),
+        ("    script_user root\n", "/usr/bin/true", 6),
+        ("    script_user nobody\n", "/usr/bin/env", 6),
+        (secure, "/usr/bin/true", 0),
+        ("", "/nonexistent/a", 5),
+        (secure, "/nonexistent/b", 5),
+        ("    script_user nobody-here\n", "/usr/bin/id", 5),
+    ] {
+        let said = said_of_script(globals, script);
+        assert!(said.ends_with(&format!("status Some({status})\n")), "{globals}{script}: {said}");
+    }
+}
+
+/// What is nearly the name of a script is taken for a mistyping of it.
+#[test]
+fn a_tracked_name_that_is_nearly_right_is_pointed_out() {
+    let text = "vrrp_script chk_haproxy {\n    script /bin/true\n}\nvrrp_instance VI_1 {\n    \
+                interface eth0\n    virtual_router_id 51\n    track_script {\n        chk_haprxy\n    \
+                }\n    virtual_ipaddress {\n        192.0.2.10/24\n    }\n}\n";
+    insta::assert_snapshot!("nearly_a_script", said(text));
+}
+
+#[test]
+fn a_keyword_of_another_block_is_led_there() {
+    insta::assert_snapshot!("elsewhere", said_of_instance("    lvs_sched rr"));
 }

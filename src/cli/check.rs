@@ -131,7 +131,7 @@ fn load(path: &Path, args: &CheckArgs) -> Linted {
         false => config::load_linted(path, &options, &args.allow),
     };
     if args.live {
-        let host = Host::read(driver::script_findings(&linted.loaded.plan));
+        let host = Host::read(driver::script_verdict(&linted.loaded.plan));
         let found = live::findings(&linted, &host, &args.allow);
         linted.loaded.diagnostics.add(found);
     }

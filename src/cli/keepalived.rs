@@ -156,7 +156,12 @@ const USAGE: i32 = 1;
 /// Exit status of `-t` for a configuration that cannot work on this host.
 const CANNOT_WORK: i32 = 4;
 
-/// Exit status of `-t` for scripts that cannot or should not run.
+/// Exit status of `-t` for complaints: among them a `vrrp_script` that is left out. Other scripts that
+/// cannot run are told, but change nothing (keepalived 2.2.7).
+const COMPLAINTS: i32 = 5;
+
+/// Exit status of `-t` where scripts run, as root or another, without `enable_script_security`
+/// (keepalived 2.2.7).
 const SCRIPT_SECURITY: i32 = 6;
 
 /// Runs as keepalived would; gives the exit status.
@@ -230,14 +235,17 @@ fn config_test(args: &KeepalivedArgs, messages: Option<&Path>) -> i32 {
     if let Some(Err(error)) = namespace.map(|name| kernel::namespace::join(name)) {
         eprintln!("keepalived: the network namespace cannot be joined: {error}");
     }
-    let (missing, scripts) =
-        (driver::missing_interfaces(&loaded.plan), driver::script_findings(&loaded.plan));
+    let missing = driver::missing_interfaces(&loaded.plan);
+    let scripts = driver::script_verdict(&loaded.plan);
     let status = match test_status(&loaded, file) {
         0 | 5 if !missing.is_empty() => CANNOT_WORK,
-        0 | 5 if !scripts.is_empty() => SCRIPT_SECURITY,
+        0 | 5 if scripts.security_off => SCRIPT_SECURITY,
+        0 if scripts.check_left_out => COMPLAINTS,
         status => status,
     };
-    let host: String = missing.iter().chain(&scripts).map(|line| format!("{line}\n")).collect();
+    let security = scripts.security_off.then(|| driver::SECURITY_OFF.to_owned());
+    let host = missing.into_iter().chain(scripts.findings).chain(security);
+    let host: String = host.map(|line| line + "\n").collect();
     let Some(path) = messages else {
         eprint!("{}{host}", loaded.diagnostics.to_text(false));
         return status;

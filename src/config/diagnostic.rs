@@ -171,7 +171,12 @@ impl Diagnostics {
 
     /// Raises the effect: because of something already reported, the director must not start.
     pub(crate) fn refuse(&mut self) {
-        self.effect = self.effect.max(Effect::Refuses);
+        self.raise(Effect::Refuses);
+    }
+
+    /// Raises the effect to that of something already reported.
+    pub(crate) fn raise(&mut self, effect: Effect) {
+        self.effect = self.effect.max(effect);
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {

@@ -123,8 +123,8 @@ pub fn text(row: &Keyword) -> String {
     if row.default == "- (mandatory)" {
         out.push_str("    Mandatory\n");
     }
-    if let Some(default) = default(row) {
-        let _ = writeln!(out, "    Default: {default}");
+    if row.default != "- (mandatory)" {
+        let _ = writeln!(out, "    Default: {}", default(row).unwrap_or("none"));
     }
     let (status, why) = status(row.support);
     let words = match status {
@@ -135,22 +135,28 @@ pub fn text(row: &Keyword) -> String {
     };
     let reason = if why.is_empty() { String::new() } else { format!(" ({why})") };
     let _ = writeln!(out, "    Status: {words}{reason}");
-    if !is_option_of_a_line(row) {
-        let _ = writeln!(out, "\n    Example:\n{}", example(row));
-    }
+    let _ = writeln!(out, "\n    Example:\n{}", example(row));
     out
 }
 
-/// Whether it is a word within the lines of a list rather than a line of its own.
-fn is_option_of_a_line(row: &Keyword) -> bool {
-    let is_list = |path: &str| {
+/// Where a line with the keyword stands, as the path of the block, and such a line.
+pub fn line(row: &Keyword) -> (&'static str, String) {
+    match list_around(row) {
+        Some(list) => (list, line_with(row, list)),
+        None => (row.block, usage(row)),
+    }
+}
+
+/// The list whose lines the keyword is a word of, rather than a line of its own: its path.
+fn list_around(row: &Keyword) -> Option<&'static str> {
+    let is_list = |path: &&str| {
         let (outer, name) = path.rsplit_once('/').unwrap_or(("top", path));
         let block = table().block(outer).and_then(|id| table().get(id, name));
         block.is_some_and(|block| block.args.contains("{list-block}"))
     };
     // A line may have parts with words of their own, such as `encap` of a route.
     let paths = std::iter::successors(Some(row.block), |path| Some(path.rsplit_once('/')?.0));
-    row.name != "<entry>" && paths.into_iter().any(is_list)
+    paths.into_iter().find(is_list)
 }
 
 fn shown_arguments(row: &Keyword) -> String {
@@ -171,9 +177,76 @@ fn range(row: &Keyword) -> Option<String> {
     Some(format!("{least}{end} {unit}").trim_end().to_owned())
 }
 
+/// The keyword with a value that fits, such as `priority 150`.
+pub fn usage(row: &Keyword) -> String {
+    let name = if row.name.starts_with('<') { "" } else { row.name };
+    format!("{name} {}", sample(row.name, row.args)).trim().to_owned()
+}
+
+/// A line of the list at `path` with the option `row` in it.
+fn line_with(row: &Keyword, path: &str) -> String {
+    let list = path.rsplit('/').next().unwrap_or(path);
+    let rule = list.ends_with("rules");
+    let is_action = ["goto", "nop", "blackhole", "unreachable", "prohibit", "l3mdev"];
+    let entry = match list {
+        _ if row.block.ends_with("/nexthop") => "198.51.100.0/24",
+        _ if row.name == "autojoin" => "239.0.0.1/32",
+        _ if row.name == "from" && list.ends_with("routes") => "2001:db8:1::/48 dev eth0",
+        "virtual_ipaddress" | "virtual_ipaddress_excluded" | "static_ipaddress" => "192.0.2.10/24",
+        _ if rule && (is_action.contains(&row.name) || row.name == "from") => "preference 100",
+        _ if rule && matches!(row.name, "table" | "lookup") => "from 192.0.2.0/24",
+        _ if rule => "from 192.0.2.0/24 table 100",
+        "unicast_peer" => "192.0.2.2",
+        "virtual_server_group" => "192.0.2.10 80",
+        "track_interface" | "interface_up_down_delays" | "linkbeat_interfaces" => "eth1",
+        "track_script" | "track_process" | "track_file" | "track_bfd" => "check_haproxy",
+        "notification_email" => "admin@example.com",
+        "group" => "VI_1",
+        _ => "198.51.100.0/24 dev eth0",
+    };
+    let parts = match (row.block.ends_with("/encap"), row.name) {
+        (true, "ip" | "ip6" | "mpls" | "ila") => " encap".to_owned(),
+        (true, "id" | "dst") => " encap ip".to_owned(),
+        (true, "tc" | "hoplimit") => " encap ip6 id 1".to_owned(),
+        (true, _) => " encap ip id 1".to_owned(),
+        (false, "via" | "dev") => row.block[path.len()..].replace('/', " "),
+        (false, _) if row.block.ends_with("/nexthop") => " nexthop dev eth0".to_owned(),
+        (false, _) => row.block[path.len()..].replace('/', " "),
+    };
+    let value = match row.name {
+        name if name.starts_with('<') => return entry.to_owned(),
+        "table" | "lookup" => "100".to_owned(),
+        "from" if list.ends_with("routes") => "2001:db8:2::/48".to_owned(),
+        "from" | "to" => "198.51.100.0/24".to_owned(),
+        "label" => "eth0:1".to_owned(),
+        "goto" => "200".to_owned(),
+        "as" => "to 192.0.2.10".to_owned(),
+        "or" => return format!("{entry} via 192.0.2.1 or 192.0.2.2"),
+        "lock" => return format!("{entry} mtu lock 1400"),
+        "encap" | "ip" | "ip6" if row.block.contains("routes") => {
+            let kind = if row.name == "encap" { "ip " } else { "" };
+            format!("{kind}id 1")
+        }
+        "mpls" => "100".to_owned(),
+        "ila" => "1:2:3:4".to_owned(),
+        name => sample(name, row.args),
+    };
+    // Where the destination is the option itself, it comes first.
+    match row.name {
+        "default" | "any" | "all" | "default6" => return format!("{} dev eth0", row.name),
+        "inet6" if rule => return "inet6 from 2001:db8:1::/48 table 100".to_owned(),
+        "inet6" => return "inet6 to 2001:db8:1::/48 dev eth0".to_owned(),
+        "inet" if !rule => return format!("inet to {entry}"),
+        "inet" | "not" => return format!("{} {entry}", row.name),
+        _ => {}
+    }
+    format!("{entry}{parts} {} {value}", row.name).trim().to_owned()
+}
+
 /// The keyword as it may stand in a file, inside the blocks that it needs around it.
 pub fn example(row: &Keyword) -> String {
-    let blocks: Vec<&str> = match row.block {
+    let (path, line) = line(row);
+    let blocks: Vec<&str> = match path {
         "top" => Vec::new(),
         path => path.split('/').collect(),
     };
@@ -187,10 +260,8 @@ pub fn example(row: &Keyword) -> String {
         let value = sample(block, args);
         let _ = writeln!(out, "{}{} {{", indent(depth), format!("{block} {value}").trim_end());
     }
-    let name = if row.name.starts_with('<') { "" } else { row.name };
-    let line = format!("{name} {}", sample(row.name, row.args));
     let braces = if row.takes_block { " {\n" } else { "\n" };
-    let _ = write!(out, "{}{}{braces}", indent(blocks.len()), line.trim());
+    let _ = write!(out, "{}{line}{braces}", indent(blocks.len()));
     if row.takes_block {
         let _ = writeln!(out, "{}}}", indent(blocks.len()));
     }
@@ -221,6 +292,8 @@ fn sample(name: &str, args: &str) -> String {
         "misc_path" => "\"/usr/local/bin/check -H 198.51.100.1\"",
         "script" => "\"/usr/bin/pgrep -x haproxy\"",
         "router_id" => "lb1",
+        "umask" => "022",
+        "smtp_connect_timeout" => "30",
         "include" => "/etc/keepalived/conf.d/*.conf",
         _ => "",
     };

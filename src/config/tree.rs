@@ -63,6 +63,11 @@ impl Tree {
         statement.keyword.filter(|row| row.home == block)
     }
 
+    /// The row of the statement's keyword in the block where it stands.
+    pub fn row(&self, statement: &Statement) -> Option<&'static Keyword> {
+        statement.keyword
+    }
+
     /// The statements directly in the block of `statement`.
     pub fn children<'t>(&'t self, statement: &Statement) -> impl Iterator<Item = &'t Statement> {
         let (mut at, end) = (statement.index as usize + 1, statement.end as usize);
@@ -95,6 +100,29 @@ struct OpenBlock {
     reopened: bool,
 }
 
+/// A row of braces that are too many.
+#[derive(Debug)]
+struct Surplus {
+    first: Span,
+    /// Whether they open something.
+    opening: bool,
+    more: usize,
+}
+
+impl Surplus {
+    fn finding(&self) -> Diagnostic {
+        let (brace, message, label) = match self.opening {
+            true => ('{', "this `{` is one too many", "the block is open already"),
+            false => ('}', "this `}` closes nothing", "no block is open here"),
+        };
+        let label = match self.more {
+            0 => label.to_owned(),
+            more => format!("{label}; there are {more} more `{brace}` behind it"),
+        };
+        Diagnostic::error("unexpected-brace", self.first, message).label(label)
+    }
+}
+
 /// Takes each top-level statement as soon as it is complete.
 pub type Take<'f> = dyn FnMut(&Tree, &SourceMap, &mut Diagnostics) + 'f;
 
@@ -115,6 +143,11 @@ pub struct Builder {
     closed_for_author: usize,
     /// Blocks opened beyond [`DEEPEST`].
     too_deep: usize,
+    /// Braces in a row that are too many, yet to be told: one mistake, however many there are.
+    surplus: Option<Surplus>,
+    /// A block without anything in it was closed for the author just now, which has been reported:
+    /// those that follow right behind it are the same mistake, and are left out.
+    left_empty: bool,
     /// The top-level block has more than [`MOST_STATEMENTS`], which has been reported.
     too_many: bool,
     tokens: Vec<Token>,
@@ -147,6 +180,7 @@ impl Builder {
 
     /// Ends the text: what is still open is missing its `}`.
     pub fn finish(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
+        self.tell_surplus(d);
         if let Some(innermost) = self.open.last().filter(|block| !block.reopened) {
             d.push(unclosed(innermost.brace, &self.header(innermost.statement, sources)));
         }
@@ -167,6 +201,7 @@ impl Builder {
         if self.too_deep > 0 {
             return;
         }
+        self.tell_surplus(d);
         let start = line.part(tokens[0].raw_start() as usize..tokens[0].raw_end() as usize);
         self.settle(Some(start), sources, d, take);
         self.after_open = false;
@@ -186,10 +221,15 @@ impl Builder {
         let first_word = self.tree.words.len() as u32;
         for token in tokens {
             let span = line.part(token.start as usize..token.end as usize);
+            // As in keepalived the word is left out: what it was to be is anybody's guess.
             if token.kind == Kind::Unclosed {
-                d.push(unclosed_quote(span));
+                d.push(unclosed_quote(span, sources.text(line)));
+                continue;
             }
             self.tree.words.push(Word { span, quoted: token.kind != Kind::Word });
+        }
+        if self.tree.words.len() == first_word as usize {
+            return;
         }
         let last = tokens[tokens.len() - 1].raw_end() as usize;
         let raw = start.to(line.part(last..last));
@@ -262,14 +302,12 @@ impl Builder {
             self.pending = None;
             return;
         }
-        if self.pending.is_none() && std::mem::replace(&mut self.after_open, false) {
-            d.push(
-                Diagnostic::error("unexpected-brace", brace, "this `{` is one too many")
-                    .label("the block is open already"),
-            );
+        if self.pending.is_none() && self.after_open {
+            self.one_too_many(brace, true, d);
             self.closed_for_author += 1;
             return;
         }
+        self.tell_surplus(d);
         self.hand_out_closed(sources, d, take);
         let statement = self.pending.take().unwrap_or_else(|| {
             d.push(
@@ -352,19 +390,31 @@ impl Builder {
         }
         self.settle(None, sources, d, take);
         self.after_open = false;
+        self.left_empty = false;
         self.hand_out_closed(sources, d, take);
         if self.open.is_empty() && self.closed_for_author > 0 {
             self.closed_for_author -= 1;
             return;
         }
         if self.open.is_empty() {
-            d.push(
-                Diagnostic::error("unexpected-brace", brace, "this `}` closes nothing")
-                    .label("no block is open here"),
-            );
-            return;
+            return self.one_too_many(brace, false, d);
         }
         self.closed = self.close_down_to(self.open.len() - 1).map(|block| (block, brace));
+    }
+
+    /// A brace that nothing needs: told with those behind it.
+    fn one_too_many(&mut self, brace: Span, opening: bool, d: &mut Diagnostics) {
+        match &mut self.surplus {
+            Some(surplus) if surplus.opening == opening => surplus.more += 1,
+            _ => {
+                self.tell_surplus(d);
+                self.surplus = Some(Surplus { first: brace, opening, more: 0 });
+            }
+        }
+    }
+
+    fn tell_surplus(&mut self, d: &mut Diagnostics) {
+        self.surplus.take().into_iter().for_each(|surplus| d.push(surplus.finding()));
     }
 
     /// Closes all blocks but the outermost `depth`; gives the outermost of those closed.
@@ -385,11 +435,18 @@ impl Builder {
         d: &mut Diagnostics,
     ) {
         let innermost = &self.open[self.open.len() - 1];
-        if !innermost.reopened {
+        let first = innermost.statement as usize;
+        let is_empty = first + 1 == self.tree.statements.len();
+        let same_mistake = std::mem::replace(&mut self.left_empty, is_empty) && is_empty;
+        if !innermost.reopened && !same_mistake {
             let header = self.header(innermost.statement, sources);
             d.push(unclosed(innermost.brace, &header).also(next, "a `}` is missing before this"));
         }
         self.closed_for_author += self.open.len() - depth;
+        if same_mistake && let Some(statement) = self.tree.statements.pop() {
+            self.open.pop();
+            self.tree.words.truncate(statement.first_word as usize);
+        }
         self.close_down_to(depth);
     }
 
@@ -467,6 +524,7 @@ fn unclosed(brace: Span, header: &str) -> Diagnostic {
         format!("the block of `{header}` is not closed"),
     )
     .label("opened here")
+    .help("a `}` where the block ends")
 }
 
 fn missing_open(statement: &Statement, header: &str) -> Diagnostic {
@@ -486,9 +544,10 @@ fn too_many_statements(start: Span) -> Diagnostic {
     Diagnostic::error("too-many-statements", start, message).label("from here on they are left out")
 }
 
-fn unclosed_quote(span: Span) -> Diagnostic {
-    Diagnostic::warning("unclosed-quote", span, "the line ends before the closing `\"`")
-        .label("taken as one word up to the end of the line")
+fn unclosed_quote(span: Span, line: &str) -> Diagnostic {
+    Diagnostic::error("unclosed-quote", span, "the line ends before the closing `\"`")
+        .label("left out")
+        .help(format!("{line}\""))
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ use crate::vrrp::Tracked;
 pub use logging::LogOptions;
 use pid_file::PidFile;
 pub use process_files::PidNames;
+pub use scripts::{SECURITY_OFF, ScriptVerdict};
 
 /// Syslog facility of daemons (RFC 5424 §6.2.1).
 pub const FACILITY_DAEMON: u8 = 3;
@@ -319,12 +320,16 @@ fn announce_start(options: &Options, loaded: &Loaded) {
 }
 
 /// What this host has against the plan's scripts. They are looked at again each time they run.
-pub fn script_findings(plan: &Plan) -> Vec<String> {
-    scripts::findings(plan).iter().map(ToString::to_string).collect()
+pub fn script_verdict(plan: &Plan) -> ScriptVerdict {
+    scripts::verdict(plan)
 }
 
 fn log_script_findings(plan: &Plan) {
-    script_findings(plan).iter().for_each(|finding| tracing::warn!("{finding}"));
+    let verdict = script_verdict(plan);
+    verdict.findings.iter().for_each(|finding| tracing::warn!("{finding}"));
+    if verdict.security_off {
+        tracing::warn!("{SECURITY_OFF}");
+    }
 }
 
 /// One log line for each finding, at its own level.

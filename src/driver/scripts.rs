@@ -67,17 +67,42 @@ pub async fn run_once(what: &str, once: &OneShot, global: &Global) {
     }
 }
 
-/// What speaks against the scripts of `plan`, each once. Looks at the file system and at users:
-/// call from where waiting is allowed.
-pub fn findings(plan: &Plan) -> Vec<Finding> {
+/// What this host has against the scripts of a plan.
+#[derive(Debug, Default)]
+pub struct ScriptVerdict {
+    /// Each once, worded for operators; begins with `script NAME`.
+    pub findings: Vec<String>,
+    /// A `vrrp_script` is left out, so that what tracks it does not hear of it; or another check, or
+    /// what is run once, for a user that does not exist (as keepalived 2.2.7 complains).
+    pub check_left_out: bool,
+    /// Scripts run, and nothing keeps unsafe ones from it: `enable_script_security` is not set.
+    pub security_off: bool,
+}
+
+/// What operators read where [`ScriptVerdict::security_off`].
+pub const SECURITY_OFF: &str = "enable_script_security is not set in global_defs: scripts run even \
+                                where others than root can change them";
+
+/// What speaks against the scripts of `plan`. Looks at the file system and at users: call from
+/// where waiting is allowed.
+pub fn verdict(plan: &Plan) -> ScriptVerdict {
     let rules = rules(&plan.global);
     let scripts: HashSet<&Script> = scripts_of(plan).collect();
-    let mut found: Vec<Finding> = scripts
-        .into_iter()
-        .filter_map(|script| vet(script, &rules).map_or_else(Some, |vetted| vetted.warning))
-        .collect();
-    found.sort_by_key(ToString::to_string);
-    found
+    let checks: HashSet<&Script> = plan.track_scripts.iter().map(|check| &check.script).collect();
+    let once = [&plan.global.startup_script, &plan.global.shutdown_script];
+    let once = once.into_iter().flatten().map(|once| &once.script);
+    let with_user: HashSet<&Script> = misc_checks(plan).chain(once).collect();
+    let mut verdict = ScriptVerdict::default();
+    for script in scripts {
+        let vetted = vet(script, &rules);
+        verdict.security_off |= vetted.is_ok() && !rules.enforce;
+        verdict.check_left_out |= vetted.is_err() && checks.contains(script)
+            || matches!(vetted, Err(Finding::Account { .. })) && with_user.contains(script);
+        let finding = vetted.map_or_else(Some, |vetted| vetted.warning);
+        verdict.findings.extend(finding.map(|finding| finding.to_string()));
+    }
+    verdict.findings.sort();
+    verdict
 }
 
 fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
@@ -91,16 +116,19 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
     let quorum = servers.clone().flat_map(|server| [&server.quorum_up, &server.quorum_down]);
     let real_servers = servers.flat_map(|server| &server.real_servers);
     let health = real_servers
-        .clone()
         .flat_map(|server| [server.notify_up.as_deref(), server.notify_down.as_deref()]);
+    let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
+    let servers = quorum.flatten().chain(health.flatten()).chain(misc_checks(plan));
+    vrrp.chain(fifos).chain(own).chain(servers).chain(tracked)
+}
+
+fn misc_checks(plan: &Plan) -> impl Iterator<Item = &Script> {
+    let real_servers = plan.virtual_servers.iter().flat_map(|server| &server.real_servers);
     let checkers = real_servers.flat_map(|server| &server.checkers);
-    let checks = checkers.filter_map(|checker| match &checker.probe {
+    checkers.filter_map(|checker| match &checker.probe {
         Probe::Misc(misc) => Some(&misc.script),
         _ => None,
-    });
-    let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
-    let servers = quorum.flatten().chain(health.flatten()).chain(checks);
-    vrrp.chain(fifos).chain(own).chain(servers).chain(tracked)
+    })
 }
 
 /// Says what became of scripts. It ends with the queue.

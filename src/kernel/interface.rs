@@ -89,6 +89,10 @@ pub struct InterfaceAddress {
 /// # Errors
 /// ENODEV: there is no such interface.
 pub fn interface_index(name: &str) -> io::Result<u32> {
+    // The kernel takes `eth0:1`, the label of an address of old, for eth0.
+    if name.contains(':') {
+        return Err(io::Error::from_raw_os_error(nix::libc::ENODEV));
+    }
     Ok(nix::net::if_::if_nametoindex(name)?)
 }
 

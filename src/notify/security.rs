@@ -35,8 +35,10 @@ pub struct ScriptRules {
 pub enum Finding {
     #[error("script {script}: {error}")]
     Account { script: String, error: AccountError },
-    #[error("script {script}: not found in PATH")]
+    #[error("script {script} is not found in PATH; write its whole path")]
     NotInPath { script: String },
+    #[error("script {script} is not found: there is no {}", component.display())]
+    NotFound { script: String, component: PathBuf },
     #[error("script {script}: cannot look at {}: {reason}", component.display())]
     Unreachable { script: String, component: PathBuf, reason: String },
     #[error("script {script}: not a regular file")]
@@ -242,11 +244,11 @@ fn examine_component(name: &str, component: &Path, found: &Metadata) -> Result<(
 fn unreachable(name: &str, path: &Path, error: &std::io::Error) -> Finding {
     let components = path.ancestors().filter(|each| !each.as_os_str().is_empty());
     let component = components.filter(|each| fs::metadata(each).is_err()).last().unwrap_or(path);
-    Finding::Unreachable {
-        script: name.to_owned(),
-        component: component.to_owned(),
-        reason: error.to_string(),
+    let (script, component) = (name.to_owned(), component.to_owned());
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Finding::NotFound { script, component };
     }
+    Finding::Unreachable { script, component, reason: error.to_string() }
 }
 
 #[cfg(test)]

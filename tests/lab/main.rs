@@ -18,6 +18,7 @@ mod bfd_frr;
 mod checkers;
 mod checks;
 mod configs;
+mod conformance;
 mod drift;
 mod fifo;
 mod frr;

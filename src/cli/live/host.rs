@@ -9,6 +9,8 @@ use ipnet::IpNet;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
 
+use crate::driver::ScriptVerdict;
+
 /// One host.
 #[derive(Debug, Default)]
 pub struct Host {
@@ -21,8 +23,8 @@ pub struct Host {
     pub modules: BTreeSet<String>,
     /// Programs at work that manage addresses.
     pub managers: Vec<&'static str>,
-    /// What speaks against the scripts: `script NAME: …`.
-    pub scripts: Vec<String>,
+    /// What speaks against the scripts.
+    pub scripts: ScriptVerdict,
 }
 
 /// Where a program that manages addresses shows that it runs.
@@ -34,7 +36,7 @@ const MANAGERS: [(&str, &str); 3] = [
 
 impl Host {
     /// This host; `scripts` is what the driver has against the plan's.
-    pub fn read(scripts: Vec<String>) -> Self {
+    pub fn read(scripts: ScriptVerdict) -> Self {
         let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
         Self {
             interfaces: links.map(|link| link.file_name().to_string_lossy().into_owned()).collect(),
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn this_host_has_a_loopback_interface_with_its_address() {
-        let host = Host::read(Vec::new());
+        let host = Host::read(ScriptVerdict::default());
         assert!(host.interfaces.contains("lo"));
         assert!(host.sysctl("net/ipv4/ip_forward").is_some());
     }

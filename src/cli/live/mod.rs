@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::config::Linted;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Effect};
-use crate::config::lint::{Instance, finding};
+use crate::config::lint::{Instance, Said, finding};
 use crate::config::source::{SourceMap, Span};
+use crate::driver::SECURITY_OFF;
 use crate::ipvs::Forward;
 
 pub use host::Host;
@@ -47,6 +48,7 @@ impl Live<'_> {
     }
 
     fn instance(&mut self, instance: &Instance) {
+        self.own_peers(instance);
         let Some(interface) = instance.values.get("interface") else { return };
         let dynamic = self.linted.loaded.plan.global.dynamic_interfaces;
         if !self.host.interfaces.contains(&interface.text) {
@@ -69,6 +71,23 @@ impl Live<'_> {
             self.push("ipv6-disabled", Some(interface.at), message, &help);
         }
         self.arp(&interface.text, interface.at);
+    }
+
+    /// Peers that are this host, but for `unicast_src_ip`, which needs no look at the host.
+    fn own_peers(&mut self, instance: &Instance) {
+        let address = |said: &Said| said.text.split('/').next()?.parse::<std::net::IpAddr>().ok();
+        let source = instance.values.get("unicast_src_ip").and_then(address);
+        let virtual_ones: Vec<_> = instance.addresses.iter().filter_map(address).collect();
+        for peer in instance.unicast_peers.iter().flat_map(|(_, peers)| peers) {
+            let Some(ip) = address(peer).filter(|ip| Some(*ip) != source) else { continue };
+            let holder = self.host.addresses.iter().find(|(_, held)| held.addr() == ip);
+            let Some((interface, _)) = holder.filter(|_| !virtual_ones.contains(&ip)) else {
+                continue;
+            };
+            let message = format!("unicast_peer {ip} is an address of this host, on {interface}");
+            let help = "list the addresses of the other routers; this one's is unicast_src_ip";
+            self.push("unicast-peer-is-this-host", Some(peer.at), message, help);
+        }
     }
 
     fn subnet(&mut self, interface: &str, address: &str, at: Span) {
@@ -101,28 +120,30 @@ impl Live<'_> {
     }
 
     fn scripts(&mut self) {
-        for text in &self.host.scripts {
+        for text in &self.host.scripts.findings {
             let rest = text.strip_prefix("script ").unwrap_or(text);
-            let name = rest.split(" would ").next().unwrap_or(rest).split(": ").next();
-            let at = name.and_then(|name| place_of(&self.linted.loaded.diagnostics, name));
+            let ends = [" would ", " is not found", ": "];
+            let name = ends.iter().fold(rest, |name, end| name.split(end).next().unwrap_or(name));
+            let at = place_of(&self.linted.loaded.diagnostics, name);
             let unsafe_path = rest.contains(" would ");
             let code = if unsafe_path { "script-unsafe" } else { "script-cannot-run" };
-            let message = match name.filter(|_| text.contains("No such file or directory")) {
-                Some(name) => format!("script {name} is not found: there is no such file"),
-                None => text.clone(),
-            };
-            let mut finding = finding(code, at.unwrap_or_default(), message);
+            let mut finding = finding(code, at.unwrap_or_default(), text.clone());
             finding.span = at;
-            self.found.push(finding.effect(Effect::ScriptSecurity));
+            self.found.push(finding);
         }
-        let unsafe_scripts = self.host.scripts.iter().any(|text| text.contains(" would "));
-        if unsafe_scripts && !self.linted.loaded.plan.global.script_security {
-            let message = "enable_script_security is not set: scripts that others than root can \
-                           change run as root"
-                .to_owned();
-            let help = "in global_defs: enable_script_security";
-            self.push("script-security-off", None, message, help);
+        self.script_security();
+    }
+
+    fn script_security(&mut self) {
+        if !self.host.scripts.security_off {
+            return;
         }
+        let at =
+            self.linted.facts.scripts.values().map(|script| script.at).min_by_key(|at| at.start);
+        let mut finding = finding("script-security-off", at.unwrap_or_default(), SECURITY_OFF);
+        finding.span = at;
+        let finding = finding.help("in global_defs: script_user USER, enable_script_security");
+        self.found.push(finding.effect(Effect::ScriptSecurity));
     }
 
     fn ipvs(&mut self) {

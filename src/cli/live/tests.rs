@@ -1,5 +1,7 @@
 use super::*;
+use crate::config::lint::{LINTS, Lint};
 use crate::config::{Options, parse_linted};
+use crate::driver::ScriptVerdict;
 
 const PAIR: &str = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\n\
                     virtual_ipaddress {\n192.0.2.10/24\n}\n}\n";
@@ -12,7 +14,7 @@ fn host() -> Host {
         sysctls: std::path::PathBuf::from("/none"),
         modules: ["ip_vs", "ip_vs_rr"].map(str::to_owned).into(),
         managers: Vec::new(),
-        scripts: Vec::new(),
+        scripts: ScriptVerdict::default(),
     }
 }
 
@@ -63,6 +65,22 @@ fn interfaces_and_subnets_are_looked_up() {
 }
 
 #[test]
+fn a_peer_that_is_this_host_is_pointed_out() {
+    let peers = |lines: &str| PAIR.replace("interface eth0", lines);
+    let good = "interface eth0\nunicast_src_ip 192.0.2.1\nunicast_peer {\n192.0.2.2\n}";
+    assert_eq!(found(&peers(good), &host()), [""; 0]);
+    let mut two = host();
+    two.addresses.push(("lo".to_owned(), "198.51.100.7/32".parse().expect("an address")));
+    let own = good.replace("192.0.2.2", "192.0.2.2\n198.51.100.7");
+    assert_eq!(found(&peers(&own), &two), ["6 unicast-peer-is-this-host"]);
+    // Without an interface and without a source, too.
+    let bare = "unicast_peer {\n192.0.2.1\n192.0.2.2\n}";
+    assert_eq!(found(&peers(bare), &two), ["3 unicast-peer-is-this-host"]);
+    let itself = good.replace("192.0.2.2", "192.0.2.1");
+    assert_eq!(found(&peers(&itself), &two), [""; 0], "that shows without a look at the host");
+}
+
+#[test]
 fn sysctls_that_break_vrrp_or_lvs_are_named() {
     let sysctls = Sysctls::new(
         "sysctls",
@@ -96,15 +114,19 @@ fn a_kernel_without_ipvs_or_the_scheduler_is_said() {
     assert_eq!(found(service, &none), ["1 kernel-lacks-ipvs"]);
 }
 
+fn against(finding: &str, security_off: bool) -> ScriptVerdict {
+    ScriptVerdict { findings: vec![finding.to_owned()], security_off, ..ScriptVerdict::default() }
+}
+
 #[test]
 fn scripts_are_shown_where_they_are_named() {
     let text = PAIR.replace("interface", "notify /etc/n.sh\ninterface");
-    let gone = "script /etc/n.sh: cannot look at /etc/n.sh: No such file or directory";
-    let missing = Host { scripts: vec![gone.to_owned()], ..host() };
+    let gone = "script /etc/n.sh is not found: there is no /etc/n.sh";
+    let missing = Host { scripts: against(gone, false), ..host() };
     assert_eq!(found(&text, &missing), ["2 script-cannot-run"]);
     let writable =
         "script /etc/n.sh would run as root, but /etc is writable by everyone (mode 0777)";
-    let unsafe_path = Host { scripts: vec![writable.to_owned()], ..host() };
+    let unsafe_path = Host { scripts: against(writable, true), ..host() };
     assert_eq!(found(&text, &unsafe_path), ["2 script-unsafe", "0 script-security-off"]);
 }
 
@@ -112,4 +134,45 @@ fn scripts_are_shown_where_they_are_named() {
 fn managers_of_addresses_are_named() {
     let managed = Host { managers: vec!["NetworkManager"], ..host() };
     assert_eq!(found(PAIR, &managed), ["1 addresses-may-be-removed"]);
+}
+
+/// Every lint that looks at the host is the subject of a test here.
+#[test]
+fn each_lint_of_a_host_fires_and_can_be_switched_off() {
+    let sysctls = Sysctls::new(
+        "all",
+        &[
+            ("net/ipv4/ip_forward", "0"),
+            ("net/ipv4/ip_nonlocal_bind", "0"),
+            ("net/ipv4/conf/all/rp_filter", "1"),
+            ("net/ipv4/conf/eth0/arp_ignore", "8"),
+            ("net/ipv6/conf/eth0/disable_ipv6", "1"),
+        ],
+    );
+    let file = sysctls.0.join("readable.conf");
+    let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\nauthentication {\n\
+                auth_type PASS\nauth_pass secret\n}\nvirtual_ipaddress {\n2001:db8::1\n}\n}\n\
+                vrrp_instance B {\ninterface eth9\nvirtual_router_id 7\nvirtual_ipaddress {\n\
+                192.0.2.1\n}\n}\nvirtual_server 192.0.2.10 80 {\nlvs_sched wrr\nlvs_method NAT\n\
+                protocol TCP\nreal_server 192.0.2.20 80 {\n}\n}\n";
+    std::fs::write(&file, text).expect("a file");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("its mode");
+    let linted = crate::config::load_linted(&file, &Options::default(), &[]);
+    let gone = "script /etc/n.sh is not found: there is no /etc/n.sh";
+    let writable = "script /etc/n.sh would run as root, but /etc is writable by everyone";
+    let findings_of = [gone, writable].map(str::to_owned).into();
+    let scripts = ScriptVerdict { findings: findings_of, security_off: true, check_left_out: true };
+    let sysctls = sysctls.0.clone();
+    let host = Host { sysctls, managers: vec!["dhcpcd"], scripts, ..host() };
+    let of_host = |lint: &&Lint| lint.text.starts_with("With --live");
+    assert!(LINTS.iter().filter(of_host).count() > 10);
+    for lint in LINTS.iter().filter(of_host) {
+        let has = |allowed: &[String]| {
+            let found = findings(&linted, &host, allowed);
+            let finding = found.iter().find(|finding| finding.code == lint.code);
+            finding.map(|finding| finding.severity)
+        };
+        assert_eq!(has(&[]), Some(lint.severity), "{}", lint.code);
+        assert_eq!(has(&[lint.code.to_owned()]), None, "{} is switched off", lint.code);
+    }
 }

@@ -1,6 +1,6 @@
 //! Lints: what a configuration may say, keepalived takes without a word, and somebody will regret.
 //!
-//! They run in `mainstay check` only. Each has a stable code, a paragraph for the manual in
+//! They run in `mainstay check` only, but for a few that `lower` comes across. Each has a stable code, a paragraph for the manual in
 //! [`LINTS`], and can be switched off with `--allow CODE`.
 
 mod facts;
@@ -15,7 +15,7 @@ use super::source::{SourceMap, Span};
 use super::tree::Tree;
 use facts::Block;
 
-pub use facts::{Facts, Instance, Said, Script, Server, Tracker};
+pub use facts::{Facts, Hmac, Instance, Said, Script, Server, Tracker};
 pub use pair::{Member, cluster};
 
 /// One lint.
@@ -61,6 +61,10 @@ lints! {
     "unicast_peer has the address of unicast_src_ip: the router would send to itself. A list that is \
      shared by all routers needs an entry of its own for each."
 
+    Warning "unicast-peer-is-this-host"
+    "With --live: unicast_peer has an address of this host, which is not its unicast_src_ip. Adverts \
+     to it reach nobody else, and the router that was meant becomes MASTER, too."
+
     Note "strict-mode"
     "vrrp_strict makes keepalived drop all packets to the virtual addresses of routers that are not \
      their owner (priority 255), and forbids authentication, unicast and IPv4 together with IPv6. \
@@ -78,6 +82,14 @@ lints! {
     "With lvs_method DR each real server must have the virtual address itself, on lo as a /32 or /128, \
      and must not answer ARP for it: net.ipv4.conf.all.arp_ignore=1 and arp_announce=2. Said once a \
      file."
+
+    Warning "quorum-reduced"
+    "The quorum is more than all real servers weigh together, so that it could never be reached. It \
+     is lowered to their sum, as in keepalived."
+
+    Warning "hysteresis-reduced"
+    "quorum plus hysteresis is more than all real servers weigh, or hysteresis is not below quorum: \
+     the virtual server would never come up, or never go down. The hysteresis is lowered."
 
     Note "alpha-starts-down"
     "With alpha real servers begin as down, and are added at the first check that succeeds: after \
@@ -98,6 +110,21 @@ lints! {
     "A real server has no check, while others of its virtual server have: it keeps its share of \
      the clients when it is dead."
 
+    Warning "auth-pass-truncated"
+    "auth_pass is longer than the eight octets that an advert carries; the rest is cut off, on all \
+     routers alike. Two passwords that begin alike are one."
+
+    Warning "v3-has-no-authentication"
+    "VRRPv3 has no authentication (RFC 9568 section 9): the authentication block has no effect, and \
+     adverts are sent without. vrrp_auth_hmac protects them."
+
+    Warning "nopreempt-with-state-master"
+    "nopreempt needs state BACKUP: a router that begins as MASTER, or has priority 255, takes the \
+     addresses whoever holds them."
+
+    Warning "duplicate-vip"
+    "Two instances hold the same address on the same interface, and take it from each other."
+
     Warning "vrid-mismatch"
     "Of a pair: instances that hold the same addresses on both hosts differ in virtual_router_id. \
      Each host then is MASTER of its own."
@@ -109,6 +136,13 @@ lints! {
     Warning "authentication-mismatch"
     "Of a pair: auth_type or auth_pass differ in the first eight characters. The routers do not \
      believe each other, and both are MASTER."
+
+    Warning "hmac-mismatch"
+    "Of a pair: auth_hmac does not agree. Only one router has it and signs, the key one signs with is \
+     not among the other's or has another value there, or one wants signatures where the other \
+     makes none. The router that refuses the other's adverts becomes MASTER, too. Keys from files \
+     are not compared, and a key that only verifies may be on one side alone: that is how keys \
+     are exchanged."
 
     Warning "interval-mismatch"
     "Of a pair: advert_int differs. In VRRPv2 adverts of the other interval are dropped, and both \
@@ -150,15 +184,15 @@ lints! {
 
     Warning "script-cannot-run"
     "With --live: a script does not exist, is not executable for its user, or that user does not \
-     exist. Exit status 6."
+     exist. What tracks it does not hear of it."
 
     Warning "script-unsafe"
     "With --live: a script would run as root, and somebody else could change it: the component of \
-     its path and the bit are named. Exit status 6."
+     its path and the bit are named. With enable_script_security it does not run."
 
     Warning "script-security-off"
-    "With --live: there are unsafe scripts, and enable_script_security, which would refuse them, is \
-     not set."
+    "With --live: there are scripts that run, and enable_script_security is not set, which would \
+     refuse those that others than root can change. Exit status 6, as with keepalived."
 
     Error "kernel-lacks-ipvs"
     "With --live: there are virtual servers, and this kernel has no IPVS or not their scheduler."

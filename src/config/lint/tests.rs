@@ -116,12 +116,127 @@ fn a_lint_that_is_allowed_says_nothing() {
     assert_eq!(lints_of(&linted.loaded.diagnostics), [""; 0]);
 }
 
+/// For each lint of one file a file that it is about.
+fn about_one() -> Vec<(&'static str, String)> {
+    let track = |lines: &str| instance(&format!("{lines}\ntrack_interface {{\neth1 weight -5\n}}"));
+    let script = |lines: &str| format!("vrrp_script a {{\nscript /bin/true\n{lines}\n}}\n");
+    let peers =
+        |of: &str| format!("unicast_src_ip 192.0.2.1\nunicast_peer {{\n{of}\n192.0.2.2\n}}");
+    let password =
+        |octets: &str| format!("authentication {{\nauth_type PASS\nauth_pass {octets}\n}}");
+    let two = "real_server 198.51.100.2 80 {\n}";
+    let check = |lines: &str| service("delay_loop 6", &format!("TCP_CHECK {{\n{lines}\n}}"));
+    vec![
+        ("said-twice", instance("priority 5\npriority 6")),
+        ("weight-never-fails-over", track("nopreempt\nstate BACKUP")),
+        ("weight-too-small", track("priority 1")),
+        ("weight-of-owner", track("priority 255")),
+        ("unicast-peers-empty", instance("unicast_peer {\n}")),
+        ("unicast-peer-is-self", instance(&peers("192.0.2.1"))),
+        ("strict-mode", instance("strict_mode on")),
+        ("check-slower-than-delay-loop", check("connect_timeout 7")),
+        ("quorum-needs-all", service(&format!("quorum 2\n{two}"), "")),
+        ("direct-route-needs-loopback", service("", "").replace("NAT", "DR")),
+        ("quorum-reduced", service("quorum 3", "")),
+        ("hysteresis-reduced", service(&format!("quorum 2\nhysteresis 2\n{two}"), "")),
+        ("alpha-starts-down", service("alpha", "")),
+        ("omega-tells-at-stop", service("omega", "")),
+        ("script-timeout-above-interval", script("interval 2\ntimeout 3")),
+        ("script-without-timeout", script("interval 2")),
+        ("server-unchecked", service(two, "TCP_CHECK {\n}")),
+        ("auth-pass-truncated", instance(&password("123456789"))),
+        ("v3-has-no-authentication", instance(&format!("version 3\n{}", password("1234")))),
+        ("nopreempt-with-state-master", instance("state MASTER\nnopreempt")),
+        ("duplicate-vip", instance("") + &instance("").replace("51", "52").replace("VI_1", "VI_2")),
+    ]
+}
+
+/// For each lint of a pair two files that it is about.
+fn about_two() -> Vec<(&'static str, String, String)> {
+    let router = |priority: u8, lines: &str| instance(&format!("priority {priority}\n{lines}"));
+    let good = || router(150, "");
+    let password = "authentication {\nauth_type PASS\nauth_pass 1234\n}";
+    let unicast = "unicast_src_ip 192.0.2.1\nunicast_peer {\n192.0.2.2\n}";
+    vec![
+        ("vrid-mismatch", good(), router(100, "").replace("51", "52")),
+        ("address-mismatch", good(), router(100, "").replace("2.10/", "2.11/")),
+        ("authentication-mismatch", good(), router(100, password)),
+        ("interval-mismatch", good(), router(100, "advert_int 2")),
+        ("version-mismatch", good(), router(100, "version 3")),
+        ("priorities-equal", good(), good()),
+        ("two-masters", router(150, "state MASTER"), router(100, "state MASTER")),
+        ("owners-twice", router(255, ""), router(255, "")),
+        ("peers-do-not-name-each-other", router(150, unicast), router(100, unicast)),
+        ("instance-on-one-only", good(), "global_defs {\n}\n".to_owned()),
+        ("virtual-server-differs", service("", ""), service("", "").replace("rr", "wrr")),
+    ]
+}
+
+fn codes(diagnostics: &Diagnostics) -> Vec<&'static str> {
+    diagnostics.iter().map(|finding| finding.code).collect()
+}
+
+fn one(text: &str, allowed: &[String]) -> Vec<&'static str> {
+    codes(&parse_linted("a.conf", text, &Options::default(), allowed).loaded.diagnostics)
+}
+
+fn two(a: &str, b: &str, allowed: &[String]) -> Vec<&'static str> {
+    let linted = [a, b].map(|text| parse_linted("t", text, &Options::default(), &[]));
+    let member =
+        |l: &'_ Linted| (l.loaded.diagnostics.count(Severity::Error), codes(&l.loaded.diagnostics));
+    assert!(linted.iter().all(|linted| member(linted).0 == 0), "{a}\n{b}");
+    let [a, b] = &linted;
+    let members = [a, b].map(|l| Member { diagnostics: &l.loaded.diagnostics, facts: &l.facts });
+    codes(&cluster(&members, allowed))
+}
+
+#[test]
+fn each_lint_fires_at_its_severity_and_can_be_switched_off() {
+    for (code, text) in about_one() {
+        let linted = linted(&text);
+        let finding = linted.loaded.diagnostics.iter().find(|finding| finding.code == code);
+        let severity = finding.map(|finding| finding.severity);
+        assert_eq!(severity, lint(code).map(|lint| lint.severity), "{code}:\n{text}");
+        assert!(!one(&text, &[code.to_owned()]).contains(&code), "{code} is switched off");
+    }
+    for (code, a, b) in about_two() {
+        assert!(two(&a, &b, &[]).contains(&code), "{code}:\n{a}\n{b}");
+        assert!(!two(&a, &b, &[code.to_owned()]).contains(&code), "{code} is switched off");
+    }
+}
+
+/// What needs a host is tested with `check --live`.
+#[test]
+fn each_lint_that_needs_no_host_has_a_file_that_it_is_about() {
+    let about: BTreeSet<_> = about_one().into_iter().map(|(code, _)| code).collect();
+    let about_two: BTreeSet<_> = about_two().into_iter().map(|(code, ..)| code).collect();
+    for lint in LINTS.iter().filter(|lint| !lint.text.starts_with("With --live")) {
+        let list = if lint.text.starts_with("Of a pair") { &about_two } else { &about };
+        assert!(list.contains(lint.code), "{} has no file", lint.code);
+    }
+}
+
+#[test]
+fn good_files_have_no_finding_of_any_lint() {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["etc/pair.conf", "etc/director.conf", "tests/fixtures/good.conf"] {
+        let text = std::fs::read_to_string(top.join(name)).expect("a file of ours");
+        // Advice that is right for every file of the kind.
+        let advice = ["direct-route-needs-loopback", "check-slower-than-delay-loop"];
+        assert_eq!(one(&text, &advice.map(str::to_owned)), [""; 0], "{name}");
+    }
+}
+
 #[test]
 fn lints_have_codes_of_their_own_and_paragraphs() {
     let codes: BTreeSet<_> = LINTS.iter().map(|lint| lint.code).collect();
     assert_eq!(codes.len(), LINTS.len());
     assert!(LINTS.iter().all(|lint| lint.text.ends_with('.') && lint.text.len() > 50));
-    assert!(man_section().contains("said\\-twice"));
+    let page = man_section();
+    for lint in LINTS {
+        let title = format!(".BR {} ", lint.code.replace('-', "\\-"));
+        assert!(page.contains(&title), "{title}");
+    }
 }
 
 /// Findings of two files as a pair, each as `LINE/OTHER LINE code`.
@@ -178,6 +293,34 @@ fn what_must_be_alike_in_a_pair_is_compared() {
     assert_eq!(pair(&ours, &other), ["a3 b3 vrid-mismatch"]);
     let strange = other.replace("192.0.2.10/24", "192.0.2.11/24");
     assert_eq!(pair(&ours, &strange), ["a1  instance-on-one-only", "b1  instance-on-one-only"]);
+}
+
+/// What one signs the other must be able to verify; more keys than that are a rotation under way.
+#[test]
+fn signing_routers_of_a_pair_understand_each_other() {
+    let key = |letter: &str| letter.repeat(32);
+    let side = |priority: u8, lines: &str| {
+        instance(&format!("priority {priority}\nauth_hmac {{\n{lines}\n}}"))
+    };
+    let (a, b) = (format!("key 1 {}", key("a")), format!("key 1 {}", key("b")));
+    let ours = side(150, &format!("active_key 1\n{a}"));
+    let with = |lines: &str| pair(&ours, &side(100, lines));
+    assert_eq!(with(&format!("{a}\nactive_key 1")), [""; 0]);
+    assert_eq!(with(&format!("{a}\nkey 2 {}\nactive_key 1", key("c"))), [""; 0], "a rotation");
+    assert_eq!(with(&format!("key 1 hex:{}\nactive_key 1", "61".repeat(32))), [""; 0]);
+    assert_eq!(with("key 1 file:/etc/key\nactive_key 1"), [""; 0], "not known here");
+    assert_eq!(with(&format!("{b}\nactive_key 1")), ["a7 b6 hmac-mismatch"]);
+    let other = with(&format!("key 2 {}\nactive_key 2", key("c")));
+    assert_eq!(other, ["a5 b6 hmac-mismatch", "a7 b5 hmac-mismatch"], "neither knows the other's");
+    let silent = with(&format!("{a}\nmode receive-only"));
+    assert_eq!(silent, ["a5 b7 hmac-mismatch"], "it makes none");
+    assert_eq!(with(&format!("{a}\nactive_key 1\nmode permissive")), [""; 0]);
+    // The first step of a migration harms nobody.
+    let plain = instance("priority 100");
+    assert_eq!(pair(&ours, &plain), ["a5 b1 hmac-mismatch"]);
+    assert_eq!(pair(&plain, &ours), ["a1 b5 hmac-mismatch"]);
+    let first_step = side(150, &format!("{a}\nmode receive-only"));
+    assert_eq!(pair(&first_step, &plain), [""; 0]);
 }
 
 #[test]

@@ -93,17 +93,7 @@ pub(super) fn network(cx: &mut Context<'_>, at: &Statement, word: Word) -> Optio
         cx.no_address(at, word);
         return None;
     };
-    let full = if address.is_ipv4() { 32 } else { 128 };
-    let length = match length.map(value::integer) {
-        None => full,
-        Some(Ok(length)) if (0..=i64::from(full)).contains(&length) => length as u8,
-        Some(_) => {
-            let message = format!("the prefix length of {text} is out of range 0-{full}");
-            cx.bad("number-out-of-range", at, word.span, message);
-            return None;
-        }
-    };
-    IpNet::new(address, length).ok()
+    cx.with_length(at, word, address, length)
 }
 
 /// One option with its value. `None`: the address cannot be used.

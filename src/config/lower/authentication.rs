@@ -59,6 +59,10 @@ impl AuthenticationDraft {
         let Some(word) = cx.only_argument(at) else { return };
         let letters = cx.text(word.span);
         let text = letters.as_bytes();
+        if text.is_empty() {
+            cx.warn("bad-value", at, at.raw, "auth_pass is empty: no authentication");
+            return;
+        }
         if text.len() > PASSWORD_OCTETS {
             // The cut may be in the middle of a letter.
             let is_start = |at: &usize| letters.is_char_boundary(*at);
@@ -68,7 +72,9 @@ impl AuthenticationDraft {
                 "auth_pass has {} octets; VRRP carries {PASSWORD_OCTETS}, the rest is cut off",
                 text.len()
             );
-            cx.warn("auth-pass-truncated", at, surplus, message);
+            let help = "keep the first eight octets, and the same ones on all routers of the VRID";
+            let finding = Diagnostic::warning("auth-pass-truncated", surplus, message);
+            cx.push(finding.label(cx.place(at)).help(help));
         }
         let mut password = [0; PASSWORD_OCTETS];
         for (octet, &from) in password.iter_mut().zip(text) {

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::super::advice;
 use super::super::diagnostic::{Diagnostic, Diagnostics, Effect, Severity};
 use super::super::keywords::{BlockId, Keyword, Support, Table, table};
@@ -95,6 +97,7 @@ impl<'a> Context<'a> {
                     let at = self.keyword_span(statement);
                     let message = format!("`{name}` has no effect");
                     self.push(Diagnostic::note("no-effect", at, message).label(why));
+                    self.value_without_effect(keyword, statement);
                 }
                 None
             }
@@ -204,6 +207,16 @@ impl<'a> Context<'a> {
             true => Effect::Starts,
             false => Effect::LacksParameter,
         };
+        // The word is there, but its quote is not closed, which has been reported.
+        if self.text(statement.raw).matches('"').count() % 2 == 1 {
+            self.diagnostics.raise(effect);
+            return None;
+        }
+        let usage = self.tree.row(statement).map(super::super::explain::usage);
+        let finding = match usage.filter(|usage| usage.contains(' ')) {
+            Some(usage) => finding.help(usage),
+            None => finding,
+        };
         self.push(finding.effect(effect));
         None
     }
@@ -221,7 +234,10 @@ impl<'a> Context<'a> {
         if let (Some(first), Some(last)) = (words.get(most + 1), words.last()) {
             let at = first.span.to(last.span);
             let message = format!("`{}` is ignored", self.text(at));
-            self.push(Diagnostic::note("surplus-words", at, message).label("not expected here"));
+            // A block of two names may have been meant as another than the first says.
+            let make =
+                if statement.brace.is_some() { Diagnostic::warning } else { Diagnostic::note };
+            self.push(make("surplus-words", at, message).label("not expected here"));
         }
     }
 
@@ -337,6 +353,28 @@ impl<'a> Context<'a> {
     pub fn defaulted(&self, block: &Statement, keyword: &str, value: &str) -> Diagnostic {
         let message = format!("{} has no {keyword}: {value} it is", self.text(block.raw));
         Diagnostic::warning("defaulted", block.raw, message)
+    }
+
+    /// `address` with the prefix length that `word` gives it: the whole of it without one.
+    pub fn with_length(
+        &mut self,
+        statement: &Statement,
+        word: Word,
+        address: IpAddr,
+        length: Option<&str>,
+    ) -> Option<IpNet> {
+        let full = if address.is_ipv4() { 32 } else { 128 };
+        let length = match length.map(value::integer) {
+            None => full,
+            Some(Ok(length)) if (0..=i64::from(full)).contains(&length) => length as u8,
+            Some(_) => {
+                let text = self.text(word.span);
+                let message = format!("the prefix length of {text} is out of range 0-{full}");
+                self.bad("number-out-of-range", statement, word.span, message);
+                return None;
+            }
+        };
+        IpNet::new(address, length).ok()
     }
 
     /// `word` as an address without prefix length.

@@ -51,6 +51,8 @@ pub(super) struct InstanceDraft {
     pub source: Option<(IpAddr, Span)>,
     /// Where `unicast_src_ip` stands, which is of use with peers only.
     pub unicast_source: Option<Span>,
+    /// Another keyword that is about unicast only.
+    pub unicast_keyword: Option<Span>,
     /// `mcast_dst_ip`.
     pub group: Option<IpAddr>,
     /// `unicast_peer` is there, whatever is in it.
@@ -173,10 +175,19 @@ impl InstanceDraft {
                     }
                 }
             }
-            "unicast_ttl" => replace(&mut self.unicast_ttl, cx.number(at, keyword)),
-            "check_unicast_src" => self.check_unicast_src = true,
+            "unicast_ttl" => {
+                self.unicast_keyword = Some(at.raw);
+                replace(&mut self.unicast_ttl, cx.number(at, keyword));
+            }
+            "check_unicast_src" => {
+                self.unicast_keyword = Some(at.raw);
+                self.check_unicast_src = true;
+            }
             "unicast_fault_no_peer" => self.fault_without_peers = true,
-            "old_unicast_checksum" => self.old_checksum(cx, at),
+            "old_unicast_checksum" => {
+                self.unicast_keyword = Some(at.raw);
+                self.old_checksum(cx, at);
+            }
             "kernel_rx_buf_size" => replace(&mut self.receive_queue, cx.number(at, keyword)),
             "v3_checksum_as_v2" => replace(&mut self.v3_checksum_as_v2, cx.flag(at)),
             "native_ipv6" => {

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics, Effect};
-use super::super::plan::{Authentication, VirtualAddress, VrrpInstance};
+use super::super::plan::{
+    Authentication, Hmac, OwnLink, Tracker, Transport, VirtualAddress, VrrpInstance,
+};
 use super::super::source::SourceMap;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
@@ -23,6 +25,21 @@ const ETHERNET_MTU: u32 = 1500;
 /// `state MASTER` without a priority means the owner's (observed with keepalived 2.2.7).
 const OWNER: u8 = 255;
 const DEFAULT_PRIORITY: u8 = 100;
+
+/// What an instance is put together from, each part settled by itself.
+struct Parts {
+    router: RouterSettings,
+    authentication: Authentication,
+    transport: Transport,
+    hmac: Option<Hmac>,
+    link: Option<OwnLink>,
+    vrf: Option<String>,
+    adverts_by_parent: bool,
+    address_links: Vec<OwnLink>,
+    trackers: Vec<Tracker>,
+    tracks_source: bool,
+    accept: bool,
+}
 
 impl InstanceDraft {
     /// `None` if it cannot run, which has been reported.
@@ -46,12 +63,7 @@ impl InstanceDraft {
         self.limit_addresses(diagnostics);
         let authentication = self.authentication(version, strict, diagnostics);
         let router = self.router(global, version, strict, authentication, diagnostics);
-        let hmac = self.hmac.take().map(|hmac| {
-            let interval = router.as_ref().map_or(AdverInterval::ONE_SECOND, |r| r.adver_interval);
-            hmac.finish(&self.name, interval, strict, diagnostics)
-        });
-        // Without the trailer that was asked for, peers would hear nothing of it.
-        let router = router.filter(|_| !matches!(hmac, Some(None)));
+        let (router, hmac) = self.with_trailer(router, strict, diagnostics);
         self.first_is_link_local(strict, diagnostics);
         let adverts_by_parent = self.adverts_by_parent(transport.as_ref(), strict, diagnostics);
         let address_links = self.place_addresses(&mut link, global, names);
@@ -61,48 +73,90 @@ impl InstanceDraft {
         let router = router.filter(|_| runs)?;
         self.needs_dev(global, diagnostics);
         let vrf = self.vrf_in_use(diagnostics);
-        let (interface, interface_at) = self.interface.take().unwrap_or((String::new(), self.at));
-        // RFC 3768 §6.4.3 has no Accept_Mode: packets to addresses of others are dropped.
-        let asked = self.accept.filter(|accept| !accept || !strict || version == Version::V3);
-        let accepts = asked.unwrap_or(!strict) || router.priority == OWNER;
-        let garp_extra_all = self.garp.extra.or(global.garp.extra).is_some_and(|(_, all)| all);
-        let ipvlan_address = self.link.as_ref().and_then(LinkDraft::ipvlan_address);
-        Some(VrrpInstance {
-            name: self.name,
-            interface,
-            vrf,
-            interface_at: sources.position(interface_at),
+        let accept = self.accepts(version, strict, router.priority);
+        let parts = Parts {
             router,
             authentication,
-            ipv6: self.family.is_some_and(|(ipv6, _)| ipv6),
             transport: transport?,
+            hmac,
+            link,
+            vrf,
+            adverts_by_parent,
+            address_links,
+            trackers,
+            tracks_source,
+            accept,
+        };
+        Some(self.assemble(parts, strict, global, sources))
+    }
+
+    /// The instance of its finished parts; what is left only needs its default.
+    fn assemble(
+        mut self,
+        parts: Parts,
+        strict: bool,
+        global: &GlobalDraft,
+        sources: &SourceMap,
+    ) -> VrrpInstance {
+        let ipv6 = self.is_ipv6();
+        let (interface, interface_at) = self.interface.take().unwrap_or((String::new(), self.at));
+        let ipvlan_address = self.link.as_ref().and_then(LinkDraft::ipvlan_address);
+        VrrpInstance {
+            name: self.name,
+            interface,
+            vrf: parts.vrf,
+            interface_at: sources.position(interface_at),
+            router: parts.router,
+            authentication: parts.authentication,
+            ipv6,
+            transport: parts.transport,
             unicast_ttl: self.unicast_ttl.and_then(|ttl| u8::try_from(ttl).ok()).unwrap_or(255),
             message_checksum: self.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2),
             old_checksum: self.old_checksum,
-            old_group: global.multicast(self.family.is_some_and(|(ipv6, _)| ipv6)),
-            hmac: hmac.flatten(),
+            old_group: global.multicast(ipv6),
+            hmac: parts.hmac,
             receive_queue: self.receive_queue,
             source: self.source.map(|(s, _)| s).or(ipvlan_address.map(|own| own.addr())),
             addresses: plain(self.addresses),
             excluded_addresses: plain(self.excluded_addresses),
             ignores_own_link: self.ignores_own_link,
-            tracks_source,
+            tracks_source: parts.tracks_source,
             routes: self.routes,
             rules: self.rules,
             promote_secondaries: self.promote_secondaries,
-            link,
-            adverts_by_parent,
-            address_links,
-            garp_extra_all,
-            accept: accepts,
+            link: parts.link,
+            adverts_by_parent: parts.adverts_by_parent,
+            address_links: parts.address_links,
+            garp_extra_all: self.garp.extra.or(global.garp.extra).is_some_and(|(_, all)| all),
+            accept: parts.accept,
             skip_check_adv_addr: global.skip_check_adv_addr
                 || self.skip_check_adv_addr.unwrap_or(false),
             owner_ignores_adverts: self
                 .owner_ignore_adverts
                 .unwrap_or(strict || global.owner_ignore_adverts),
-            trackers,
+            trackers: parts.trackers,
             notify: self.notify,
-        })
+        }
+    }
+
+    /// The HMAC trailer, if one is asked for; without it peers would hear nothing of the router,
+    /// which then does not run.
+    fn with_trailer(
+        &mut self,
+        router: Option<RouterSettings>,
+        strict: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> (Option<RouterSettings>, Option<Hmac>) {
+        let Some(draft) = self.hmac.take() else { return (router, None) };
+        let interval = router.as_ref().map_or(AdverInterval::ONE_SECOND, |r| r.adver_interval);
+        let hmac = draft.finish(&self.name, interval, strict, diagnostics);
+        (router.filter(|_| hmac.is_some()), hmac)
+    }
+
+    /// RFC 3768 §6.4.3 has no Accept_Mode: packets to addresses of others are dropped.
+    fn accepts(&self, version: Version, strict: bool, priority: u8) -> bool {
+        let asked = self.accept.filter(|accept| !accept || !strict || version == Version::V3);
+        asked.unwrap_or(!strict) || priority == OWNER
     }
 
     /// Whether all that it asks for can be had, as far as running without it would do harm.
@@ -111,7 +165,8 @@ impl InstanceDraft {
         if self.vrid.is_none() && !self.bad_vrid {
             let message = format!("vrrp_instance {name} lacks its virtual_router_id");
             reasons.push(
-                Diagnostic::error("missing-vrid", self.at, message).help("virtual_router_id 1-255"),
+                Diagnostic::error("missing-vrid", self.at, message)
+                    .help("virtual_router_id 51    (1 to 255, the same on all routers of it)"),
             );
         }
         if !self.bad_interface {
@@ -179,14 +234,15 @@ impl InstanceDraft {
             (false, true) => "state MASTER",
             (false, false) => return true,
         };
-        d.push(
-            Diagnostic::warning(
-                "nopreempt-with-state-master",
-                at,
-                format!("nopreempt does not go with {with}; vrrp_instance {} preempts", self.name),
-            )
-            .help("state BACKUP"),
-        );
+        let message =
+            format!("nopreempt does not go with {with}; vrrp_instance {} preempts", self.name);
+        let finding = Diagnostic::warning("nopreempt-with-state-master", at, message);
+        d.push(match (is_owner, self.state) {
+            (false, Some((_, state))) => {
+                finding.help("state BACKUP").also(state, "write BACKUP here")
+            }
+            _ => finding.help("priority 254 or less"),
+        });
         false
     }
 

@@ -52,6 +52,14 @@ impl InstanceDraft {
                         .help("list the other routers in unicast_peer, or call it mcast_src_ip"),
                 );
             }
+            if let Some(at) = self.unicast_keyword.filter(|_| self.unicast_source.is_none()) {
+                let message = format!("vrrp_instance {} has no unicast_peer", self.name);
+                diagnostics.push(
+                    Diagnostic::warning("unicast-without-peers", at, message)
+                        .label("has no effect: adverts go to the multicast group")
+                        .help("list the other routers in unicast_peer, or remove the line"),
+                );
+            }
             let group = self.group.unwrap_or_else(|| global.multicast(self.is_ipv6()));
             return Some(Transport::Multicast(group));
         };

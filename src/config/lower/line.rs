@@ -25,6 +25,9 @@ pub(super) struct Line<'c, 'a> {
     option: Word,
 }
 
+/// Options whose line keepalived 2.2.7 leaves out where their value is missing.
+const GOES_ON_WITHOUT: [&str; 6] = ["encap", "ip", "ip6", "id", "mpls", "ila"];
+
 impl<'c, 'a> Line<'c, 'a> {
     /// `None` for a line without words.
     pub fn new(cx: &'c mut Context<'a>, at: &'c Statement) -> Option<Self> {
@@ -68,7 +71,15 @@ impl<'c, 'a> Line<'c, 'a> {
         let Some(word) = self.words.get(self.next).copied() else {
             let name = self.cx.text(self.option.span);
             let message = format!("`{name}` lacks its value");
-            return self.bad("missing-value", self.option.span, message);
+            let finding = super::Diagnostic::error("missing-value", self.option.span, message);
+            let finding = finding.label(self.cx.place(self.at));
+            // keepalived ends at such a line, with status 2, but for what it reads by itself.
+            let effect = match GOES_ON_WITHOUT.contains(&name) {
+                true => super::Effect::Starts,
+                false => super::Effect::LacksParameter,
+            };
+            self.cx.push(finding.effect(effect));
+            return Err(Reported);
         };
         self.next += 1;
         Ok(word)
@@ -76,6 +87,28 @@ impl<'c, 'a> Line<'c, 'a> {
 
     pub fn text(&self, word: Word) -> &'a str {
         self.cx.text(word.span)
+    }
+
+    /// What a line names must be of one family: `known` is that of what stood before, and what made
+    /// it so.
+    pub fn belongs(
+        &mut self,
+        known: &mut Option<(bool, Span)>,
+        ipv6: bool,
+        at: Span,
+        what: &str,
+    ) -> Read<()> {
+        let (before, first) = *known.get_or_insert((ipv6, at));
+        if before == ipv6 {
+            return Ok(());
+        }
+        let family = if before { "IPv6" } else { "IPv4" };
+        let message = format!("`{}` is not of the {what}'s address family", self.cx.text(at));
+        let finding = super::Diagnostic::error("address-family-mismatch", at, message)
+            .label(format!("the {what} is left out"))
+            .also(first, format!("this makes it a {what} of {family}"));
+        self.cx.push(finding);
+        Err(Reported)
     }
 
     /// Says what is wrong; the line is given up.
@@ -166,16 +199,7 @@ impl<'c, 'a> Line<'c, 'a> {
             self.cx.no_address(self.at, word);
             return Err(Reported);
         };
-        let full = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length.map(value::integer) {
-            None => full,
-            Some(Ok(length)) if (0..=i64::from(full)).contains(&length) => length as u8,
-            Some(_) => {
-                let message = format!("the prefix length of {text} is out of range 0-{full}");
-                return self.bad("number-out-of-range", word.span, message);
-            }
-        };
-        let Ok(network) = IpNet::new(address, length) else { return Err(Reported) };
+        let network = self.cx.with_length(self.at, word, address, length).ok_or(Reported)?;
         let whole = network.trunc();
         if whole != network {
             let message = format!("{text} has bits behind its prefix; {whole} it is");

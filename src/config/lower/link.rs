@@ -87,38 +87,43 @@ impl LinkDraft {
     /// `use_vmac [[name] IFNAME] [MAC] [netlink_notify_msg] [group GROUP]`.
     pub fn read_vmac(cx: &mut Context<'_>, at: &Statement) -> Self {
         let kind = KindDraft::Vmac { mac: None, notify_parent: false };
-        let mut draft = Self { at: at.raw, name: None, group: None, kind };
-        let mut words = cx.words(at)[1..].iter().copied();
-        while let Some(word) = words.next() {
-            match cx.text(word.span) {
-                "name" => draft.name(cx, at, word, words.next()),
-                "group" => draft.group(cx, at, word, words.next()),
-                "netlink_notify_msg" => {
-                    if let KindDraft::Vmac { notify_parent, .. } = &mut draft.kind {
-                        *notify_parent = true;
-                    }
+        Self::read(cx, at, kind, |draft, cx, word| match cx.text(word.span) {
+            "netlink_notify_msg" => {
+                if let KindDraft::Vmac { notify_parent, .. } = &mut draft.kind {
+                    *notify_parent = true;
                 }
-                text if text.contains(':') => draft.mac(cx, at, word),
-                _ => draft.name(cx, at, word, Some(word)),
             }
-        }
-        draft
+            text if text.contains(':') => draft.mac(cx, at, word),
+            _ => draft.name(cx, at, word, Some(word)),
+        })
     }
 
     /// `use_ipvlan [[name] IFNAME] [ADDRESS[/LENGTH]] [bridge|private|vepa] [group GROUP]`.
     pub fn read_ipvlan(cx: &mut Context<'_>, at: &Statement) -> Self {
         let kind = KindDraft::Ipvlan { mode: None, address: None };
+        Self::read(cx, at, kind, |draft, cx, word| match cx.text(word.span) {
+            "bridge" => draft.mode(cx, at, word, IpvlanMode::Bridge),
+            "private" => draft.mode(cx, at, word, IpvlanMode::Private),
+            "vepa" => draft.mode(cx, at, word, IpvlanMode::Vepa),
+            text if value::address(text).is_some() => draft.address(cx, at, word),
+            _ => draft.name(cx, at, word, Some(word)),
+        })
+    }
+
+    /// The words that both have; `own` takes the others.
+    fn read(
+        cx: &mut Context<'_>,
+        at: &Statement,
+        kind: KindDraft,
+        own: impl Fn(&mut Self, &mut Context<'_>, Word),
+    ) -> Self {
         let mut draft = Self { at: at.raw, name: None, group: None, kind };
         let mut words = cx.words(at)[1..].iter().copied();
         while let Some(word) = words.next() {
             match cx.text(word.span) {
                 "name" => draft.name(cx, at, word, words.next()),
                 "group" => draft.group(cx, at, word, words.next()),
-                "bridge" => draft.mode(cx, at, word, IpvlanMode::Bridge),
-                "private" => draft.mode(cx, at, word, IpvlanMode::Private),
-                "vepa" => draft.mode(cx, at, word, IpvlanMode::Vepa),
-                text if value::address(text).is_some() => draft.address(cx, at, word),
-                _ => draft.name(cx, at, word, Some(word)),
+                _ => own(&mut draft, cx, word),
             }
         }
         draft

@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Gaps, Identity, Plan, VirtualServer, VrrpInstance};
+use super::plan::{Gaps, Identity, Plan, SyncGroup, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
@@ -251,58 +251,14 @@ impl Lowering {
     pub fn finish(mut self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
         let virtual_servers = self.settled_servers(sources, diagnostics);
         self.addresses_held_twice(diagnostics);
-        let (static_objects, track_groups) = self.statics.finish(
+        let (static_objects, track_groups) = std::mem::take(&mut self.statics).finish(
             self.global.default_interface.as_deref(),
             &self.instance_names,
             diagnostics,
         );
-        let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
-        let mut vrrp_instances: Vec<Arc<VrrpInstance>> = Vec::with_capacity(self.instances.len());
-        let mut names = LinkNames::of(&mut self.instances, diagnostics);
         self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
-        for draft in self.instances {
-            let at = draft.at;
-            let (mails, priority_changes) = (draft.mails, draft.priority_changes);
-            let Some(mut instance) =
-                draft.finish(&self.global, &self.tracking, &mut names, sources, diagnostics)
-            else {
-                continue;
-            };
-            let by_group = self.sync_groups.iter().find(|group| group.has(&instance.name));
-            let by_group = by_group.and_then(|group| group.priority_changes);
-            let global = &self.global.notify;
-            instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
-            instance.notify.priority_changes =
-                priority_changes.or(by_group).unwrap_or(global.priority_changes);
-            let identity = instance.identity().on_the_wire();
-            let (vrid, interface) = (identity.vrid, identity.interface.clone());
-            let twins = seen.entry(identity).or_default();
-            let alike = |&&(number, _): &&(usize, Span)| {
-                !instance.can_be_told_from(&vrrp_instances[number])
-            };
-            if let Some(&(_, first)) = twins.iter().find(alike) {
-                diagnostics.push(duplicate_vrid(vrid, &interface, at, first));
-                continue;
-            }
-            twins.push((vrrp_instances.len(), at));
-            vrrp_instances.push(Arc::new(instance));
-        }
-        let mut taken = HashMap::new();
-        let mut sync_groups = Vec::with_capacity(self.sync_groups.len());
-        for draft in self.sync_groups {
-            let mails = draft.mails.unwrap_or(self.global.notify.mails_of_vrrp());
-            let group = draft.finish(
-                &mut vrrp_instances,
-                &self.instance_names,
-                &mut taken,
-                &self.tracking,
-                diagnostics,
-            );
-            sync_groups.extend(group.map(|mut group| {
-                group.notify.mails = mails;
-                group
-            }));
-        }
+        let mut vrrp_instances = self.settled_instances(sources, diagnostics);
+        let sync_groups = self.settled_groups(&mut vrrp_instances, diagnostics);
         let trackers = vrrp_instances.iter().flat_map(|instance| &instance.trackers);
         let tracked = self.tracking.finish(trackers);
         let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
@@ -323,6 +279,71 @@ impl Lowering {
             static_objects,
             track_groups,
         }
+    }
+
+    /// The instances that can run, less those that nobody could tell from another.
+    fn settled_instances(
+        &mut self,
+        sources: &SourceMap,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<Arc<VrrpInstance>> {
+        let mut names = LinkNames::of(&mut self.instances, diagnostics);
+        let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
+        let mut settled: Vec<Arc<VrrpInstance>> = Vec::with_capacity(self.instances.len());
+        for draft in std::mem::take(&mut self.instances) {
+            let at = draft.at;
+            let (mails, priority_changes) = (draft.mails, draft.priority_changes);
+            let finished =
+                draft.finish(&self.global, &self.tracking, &mut names, sources, diagnostics);
+            let Some(mut instance) = finished else { continue };
+            self.settle_notify(&mut instance, mails, priority_changes);
+            let identity = instance.identity().on_the_wire();
+            let (vrid, interface) = (identity.vrid, identity.interface.clone());
+            let twins = seen.entry(identity).or_default();
+            let alike =
+                |&&(number, _): &&(usize, Span)| !instance.can_be_told_from(&settled[number]);
+            if let Some(&(_, first)) = twins.iter().find(alike) {
+                diagnostics.push(duplicate_vrid(vrid, &interface, at, first));
+                continue;
+            }
+            twins.push((settled.len(), at));
+            settled.push(Arc::new(instance));
+        }
+        settled
+    }
+
+    /// What the instance leaves to its group, or to the global settings.
+    fn settle_notify(
+        &self,
+        instance: &mut VrrpInstance,
+        mails: Option<bool>,
+        priority_changes: Option<bool>,
+    ) {
+        let by_group = self.sync_groups.iter().find(|group| group.has(&instance.name));
+        let by_group = by_group.and_then(|group| group.priority_changes);
+        let global = &self.global.notify;
+        instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
+        instance.notify.priority_changes =
+            priority_changes.or(by_group).unwrap_or(global.priority_changes);
+    }
+
+    fn settled_groups(
+        &mut self,
+        instances: &mut [Arc<VrrpInstance>],
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<SyncGroup> {
+        let mut taken = HashMap::new();
+        let mut settled = Vec::with_capacity(self.sync_groups.len());
+        for draft in std::mem::take(&mut self.sync_groups) {
+            let mails = draft.mails.unwrap_or(self.global.notify.mails_of_vrrp());
+            let names = &self.instance_names;
+            let group = draft.finish(instances, names, &mut taken, &self.tracking, diagnostics);
+            settled.extend(group.map(|mut group| {
+                group.notify.mails = mails;
+                group
+            }));
+        }
+        settled
     }
 
     /// Two instances with one address take it from each other.

@@ -299,7 +299,14 @@ impl VirtualServerDraft {
     }
 
     fn settled_sorry_server(&self, family: Family, cx: &mut Context<'_>) -> Option<SorryServer> {
-        let sorry = self.sorry.as_ref()?;
+        let Some(sorry) = &self.sorry else {
+            if let Some(at) = self.sorry_keyword {
+                let message = "there is no sorry_server that this is about";
+                let finding = Diagnostic::warning("no-sorry-server", at, message);
+                cx.push(finding.help("sorry_server 127.0.0.1 80"));
+            }
+            return None;
+        };
         let forward = self.sorry_forward.or(self.forward).unwrap_or(Forward::Nat);
         if !self.fits(sorry.ip, forward, family, sorry.at, cx) {
             return None;

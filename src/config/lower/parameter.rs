@@ -5,6 +5,7 @@
 
 use super::super::keywords::Keyword;
 use super::super::tree::Statement;
+use super::super::value;
 use super::context::Context;
 
 /// Keywords of `global_defs` that keepalived goes on without.
@@ -63,7 +64,7 @@ const GLOBAL: [&str; 51] = [
 ];
 
 /// Block and keyword, likewise.
-const ELSEWHERE: [(&str, &str); 27] = [
+const ELSEWHERE: [(&str, &str); 38] = [
     ("top", "track_group"),
     ("top", "net_namespace"),
     ("top", "instance"),
@@ -91,6 +92,17 @@ const ELSEWHERE: [(&str, &str); 27] = [
     ("MISC_CHECK", "user"),
     ("SMTP_CHECK", "helo_name"),
     ("UDP_CHECK", "payload"),
+    ("HTTP_GET", "virtualhost"),
+    ("HTTP_GET", "http_protocol"),
+    ("SSL_GET", "virtualhost"),
+    ("SSL_GET", "http_protocol"),
+    ("url", "status_code"),
+    ("url", "virtualhost"),
+    ("url", "regex"),
+    ("url", "regex_options"),
+    ("url", "regex_min_offset"),
+    ("url", "regex_max_offset"),
+    ("url", "regex_stack"),
 ];
 
 /// Blocks whose lines are lists, in which a word of the table may be a name.
@@ -114,7 +126,40 @@ pub(super) fn goes_on_without(block: &str, keyword: &str) -> bool {
     (block == "global_defs" && GLOBAL.contains(&keyword)) || ELSEWHERE.contains(&(block, keyword))
 }
 
+/// The bounds of `<KIND LEAST..GREATEST>` at the start of a keyword's arguments.
+fn bounds(args: &str) -> Option<(i64, i64)> {
+    let inside = args.strip_prefix('<')?.split('>').next()?;
+    let (kind, bounds) = inside.split_once(' ').unwrap_or((inside, ""));
+    let (least, greatest) = match kind {
+        "uint" | "uint32" => (0, u32::MAX.into()),
+        "int" => (i32::MIN.into(), i32::MAX.into()),
+        _ => return None,
+    };
+    let mut bounds = bounds.split("..");
+    let mut next =
+        |otherwise| bounds.next().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    Some((next(least), next(greatest)))
+}
+
 impl Context<'_> {
+    /// Looks at the value of a keyword that is not acted on, as keepalived does all the same: a
+    /// number in its range, or a boolean.
+    pub fn value_without_effect(&mut self, keyword: &Keyword, statement: &Statement) {
+        let Some(word) = self.words(statement).get(1) else { return };
+        let (text, name) = (self.text(word.span), keyword.name);
+        let message = match bounds(keyword.args) {
+            Some((least, greatest)) => match value::integer(text) {
+                Ok(number) if (least..=greatest).contains(&number) => return,
+                Ok(_) => format!("{name} {text} is out of range {least}-{greatest}"),
+                Err(_) => format!("{name} `{text}` is not a number"),
+            },
+            None if !keyword.args.starts_with("[on|off") => return,
+            None if matches!(text, "on" | "true" | "yes" | "off" | "false" | "no") => return,
+            None => format!("`{text}` is neither on nor off"),
+        };
+        self.warn("bad-value", statement, word.span, message);
+    }
+
     /// Reports a keyword that is not acted on and has not even got what it cannot be without:
     /// keepalived ends at such a line, wherever it stands. True if that is the keyword itself.
     pub fn lacks_parameter(&mut self, keyword: &Keyword, statement: &Statement) -> bool {

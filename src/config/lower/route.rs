@@ -8,7 +8,7 @@ use super::super::plan::VirtualRoute;
 use super::super::source::Span;
 use super::super::tree::{Statement, Word};
 use super::context::Context;
-use super::line::{Line, Read, Reported, all};
+use super::line::{Line, Read, all};
 use super::names::Table;
 use super::route_metric;
 use crate::routing::{Encapsulation, Hop, MAIN_TABLE, PROTOCOL, Placement, Route, Tunnel, UNICAST};
@@ -197,19 +197,8 @@ impl Draft {
         Ok(())
     }
 
-    /// What is named must be of one family.
     fn belongs(&mut self, line: &mut Line<'_, '_>, ipv6: bool, at: Span) -> Read<()> {
-        let (before, first) = *self.ipv6.get_or_insert((ipv6, at));
-        if before == ipv6 {
-            return Ok(());
-        }
-        let family = if before { "IPv6" } else { "IPv4" };
-        let message = format!("`{}` is not of the route's address family", line.cx.text(at));
-        let finding = super::Diagnostic::error("address-family-mismatch", at, message)
-            .label("the route is left out")
-            .also(first, format!("this makes it a route of {family}"));
-        line.cx.push(finding);
-        Err(Reported)
+        line.belongs(&mut self.ipv6, ipv6, at, "route")
     }
 
     fn second_hop(&mut self, line: &mut Line<'_, '_>) -> Read<()> {

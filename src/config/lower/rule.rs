@@ -132,6 +132,8 @@ impl Draft {
                 let word = line.value()?;
                 self.track_group = Some((line.text(word).to_owned(), word.span));
             }
+            // What follows is an action.
+            "type" if line.peek().is_none() => drop(line.value()?),
             "type" => {}
             _ => self.action(line, option, at)?,
         }
@@ -185,17 +187,7 @@ impl Draft {
     }
 
     fn belongs(&mut self, line: &mut Line<'_, '_>, ipv6: bool, at: Span) -> Read<()> {
-        let (before, first) = *self.ipv6.get_or_insert((ipv6, at));
-        if before == ipv6 {
-            return Ok(());
-        }
-        let family = if before { "IPv6" } else { "IPv4" };
-        let message = format!("`{}` is not of the rule's address family", line.cx.text(at));
-        let finding = super::Diagnostic::error("address-family-mismatch", at, message)
-            .label("the rule is left out")
-            .also(first, format!("this makes it a rule of {family}"));
-        line.cx.push(finding);
-        Err(Reported)
+        line.belongs(&mut self.ipv6, ipv6, at, "rule")
     }
 
     fn finish(

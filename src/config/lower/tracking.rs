@@ -269,23 +269,43 @@ impl Definitions {
     }
 
     fn unknown(&self, draft: &TrackDraft) -> Diagnostic {
-        let (code, keyword) = match draft.kind {
-            Kind::File => ("unknown-track-file", "track_file"),
-            Kind::Process => ("unknown-track-process", "vrrp_track_process"),
-            Kind::Script | Kind::Interface => ("unknown-script", "vrrp_script"),
-            Kind::Bfd => ("unknown-bfd", "bfd_instance"),
-        };
         let name = &draft.name;
-        let finding = if draft.kind == Kind::Bfd && self.session(name).is_some() {
+        if draft.kind == Kind::Bfd && self.session(name).is_some() {
             let message = format!("bfd_instance {name} says `checker`: VRRP does not hear of it");
-            let finding = Diagnostic::error(code, draft.at, message);
-            finding.help(format!("say `vrrp` in bfd_instance {name}, too"))
-        } else {
-            let message = format!("there is no {keyword} {name}");
-            let finding = Diagnostic::error(code, draft.at, message);
-            finding.help(format!("{keyword} {name} {{ … }}"))
+            return Diagnostic::error("unknown-bfd", draft.at, message)
+                .label("it is not tracked")
+                .help(format!("say `vrrp` in bfd_instance {name}, too"));
+        }
+        let (code, keyword, known) = self.candidates(draft.kind);
+        let help = match likest(name, &known) {
+            Some(likest) => format!("did you mean `{likest}`?"),
+            None => format!("{keyword} {name} {{ … }}"),
         };
-        finding.label("it is not tracked")
+        let message = format!("there is no {keyword} {name}");
+        Diagnostic::error(code, draft.at, message).label("it is not tracked").help(help)
+    }
+
+    /// For one of a name that is not there: code, what defines such, and the names there are.
+    fn candidates(&self, kind: Kind) -> (&'static str, &'static str, Vec<&str>) {
+        match kind {
+            Kind::File => {
+                let known = self.files.iter().map(|known| &*known.what.name);
+                ("unknown-track-file", "track_file", known.collect())
+            }
+            Kind::Process => {
+                let known = self.processes.iter().map(|known| &*known.what.name);
+                ("unknown-track-process", "vrrp_track_process", known.collect())
+            }
+            Kind::Script | Kind::Interface => {
+                let known = self.scripts.iter().map(|known| &*known.what.name);
+                ("unknown-script", "vrrp_script", known.collect())
+            }
+            Kind::Bfd => {
+                let known = self.sessions.iter().filter(|known| known.session.for_vrrp);
+                let known = known.map(|known| &*known.session.name);
+                ("unknown-bfd", "bfd_instance", known.collect())
+            }
+        }
     }
 }
 
@@ -296,6 +316,13 @@ pub(super) struct AllTracked {
     pub files: Vec<TrackFile>,
     pub processes: Vec<TrackProcess>,
     pub sessions: Vec<BfdInstance>,
+}
+
+/// The name among `known` that `name` is a misspelling of: a quarter of its letters may differ.
+fn likest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |known: &&'k str| (strsim::damerau_levenshtein(name, known), *known);
+    let best = known.iter().map(distance).min()?;
+    (best.0 <= 1 + name.len() / 4).then_some(best.1)
 }
 
 /// keepalived complains of it, too.

@@ -59,6 +59,8 @@ pub(super) struct VirtualServerDraft {
     pub virtual_host: Option<String>,
     pub sorry: Option<SorryDraft>,
     pub sorry_inhibit: bool,
+    /// A line about the sorry server, besides its address.
+    pub sorry_keyword: Option<Span>,
     pub sorry_forward: Option<Forward>,
     pub real_servers: Vec<RealServerDraft>,
     /// At least one server was reported to be no good.
@@ -138,6 +140,7 @@ impl VirtualServerDraft {
             virtual_host: None,
             sorry: None,
             sorry_inhibit: false,
+            sorry_keyword: None,
             sorry_forward: None,
             real_servers: Vec::new(),
             bad_real_server: false,
@@ -175,8 +178,11 @@ impl VirtualServerDraft {
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
             "sorry_server" => self.sorry_server(cx, at),
-            "sorry_server_inhibit" => self.sorry_inhibit = true,
+            "sorry_server_inhibit" => {
+                (self.sorry_inhibit, self.sorry_keyword) = (true, Some(at.raw));
+            }
             "sorry_server_lvs_method" => {
+                self.sorry_keyword = Some(at.raw);
                 replace(&mut self.sorry_forward, service::forwarding(cx, at));
             }
             "real_server" => match RealServerDraft::read(cx, at) {

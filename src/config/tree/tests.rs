@@ -51,6 +51,34 @@ fn a_surplus_closing_brace_is_one_error() {
     assert_eq!(findings(&format!("{INSTANCE}{VIP}}}\n}}\n")), ["8:1 unexpected-brace"]);
 }
 
+/// However deep: what is left open, and what it lacks for being empty, is told once.
+#[test]
+fn nesting_that_never_ends_is_one_mistake() {
+    const DEEP: usize = 10_000;
+    let found = |open: &str, close: &str| findings(&(open.repeat(DEEP) + &close.repeat(DEEP)));
+    for close in ["", "}\n"] {
+        let unknown = found("a {\n", close);
+        assert!(unknown.contains(&"33:3 nested-too-deep".to_owned()), "{unknown:?}");
+        assert!(unknown.len() <= 3, "{unknown:?}");
+        for open in [
+            "vrrp_instance A {\n",
+            "global_defs {\n",
+            "virtual_server 192.0.2.1 80 {\n",
+            "{\n",
+            "{",
+            "vrrp_script a {",
+        ] {
+            let some = found(open, close);
+            assert!((1..=8).contains(&some.len()), "{open:?} {close:?}: {}: {some:?}", some.len());
+        }
+    }
+    assert_eq!(found("", "}\n"), ["1:1 unexpected-brace"]);
+    let many: String = (0..DEEP).map(|n| format!("vrrp_instance A{n} {{\n")).collect();
+    assert!(findings(&many).len() <= 8, "{:?}", findings(&many));
+    let two = "global_defs {\n".to_owned() + &"virtual_server_group A {\n".repeat(DEEP);
+    assert!(findings(&two).len() <= 8, "{:?}", findings(&two));
+}
+
 #[test]
 fn a_forgotten_opening_brace_is_supplied() {
     let text = format!("{INSTANCE}virtual_ipaddress\n192.0.2.1\n}}\npriority 7\n}}\n");

@@ -44,7 +44,7 @@ pub struct Effects {
     /// What the kernel would not take, said once and tried again when something changes.
     failing: HashSet<(Owner, KernelObject)>,
     failures_changed: bool,
-    frames: Frames,
+    pub(super) frames: Frames,
     /// Announcements that have to wait for others.
     pub announcer: Announcer,
     news: Vec<(usize, Told)>,
@@ -107,6 +107,7 @@ impl Effects {
             Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
             Action::AnnounceElsewhere => self.announce_elsewhere(number, instance, interfaces),
             Action::Transition(transition) => {
+                self.announce_source(number, instance, interfaces, &transition);
                 self.news.push((number, Told::Transition(transition)));
             }
             Action::Note(note) => {
