@@ -4,7 +4,8 @@
 //! The cost is that of what has changed: an event leads to its owner by one look-up, and only
 //! that one's objects are compared with what is there.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 
 use super::instance::Instance;
 use super::wants::{ObjectKey, Owner};
@@ -83,13 +84,25 @@ impl VrrpThread {
         news.arrived |= matches!(event, KernelEvent::Link(_) | KernelEvent::AddressAdded(_));
         news.returned.extend(self.interfaces.returned_by(event));
         self.release_renamed(event);
+        let arrived = self.arriving(event);
         self.interfaces.learn(event, clock::now());
+        if let Some(arrived) = arrived {
+            self.warn_of_peers_among(&HashMap::from([arrived]));
+        }
         if let Some(key) = removed(event) {
             news.robbed.extend(self.holders.get(&key));
         }
         for key in self.interfaces.routing.take_forgotten() {
             news.bereft.extend(self.holders.get(&ObjectKey::Route(key)));
         }
+    }
+
+    /// An address that is new on this host, and no virtual one, with its interface.
+    fn arriving(&self, event: &KernelEvent) -> Option<(IpAddr, u32)> {
+        let KernelEvent::AddressAdded(added) = event else { return None };
+        let (index, ip) = (added.ifindex, added.address.addr());
+        let new = !self.interfaces.has(index, added.address) && !self.is_virtual(index, ip);
+        new.then_some((ip, index))
     }
 
     /// Whether instances may stand differently after this event. Virtual addresses come and go:
@@ -106,8 +119,8 @@ impl VrrpThread {
             KernelEvent::AddressAdded(address) | KernelEvent::AddressRemoved(address) => {
                 let ip = address.address.addr();
                 let may_be_source = match ip {
-                    std::net::IpAddr::V4(_) => true,
-                    std::net::IpAddr::V6(v6) => {
+                    IpAddr::V4(_) => true,
+                    IpAddr::V6(v6) => {
                         let tracked = |each: &Instance| each.plan.source == Some(ip);
                         v6.is_unicast_link_local() || self.instances.iter().any(tracked)
                     }

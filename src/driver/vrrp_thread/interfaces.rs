@@ -117,10 +117,14 @@ impl Interfaces {
 
     /// Index of an interface that has this address.
     pub fn holder_of(&self, address: IpAddr) -> Option<u32> {
-        let has = |each: &Interface| {
-            each.addresses.in_order.values().any(|held| held.address.addr() == address)
-        };
-        self.by_index.iter().find(|(_, each)| has(each)).map(|(index, _)| *index)
+        self.addresses().find(|held| held.0 == address).map(|held| held.1)
+    }
+
+    /// All addresses of the host, each with the index of its interface.
+    pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, u32)> {
+        self.by_index.iter().flat_map(|(index, each)| {
+            each.addresses.in_order.values().map(|held| (held.address.addr(), *index))
+        })
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Link> {

@@ -107,9 +107,13 @@ impl Effects {
         let recovered = transition.from == PublicState::Fault
             && matches!(transition.to, PublicState::Backup | PublicState::Master);
         let unicast = matches!(instance.plan.transport, Transport::Unicast { .. });
-        let source = instance.last_source.filter(|_| recovered && unicast);
-        let place = source.and_then(|source| Some((interfaces.holder_of(source)?, source.into())));
-        if let Some(place) = place {
+        let Some(source) = instance.last_source.filter(|_| recovered && unicast) else { return };
+        let near = interfaces.by_name(instance.plan.source_interface()).map(|link| link.index);
+        let near = near.filter(|index| {
+            interfaces.sources(*index, source.is_ipv6()).any(|address| address == source)
+        });
+        if let Some(index) = near.or_else(|| interfaces.holder_of(source)) {
+            let place = (index, source.into());
             self.frames.add(Some(Owner::Instance(number)), interfaces, place, 1);
         }
     }

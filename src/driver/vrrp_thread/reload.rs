@@ -57,12 +57,21 @@ impl VrrpThread {
     /// A unicast peer that is this very host: adverts to it lead nowhere. The configuration alone
     /// shows this only of `unicast_src_ip`.
     fn warn_of_own_peers(&self) {
+        let unicast = |each: &Instance| !each.plan.peers().is_empty();
+        if self.instances.iter().any(unicast) {
+            let own = self.interfaces.addresses();
+            self.warn_of_peers_among(
+                &own.filter(|held| !self.is_virtual(held.1, held.0)).collect(),
+            );
+        }
+    }
+
+    /// The same for addresses of this host with the interfaces they are on.
+    pub(super) fn warn_of_peers_among(&self, own: &HashMap<IpAddr, u32>) {
         for instance in &self.instances {
-            let Transport::Unicast { peers, .. } = &instance.plan.transport else { continue };
-            for peer in peers {
-                let holder = self.interfaces.holder_of(peer.address);
-                let link = holder.and_then(|index| self.interfaces.by_index(index));
-                if let Some(link) = link.filter(|link| !self.is_virtual(link.index, peer.address)) {
+            for peer in instance.plan.peers() {
+                let index = own.get(&peer.address);
+                if let Some(link) = index.and_then(|index| self.interfaces.by_index(*index)) {
                     tracing::warn!(
                         "({}) unicast_peer {} is an address of this host ({}): adverts to it reach \
                          nobody else",
