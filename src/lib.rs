@@ -13,6 +13,7 @@
 //! pure cores; [`probe`], [`kernel`] and [`notify`] touch the world; [`driver`] carries values
 //! between them. [`sim`] plays the cores on a simulated LAN. `ARCHITECTURE.md` tells the same at length.
 
+pub mod bfd;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -16,11 +16,12 @@ struct Case {
 type Target = fn(&[u8]) -> String;
 
 /// Each corpus, and what is done with it.
-const CORPORA: [(&str, Target); 5] = [
+const CORPORA: [(&str, Target); 6] = [
     ("wire", |octets| targets::wire(octets).to_owned()),
     ("wire6", |octets| targets::wire6(octets).to_owned()),
     ("ah", |octets| targets::authentication_header(octets).to_owned()),
     ("trailer", |octets| targets::hmac_trailer(octets).to_owned()),
+    ("bfd", |octets| targets::bfd(octets).to_owned()),
     ("netlink", targets::netlink),
 ];
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules without sockets, tasks, processes, threads, files and clock.
-const PURE: [&str; 7] = ["vrrp", "check", "ipvs", "wire", "config", "routing", "sim"];
+const PURE: [&str; 8] = ["vrrp", "bfd", "check", "ipvs", "wire", "config", "routing", "sim"];
 
 /// Names that have no business in a pure module.
 const IMPURE: [&str; 20] = [
@@ -42,13 +42,20 @@ const READS_FILES: [&str; 4] = [
 
 /// Who may not name whom: the driver carries values between the cores, and nobody below it
 /// knows it.
-const STRANGERS: [(&str, &[&str]); 9] = [
+const STRANGERS: [(&str, &[&str]); 10] = [
     ("wire", &["vrrp", "check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("vrrp", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("check", &["vrrp", "ipvs", "wire", "kernel", "driver", "notify", "status"]),
     ("ipvs", &["vrrp", "check", "wire", "config", "probe", "kernel", "driver", "notify", "status"]),
     ("config", &["kernel", "driver", "notify", "status"]),
     ("sim", &["check", "ipvs", "config", "probe", "kernel", "driver", "notify", "status"]),
+    (
+        "bfd",
+        &[
+            "vrrp", "check", "ipvs", "wire", "config", "probe", "kernel", "driver", "notify",
+            "status",
+        ],
+    ),
     (
         "routing",
         &[
@@ -198,31 +205,113 @@ fn long_files_are_few_and_known() {
     assert!(faults.is_empty(), "\n{faults}");
 }
 
-/// Of the conformance table: a name in backticks with `::` in it is a test, or a test file.
+/// Each rule of the conformance table has a test beside the code and one from outside, or says in
+/// words what is missing: `GAP: …`, or `KERNEL: …` for what the kernel does by itself, which two
+/// tests from outside then show.
 #[test]
-fn every_test_named_in_the_conformance_table_exists() {
+fn each_rule_of_the_conformance_table_has_two_tests_or_its_gap() {
     let table = fs::read_to_string(root().join("tests/rfc9568.md")).expect("the table is there");
     let all: Vec<Source> = sources("src").into_iter().chain(sources("tests")).collect();
-    let mut faults = String::new();
-    let mut named = 0;
+    let (mut faults, mut rules) = (String::new(), 0);
+    for (line, text) in (1..).zip(table.lines()).filter(|(_, text)| is_rule(text)) {
+        rules += 1;
+        for fault in faults_of_rule(text, &all) {
+            let _ = writeln!(faults, "tests/rfc9568.md:{line}: {fault}");
+        }
+    }
+    assert!(faults.is_empty(), "\n{faults}");
+    assert!(rules > 80, "only {rules} rules");
+}
+
+/// BFD's has one test for each rule, wherever it is.
+#[test]
+fn every_test_named_in_the_conformance_table_of_bfd_exists() {
+    let table = fs::read_to_string(root().join("tests/rfc5880.md")).expect("the table is there");
+    let all: Vec<Source> = sources("src").into_iter().chain(sources("tests")).collect();
+    let (mut faults, mut named) = (String::new(), 0);
     for (line, text) in (1..).zip(table.lines()) {
-        for name in text.split('`').skip(1).step_by(2).filter(|name| name.contains("::")) {
+        for name in tests_named_in(text) {
             named += 1;
             if !all.iter().any(|source| has_test(source, name)) {
-                let _ = writeln!(faults, "tests/rfc9568.md:{line}: no test is called `{name}`");
+                let _ = writeln!(faults, "tests/rfc5880.md:{line}: no test is called `{name}`");
             }
         }
     }
     assert!(faults.is_empty(), "\n{faults}");
-    assert!(named > 20, "the table names hardly any test");
+    assert!(named > 20, "only {named} tests are named");
 }
 
-/// `router::backup::some_rule`: the path tells the file loosely, the last part is the function.
+/// A row that is neither head nor line below it.
+fn is_rule(line: &str) -> bool {
+    line.starts_with('|') && !line.starts_with("|---") && !line.starts_with("| § |")
+}
+
+/// What speaks against one row: `| § | rule | beside the code | from outside | remarks |`.
+fn faults_of_rule(row: &str, all: &[Source]) -> Vec<String> {
+    let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+    let [_, _, inside, outside, _] = cells[..] else {
+        return vec![format!("{} cells, not five", cells.len())];
+    };
+    let mut faults = Vec::new();
+    let kernels_own = inside.starts_with("KERNEL: ");
+    for (cell, directory) in [(inside, "src/"), (outside, "tests/")] {
+        let names: Vec<&str> = tests_named_in(cell).collect();
+        for name in &names {
+            let found = all.iter().filter(|source| source.path.starts_with(directory));
+            if !found.clone().any(|source| has_test(source, name)) {
+                faults.push(format!(
+                    "no test below {directory} is called `{name}`, or it is ignored"
+                ));
+            }
+        }
+        let excused = ["GAP: ", "KERNEL: "].iter().any(|mark| cell.starts_with(mark));
+        if excused && cell.len() < 30 {
+            faults.push(format!("`{cell}` says too little"));
+        }
+        let wanted = if kernels_own && directory == "tests/" { 2 } else { 1 };
+        if !excused && names.len() < wanted {
+            faults.push(format!("{} of {wanted} tests below {directory}", names.len()));
+        }
+    }
+    faults
+}
+
+/// Names in backticks with `::` in them.
+fn tests_named_in(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2).filter(|name| name.contains("::"))
+}
+
+/// `router::backup::some_rule`: the path tells the file loosely, the last part is the function. It
+/// is a test by its attribute, or by a macro that makes tests of it for each pair of programs.
 fn has_test(source: &Source, name: &str) -> bool {
     let mut parts: Vec<&str> = name.split("::").collect();
     let function = parts.pop().unwrap_or_default();
     let in_path = |part: &&str| source.path.split(['/', '.']).any(|piece| piece == *part);
-    parts.iter().all(in_path) && source.code.contains(&format!("fn {function}("))
+    parts.iter().all(in_path) && (is_marked(&source.code, function) || is_listed(source, function))
+}
+
+/// `#[test]` and nothing but other attributes stand before the function, and no `#[ignore]`.
+fn is_marked(code: &str, function: &str) -> bool {
+    let place = code.find(&format!("fn {function}("));
+    place.is_some_and(|at| {
+        let before: Vec<&str> = code[..at].lines().rev().map(str::trim).collect();
+        let attributes = before.iter().skip_while(|line| line.is_empty());
+        let attributes = attributes.take_while(|line| line.starts_with("#[") || line.is_empty());
+        let mut attributes = attributes.filter(|line| !line.is_empty()).peekable();
+        attributes.peek().is_some()
+            && attributes.clone().any(|line| *line == "#[test]")
+            && !attributes.any(|line| line.starts_with("#[ignore"))
+    })
+}
+
+/// The function's name stands between the brackets of `for_each_…!(…)`.
+fn is_listed(source: &Source, function: &str) -> bool {
+    let mut lists = source.code.split("for_each_").skip(1).filter_map(|rest| {
+        let (macro_name, list) = rest.split_once("!(")?;
+        let named = macro_name.chars().all(|each| each.is_alphanumeric() || each == '_');
+        named.then(|| list.split(')').next().unwrap_or_default())
+    });
+    source.path.starts_with("tests/lab/") && lists.any(|list| names_word(list, function))
 }
 
 /// Complains about each place in `directory` that has one of `names` in a file of `concerned`.
@@ -360,4 +449,33 @@ fn what_is_read_is_code_without_comments_and_strings() {
     assert!(names("use std::{fs, io};", "std::fs") && names("std::fs::read", "std::fs"));
     assert!(!names("std::fsx", "std::fs") && !names("unsafe_code", "unsafe"));
     assert!(names("x.unwrap()?", ".unwrap()") && !names("x.unwrap_or(1)", ".unwrap()"));
+}
+
+/// And of the conformance table while these do.
+#[test]
+fn rows_without_their_tests_are_noticed() {
+    let source = |path: &str, code: &str| Source {
+        path: path.to_owned(),
+        text: code.to_owned(),
+        code: code_of(code),
+    };
+    let all = [
+        source("src/vrrp/a/tests.rs", "#[test]\nfn one() {}\n\nfn helper() {}\n"),
+        source("tests/lab/b.rs", "for_each_pair!(two, three);\nfn two() {}\nfn four() {}\n"),
+        source("tests/sim.rs", "#[test]\n#[ignore = \"why\"]\nfn five() {}\n#[test]\nfn six() {}"),
+    ];
+    let faults = |row: &str| faults_of_rule(row, &all).len();
+    assert_eq!(faults("| 1 | r | `a::one` | `b::two`, `sim::six` | |"), 0);
+    assert_eq!(faults("| 1 | r | `a::one` | |"), 1, "four cells");
+    assert_eq!(faults("| 1 | r | `a::one` | | |"), 1, "one test");
+    assert_eq!(faults("| 1 | r | `a::helper` | `b::four` | |"), 2, "no tests");
+    assert_eq!(faults("| 1 | r | `a::one` | `sim::five` | |"), 1, "ignored");
+    assert_eq!(faults("| 1 | r | `b::two` | `a::one` | |"), 2, "the wrong way round");
+    assert_eq!(faults("| 1 | r | `a::one` | GAP: short | |"), 1, "not in words");
+    assert_eq!(faults("| 1 | r | GAP: it is not done, for this reason | `b::two` | |"), 0);
+    assert_eq!(
+        faults("| 1 | r | KERNEL: it does so whatever we do | `b::two` | |"),
+        1,
+        "one of two"
+    );
 }

@@ -32,80 +32,78 @@ pub fn run(words: &[String], table: &mut Table) {
 }
 
 fn measure(program: Program, real_time: bool, quiet: Duration, table: &mut Table) {
-    // keepalived uses real-time scheduling only when it is told to.
-    let globals = match (program, real_time) {
-        (Keepalived, true) => {
-            "global_defs {\n    vrrp_rt_priority 1\n    vrrp_rlimit_rttime 2000000\n}\n"
-        }
-        _ => "",
-    };
     let scheduled = if real_time { "real-time" } else { "ordinary" };
     eprintln!("{program:?}, {scheduled} scheduling");
     let lab = Lab::new("bench-hasty");
     let pair = Pair::new(&lab.dir);
     let watch = Watch::start(&pair.hosts[1]);
     let way = Way { real_time, ..Way::quiet(program) };
-    let text = |n: usize| format!("{globals}{}", configuration(PRIORITIES[n]));
-    let adverts_of = |host: u8| {
-        watch.count(
-            |seen| matches!(seen.what, What::Advert { host: of, priority: 1.. } if of == host),
-        )
-    };
-    let until = |what: &str, holds: &dyn Fn() -> bool| {
-        let start = Instant::now();
-        while !holds() {
-            assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-            thread::sleep(Duration::from_millis(10));
-        }
+    let start = |n: usize| Node::start(&pair.hosts[n], &text(program, real_time, n), way);
+    let mut row = |what: &str, unit: &'static str, value: f64| {
+        table.add("hasty", &format!("{scheduled}: {what}"), unit, program, value);
     };
 
     let mut takeovers = Vec::new();
     let _work = Work::start();
-    let _two = Node::start(&pair.hosts[1], &text(1), way);
+    let _two = start(1);
     for kill in 0..KILLS {
-        let one = Node::start(&pair.hosts[0], &text(0), way);
+        let one = start(0);
         watch.forget();
-        until("the first advertises", &|| adverts_of(1) > 50);
+        // keepalived has been seen not to come back.
+        if !until(|| adverts_of(&watch, 1) > 50) {
+            break;
+        }
         if kill == 0 {
             watch.forget();
             thread::sleep(quiet);
-            table.add(
-                "hasty",
-                &format!("{scheduled}: false takeovers' adverts in {} s", quiet.as_secs()),
-                "",
-                program,
-                adverts_of(2) as f64,
-            );
-            let worst = longest_gap(&watch);
-            table.add(
-                "hasty",
-                &format!("{scheduled}: longest time between adverts"),
-                "ms",
-                program,
-                worst,
-            );
+            let what = format!("false takeovers' adverts in {} s", quiet.as_secs());
+            row(&what, "", adverts_of(&watch, 2) as f64);
+            row("longest time between adverts", "ms", longest_gap(&watch));
         }
-        watch.forget();
-        thread::sleep(Duration::from_millis(200));
-        one.kill9();
-        until("the second advertises", &|| adverts_of(2) > 0);
-        takeovers.push(gap(&watch));
+        takeovers.extend(takeover(&watch, one));
     }
     takeovers.sort_by(f64::total_cmp);
-    table.add(
-        "hasty",
-        &format!("{scheduled}: median takeover"),
-        "ms",
-        program,
-        takeovers[KILLS / 2],
-    );
-    table.add(
-        "hasty",
-        &format!("{scheduled}: slowest takeover"),
-        "ms",
-        program,
-        takeovers[KILLS - 1],
-    );
+    row(&format!("takeovers after {KILLS} kills"), "", takeovers.len() as f64);
+    for (what, place) in [("median takeover", KILLS / 2), ("slowest takeover", KILLS - 1)] {
+        if let Some(after) = takeovers.get(place) {
+            row(what, "ms", *after);
+        }
+    }
+}
+
+/// keepalived uses real-time scheduling only when it is told to.
+fn text(program: Program, real_time: bool, n: usize) -> String {
+    let globals = match (program, real_time) {
+        (Keepalived, true) => {
+            "global_defs {\n    vrrp_rt_priority 1\n    vrrp_rlimit_rttime 2000000\n}\n"
+        }
+        _ => "",
+    };
+    format!("{globals}{}", configuration(PRIORITIES[n]))
+}
+
+/// Kills the first; milliseconds until the second took over, if it did.
+fn takeover(watch: &Watch, one: Node<'_>) -> Option<f64> {
+    watch.forget();
+    let _ = until(|| adverts_of(watch, 1) > 10);
+    one.kill9();
+    until(|| adverts_of(watch, 2) > 0).then(|| gap(watch))
+}
+
+fn adverts_of(watch: &Watch, host: u8) -> usize {
+    watch.count(|seen| matches!(seen.what, What::Advert { host: of, priority: 1.. } if of == host))
+}
+
+/// Whether it holds within 20 s.
+fn until(holds: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !holds() {
+        if start.elapsed() > Duration::from_secs(20) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 /// Milliseconds from the first host's last advert to the second one's next.

@@ -89,7 +89,7 @@ pub enum Kind {
     Mail,
     /// MISC_CHECK: pauses run from start to start.
     Script,
-    /// FILE_CHECK: no attempts; [`Event::Told`] says at once how things are, from [`Pool::preset`] on.
+    /// FILE_CHECK, BFD_CHECK: no attempts; [`Event::Told`] says at once how things are, from [`Pool::preset`] on.
     Told,
 }
 

@@ -65,6 +65,12 @@ struct KeepalivedArgs {
     /// Pid file of the VRRP side: the same process here.
     #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
     vrrp_pid: Option<PathBuf>,
+    /// Pid file of BFD: the same process here.
+    #[arg(short = 'b', long = "bfd_pid", value_name = "FILE")]
+    bfd_pid: Option<PathBuf>,
+    /// Do not run BFD sessions: what tracks one finds it down.
+    #[arg(short = 'B', long = "no_bfd")]
+    no_bfd: bool,
     /// Pid file of the checkers: the same process here.
     #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
     checkers_pid: Option<PathBuf>,
@@ -99,8 +105,6 @@ struct KeepalivedArgs {
 /// Options that exist for keepalived's processes, or for parts that are not here yet.
 #[derive(Debug, clap::Args)]
 struct WithoutEffect {
-    #[arg(short = 'B', long = "no_bfd", hide = true)]
-    no_bfd: bool,
     #[arg(long, hide = true)]
     all: bool,
     #[arg(short = 'g', long, num_args = 0..=1, require_equals = true, hide = true)]
@@ -111,8 +115,6 @@ struct WithoutEffect {
     release_vips: bool,
     #[arg(short = 'R', long, hide = true)]
     dont_respawn: bool,
-    #[arg(short = 'b', long = "bfd_pid", hide = true)]
-    bfd_pid: Option<PathBuf>,
     #[arg(short = 'a', long, hide = true)]
     address_monitoring: bool,
     #[arg(short = 'x', long, hide = true)]
@@ -280,6 +282,7 @@ fn options(args: &KeepalivedArgs) -> Result<Options, String> {
         },
         vrrp: !args.only_checkers,
         checkers: !args.only_vrrp,
+        bfd: !args.no_bfd,
         release_addresses: !args.dont_release_vrrp,
         release_ipvs: !args.dont_release_ipvs,
         foreground: args.dont_fork,
@@ -292,6 +295,7 @@ fn options(args: &KeepalivedArgs) -> Result<Options, String> {
             parent: args.pid.clone(),
             vrrp: args.vrrp_pid.clone(),
             checkers: args.checkers_pid.clone(),
+            bfd: args.bfd_pid.clone(),
             names: PidNames::Keepalived,
         },
         ..Options::new(args.file.clone())

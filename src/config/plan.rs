@@ -3,6 +3,7 @@
 //! A `Plan` is all that the rest of the program sees of a configuration. Two plans compare equal
 //! exactly when they ask for the same, wherever in the file they said it.
 
+mod bfd;
 mod daemon;
 mod link;
 mod notify;
@@ -21,6 +22,7 @@ use crate::routing::{Route, Rule};
 use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, LinkDelays, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
+pub use bfd::BfdInstance;
 pub use daemon::{Daemon, ReloadCheck, ReloadFile};
 pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
@@ -32,7 +34,7 @@ pub use server::{Checker, GroupUse, RealServer, ServerIdentity, SorryServer, Vir
 pub struct Plan {
     pub global: Global,
     pub daemon: Daemon,
-    pub vrrp_instances: Vec<VrrpInstance>,
+    pub vrrp_instances: Vec<Arc<VrrpInstance>>,
     pub sync_groups: Vec<SyncGroup>,
     /// `vrrp_script`s that an instance tracks.
     pub track_scripts: Vec<TrackScript>,
@@ -42,6 +44,8 @@ pub struct Plan {
     pub link_delays: Vec<(String, LinkDelays)>,
     /// `vrrp_track_process`es that an instance tracks.
     pub track_processes: Vec<TrackProcess>,
+    /// All `bfd_instance`s, whether somebody tracks them or not: the neighbour wants to hear of us, too.
+    pub bfd_instances: Vec<BfdInstance>,
     pub virtual_servers: Vec<VirtualServer>,
     /// `static_ipaddress`, `static_routes`, `static_rules`.
     pub static_objects: StaticObjects,
@@ -51,7 +55,7 @@ pub struct Plan {
 impl Plan {
     /// All interfaces that are made for instances.
     pub fn links(&self) -> impl Iterator<Item = &OwnLink> {
-        self.vrrp_instances.iter().flat_map(VrrpInstance::links)
+        self.vrrp_instances.iter().flat_map(|instance| instance.links())
     }
 }
 
@@ -111,6 +115,7 @@ pub struct Global {
     pub stop_limit: Option<Duration>,
     pub vrrp_scheduling: Scheduling,
     pub checker_scheduling: Scheduling,
+    pub bfd_scheduling: Scheduling,
 }
 
 /// The least pause between two gratuitous ARPs, and between two unsolicited neighbour
@@ -210,6 +215,7 @@ impl Default for Global {
             stop_limit: None,
             vrrp_scheduling: Scheduling::default(),
             checker_scheduling: Scheduling::default(),
+            bfd_scheduling: Scheduling::default(),
         }
     }
 }
@@ -275,7 +281,7 @@ pub struct VrrpInstance {
     pub skip_check_adv_addr: bool,
     /// `owner_ignore_adverts`: at priority 255 it listens to nobody.
     pub owner_ignores_adverts: bool,
-    /// `track_interface`, `track_script`, `track_file`, weights filled in.
+    /// `track_interface`, `track_script`, `track_file` and so on, weights filled in.
     pub trackers: Vec<Tracker>,
     pub notify: NotifyScripts,
 }
@@ -488,6 +494,13 @@ pub struct VirtualAddress {
     pub no_track: bool,
     /// `track_group`, of static addresses.
     pub track_group: Option<String>,
+}
+
+impl VirtualAddress {
+    /// The interface it goes to when that of its instance is `default`.
+    pub fn interface_or<'a>(&'a self, default: &'a str) -> &'a str {
+        self.interface.as_deref().unwrap_or(default)
+    }
 }
 
 /// One line of `virtual_routes` or `static_routes`.

@@ -26,8 +26,9 @@ fn instance_text(lines: &str) -> String {
 fn instance(lines: &str) -> (VrrpInstance, Vec<&'static str>) {
     let loaded = parse_text("t", instance_text(lines));
     let codes = codes(&loaded);
-    let instance = loaded.plan.vrrp_instances.into_iter().next();
-    (instance.unwrap_or_else(|| panic!("no instance: {codes:?}")), codes)
+    let instance = loaded.plan.vrrp_instances.first();
+    let instance = instance.unwrap_or_else(|| panic!("no instance: {codes:?}"));
+    (VrrpInstance::clone(instance), codes)
 }
 
 fn server_text(lines: &str, real: &str) -> String {
@@ -118,7 +119,7 @@ fn a_password_is_cut_to_eight_octets_with_a_warning() {
 fn garp_settings_come_from_the_instance_then_the_globals_wherever_they_stand() {
     let text = instance_text("garp_master_repeat 2")
         + "global_defs {\n vrrp_garp_master_repeat 7\n vrrp_garp_master_delay 9\n}\n";
-    let garp = parse_text("t", text).plan.vrrp_instances.remove(0).router.garp;
+    let garp = parse_text("t", text).plan.vrrp_instances.remove(0).router.garp.clone();
     assert_eq!((garp.repeat, garp.delay), (2, Duration::from_secs(9)));
     assert_eq!((garp.lower_prio_repeat, garp.lower_prio_delay), (2, Duration::from_secs(9)));
 }
@@ -149,8 +150,11 @@ fn what_would_make_two_masters_is_refused_rather_than_run_half() {
 
 #[test]
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
-    let (_, codes) = instance("track_bfd {\n chk\n}\nlinkbeat_use_polling");
-    assert_eq!(codes, ["not-supported-yet", "no-effect"]);
+    let loaded = parse_text(
+        "t",
+        format!("namespace_with_ipsets\nlinkbeat_use_polling\n{}", instance_text("")),
+    );
+    assert_eq!(codes(&loaded), ["not-supported-yet", "no-effect"]);
 }
 
 #[test]
@@ -347,7 +351,9 @@ fn checkers_that_cannot_run_say_that_the_server_goes_unchecked() {
     let (unsupported, _) = server("", "BFD_CHECK {\n name b\n}");
     assert_eq!(unsupported.real_servers[0].checkers, []);
     for (lines, code) in [
-        ("BFD_CHECK {\n name b\n}", "not-supported-yet"),
+        ("BFD_CHECK {\n name b\n}", "unknown-bfd"),
+        ("BFD_CHECK {\n name b c\n}", "bad-value"),
+        ("BFD_CHECK {\n}", "incomplete-checker"),
         ("HTTP_GET {\n}", "incomplete-checker"),
         ("HTTP_GET {\n url {\n }\n}", "incomplete-checker"),
         ("MISC_CHECK {\n}", "incomplete-checker"),

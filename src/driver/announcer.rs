@@ -4,6 +4,8 @@
 //! when that thread has ended and all its reports are handed on. Nothing is lost here: the
 //! queues behind [`Outlets`] drop and count by themselves.
 
+use std::borrow::Cow;
+
 use tokio::sync::mpsc;
 
 use super::outlets::Outlets;
@@ -14,12 +16,10 @@ use crate::vrrp::PublicState;
 /// Hands every report to whom it is for, in keepalived's order: scripts, FIFOs, mail.
 pub async fn run(mut reports: mpsc::Receiver<Report>, outlets: Outlets) {
     while let Some(report) = reports.recv().await {
-        let line = match &report.who {
-            Who::Instance(instance) => instance.name.clone(),
-            // An instance may have the same name.
-            Who::Group(group) => format!("group {}", group.name),
-        };
-        outlets.scripts.run(&line, scripts_for(&report));
+        let scripts = scripts_for(&report);
+        if !scripts.is_empty() {
+            outlets.scripts.run(&queue_of(&report.who), scripts);
+        }
         if let Some(line) = fifo_line(&report) {
             outlets.fifos.write_vrrp(&line);
         }
@@ -29,31 +29,43 @@ pub async fn run(mut reports: mpsc::Receiver<Report>, outlets: Outlets) {
     }
 }
 
+/// Whose scripts wait for each other.
+fn queue_of(who: &Who) -> Cow<'_, str> {
+    match who {
+        Who::Instance(instance) => Cow::Borrowed(&instance.name),
+        // An instance may have the same name.
+        Who::Group(group) => Cow::Owned(format!("group {}", group.name)),
+    }
+}
+
 /// First the script for the state, then `notify` with its four words, as keepalived orders them.
 fn scripts_for(report: &Report) -> Vec<(Script, Vec<String>)> {
     let notify = report.who.notify();
-    let alone = |script: &Option<Script>| script.clone().map(|script| (script, Vec::new()));
+    let alone =
+        |script: Option<&Script>| script.map(|script| (script.clone(), Vec::<String>::new()));
     match report.news {
         News::Entered(state) => {
             let state = told_state(notify, state);
-            let words = [report.who.word(), report.who.name(), state.name()].map(str::to_owned);
-            let words = words.into_iter().chain([report.priority.to_string()]).collect();
-            let generic = notify.any.clone().map(|script| (script, words));
+            let generic = notify.any.as_deref().map(|script| {
+                let words = [report.who.word(), report.who.name(), state.name()].map(str::to_owned);
+                let words = words.into_iter().chain([report.priority.to_string()]).collect();
+                (script.clone(), words)
+            });
             alone(specific(notify, state)).into_iter().chain(generic).collect()
         }
-        News::HeardLowerPriority => alone(&notify.lower_priority).into_iter().collect(),
+        News::HeardLowerPriority => alone(notify.lower_priority.as_deref()).into_iter().collect(),
         News::PriorityChanged(_) | News::StillIn(_) => Vec::new(),
     }
 }
 
-fn specific(notify: &NotifyScripts, state: PublicState) -> &Option<Script> {
+fn specific(notify: &NotifyScripts, state: PublicState) -> Option<&Script> {
     match state {
-        PublicState::Init => &None,
-        PublicState::Backup => &notify.backup,
-        PublicState::Master => &notify.master,
-        PublicState::Fault => &notify.fault,
-        PublicState::Stop => &notify.stop,
-        PublicState::Deleted => &notify.deleted,
+        PublicState::Init => None,
+        PublicState::Backup => notify.backup.as_deref(),
+        PublicState::Master => notify.master.as_deref(),
+        PublicState::Fault => notify.fault.as_deref(),
+        PublicState::Stop => notify.stop.as_deref(),
+        PublicState::Deleted => notify.deleted.as_deref(),
     }
 }
 

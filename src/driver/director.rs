@@ -8,6 +8,7 @@
 mod files;
 mod managed;
 mod news;
+mod sessions;
 mod table;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,12 +17,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::files::{Changed, Files, User};
 use self::managed::Managed;
+use self::sessions::Followed;
 use self::table::KernelTable;
 pub use self::table::Open;
+use super::bfd_thread::SessionStates;
 use super::clock;
 use super::outlets::Outlets;
 use super::schedule::Schedule;
@@ -95,6 +98,8 @@ pub struct Director {
     outlets: Outlets,
     files: Files,
     changed_files: mpsc::Receiver<Changed>,
+    /// BFD sessions that checkers follow.
+    followed: Followed,
     /// How MISC_CHECK scripts run.
     rules: Arc<ScriptRules>,
     /// Where attempts run.
@@ -126,6 +131,7 @@ impl Director {
             outlets,
             files,
             changed_files,
+            followed: Followed::default(),
             rules: Arc::default(),
             work: runtime::Handle::current(),
             attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
@@ -137,6 +143,11 @@ impl Director {
             actions: Vec::new(),
             due: Vec::new(),
         }
+    }
+
+    /// Whose servers come and go with BFD sessions.
+    pub fn with_sessions(self, states: watch::Receiver<SessionStates>) -> Self {
+        Self { followed: Followed::new(states), ..self }
     }
 
     /// Runs until told to stop.
@@ -154,6 +165,7 @@ impl Director {
                 },
                 Some(finished) = self.finished.recv() => self.take_in(finished),
                 Some(change) = self.changed_files.recv() => self.file_changed(&change),
+                Some(()) = self.followed.changed() => self.sessions_changed(),
                 () = sleep_until(deadline) => self.fire_due(),
             }
         }
@@ -167,6 +179,7 @@ impl Director {
         }
         self.started = true;
         self.files.follow(&plan, &self.work);
+        self.followed.follow(&plan);
         let now = clock::now();
         let mut old: HashMap<ServerIdentity, Managed> =
             self.managed.drain(..).map(|each| (each.identity(), each)).collect();
@@ -174,7 +187,7 @@ impl Director {
         self.by_identity.clear();
         for server in &plan.virtual_servers {
             let mut managed = Managed::new(Arc::new(server.clone()));
-            managed.preset(&self.files);
+            managed.preset(&self.files, &self.followed);
             let number = self.managed.len();
             self.seed = self.seed.wrapping_add(1);
             match old.remove(&managed.identity()) {
@@ -195,7 +208,7 @@ impl Director {
             self.act(number);
         }
         self.remove(old.into_values(), now);
-        for user in self.files.all_users() {
+        for user in self.files.all_users().into_iter().chain(self.followed.all_users()) {
             self.tell(user);
         }
         self.plan = plan;
@@ -231,11 +244,21 @@ impl Director {
         self.table.write_dirty(&self.managed);
     }
 
-    /// Tells a FILE_CHECK what its file says.
+    /// Sessions have come up or gone down: their servers follow at once.
+    fn sessions_changed(&mut self) {
+        for user in self.followed.take_in() {
+            self.tell(user);
+        }
+        self.table.write_dirty(&self.managed);
+    }
+
+    /// Tells a FILE_CHECK what its file says, a BFD_CHECK how its session is.
     fn tell(&mut self, user: User) {
         let User { service, server, checker } = user;
         let Some(&number) = self.by_identity.get(&service) else { return };
-        if let Some(outcome) = self.managed[number].told(&self.files, server, checker) {
+        if let Some(outcome) =
+            self.managed[number].told(&self.files, &self.followed, server, checker)
+        {
             self.handle(number, Event::Told { server, checker, outcome });
         }
     }

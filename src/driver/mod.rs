@@ -3,6 +3,7 @@
 //! | runs on | owns | ends when |
 //! |---|---|---|
 //! | vrrp thread (`vrrp_thread`) | VRRP sockets, timers, address commands | told to stop; its end ends the process |
+//! | bfd thread (`bfd_thread`) | BFD sockets and timers | told to stop; its end ends the process |
 //! | work runtime: `supervisor` | signals, reload, stop | a stop signal |
 //! | work runtime: `director` | IPVS table, health checks | told to stop |
 //! | work runtime: `announcer` | news of VRRP, on its way to scripts, FIFOs and mail | the vrrp thread has ended |
@@ -13,6 +14,7 @@
 //! They share nothing but bounded channels.
 
 mod announcer;
+mod bfd_thread;
 mod clock;
 mod director;
 mod fifos;
@@ -66,6 +68,8 @@ pub struct Options {
     pub vrrp: bool,
     /// Run the checkers and program IPVS.
     pub checkers: bool,
+    /// Run the BFD sessions.
+    pub bfd: bool,
     /// On stop, take our virtual addresses off and tell the peers with priority 0.
     pub release_addresses: bool,
     /// On stop, take our services out of the IPVS table.
@@ -91,6 +95,8 @@ pub struct PidFiles {
     pub vrrp: Option<PathBuf>,
     /// Written only when there is a virtual_server.
     pub checkers: Option<PathBuf>,
+    /// Written only when there is a bfd_instance.
+    pub bfd: Option<PathBuf>,
     /// What those not given are called.
     pub names: PidNames,
 }
@@ -114,6 +120,7 @@ impl Options {
             pid_files: PidFiles::default(),
             vrrp: true,
             checkers: true,
+            bfd: true,
             release_addresses: true,
             release_ipvs: true,
             ipvs_in_memory: false,
@@ -239,6 +246,9 @@ fn restrict(loaded: &mut Loaded, options: &Options) {
     if !options.checkers {
         loaded.plan.virtual_servers.clear();
     }
+    if !options.bfd {
+        loaded.plan.bfd_instances.clear();
+    }
 }
 
 /// A missing interface is more often a typing error than one that comes later, so the start is
@@ -271,7 +281,8 @@ pub fn missing_interfaces(plan: &Plan) -> Vec<String> {
                 Tracked::Interface(_)
                 | Tracked::Script(_)
                 | Tracked::File(_)
-                | Tracked::Process(_) => None,
+                | Tracked::Process(_)
+                | Tracked::Bfd(_) => None,
             });
             own.chain(tracked)
         })
@@ -282,8 +293,10 @@ fn take_pid_files(options: &Options, loaded: &Loaded) -> Result<Vec<PidFile>, Fa
     let files = &options.pid_files;
     let vrrp = files.vrrp.as_ref().filter(|_| !loaded.plan.vrrp_instances.is_empty());
     let checkers = files.checkers.as_ref().filter(|_| !loaded.plan.virtual_servers.is_empty());
+    let bfd = files.bfd.as_ref().filter(|_| !loaded.plan.bfd_instances.is_empty());
     // One file may serve for several: it is taken once.
-    let paths: BTreeSet<&PathBuf> = files.parent.iter().chain(vrrp).chain(checkers).collect();
+    let parts = [vrrp, checkers, bfd].into_iter().flatten();
+    let paths: BTreeSet<&PathBuf> = files.parent.iter().chain(parts).collect();
     let taken = paths.into_iter().map(|path| PidFile::create(path));
     taken.collect::<Result<_, _>>().map_err(|error| Failure::fatal("not starting", error))
 }
@@ -292,7 +305,11 @@ fn announce_start(options: &Options, loaded: &Loaded) {
     let version = env!("CARGO_PKG_VERSION");
     let file = options.configuration.display();
     tracing::info!("Mainstay v{version} starting with {file}: {}", counted(&loaded.plan));
-    if loaded.plan.vrrp_instances.is_empty() && loaded.plan.virtual_servers.is_empty() {
+    let plan = &loaded.plan;
+    if plan.vrrp_instances.is_empty()
+        && plan.virtual_servers.is_empty()
+        && plan.bfd_instances.is_empty()
+    {
         tracing::warn!("{file} has neither a vrrp_instance nor a virtual_server: nothing to do");
     }
     if !options.log.console {

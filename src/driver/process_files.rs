@@ -38,6 +38,7 @@ pub(super) fn settle(options: &mut Options, plan: &mut Plan) {
         parent: or(&files.parent, "keepalived"),
         vrrp: or(&files.vrrp, "vrrp"),
         checkers: or(&files.checkers, "checkers"),
+        bfd: or(&files.bfd, "bfd"),
         names: files.names,
     };
 }

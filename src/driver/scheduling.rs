@@ -1,4 +1,4 @@
-//! How the threads are scheduled (`vrrp_*` and `checker_*` of `global_defs`). Read at start.
+//! How the threads are scheduled (`vrrp_*`, `bfd_*` and `checker_*` of `global_defs`). Read at start.
 
 use std::io;
 
@@ -19,6 +19,18 @@ pub fn be_on_time(global: &Global) {
     if let Err(error) = lock_memory() {
         tracing::info!("memory is not locked, adverts may wait for swap: {error}");
     }
+}
+
+/// The same for the bfd thread. Its deadlines are the closest of all and each takes it microseconds, so
+/// that it goes before the vrrp thread, which may be busy for long at a takeover.
+pub fn be_on_time_for_bfd(global: &Global) {
+    let wanted = &global.bfd_scheduling;
+    let real_time = Some(bfd_priority(global));
+    apply("the bfd thread", &Scheduling { real_time, ..wanted.clone() });
+}
+
+fn bfd_priority(global: &Global) -> u8 {
+    global.bfd_scheduling.real_time.unwrap_or_else(|| (vrrp_priority(global) + 1).min(HIGHEST))
 }
 
 /// No check may keep an advert waiting.
@@ -66,6 +78,20 @@ mod tests {
         let priorities = [(None, None), (Some(50), None), (Some(50), Some(60)), (None, Some(99))]
             .map(|(vrrp, checks)| priority(vrrp, checks));
         assert_eq!(priorities, [1, 50, 61, 99]);
+    }
+
+    #[test]
+    fn the_bfd_thread_is_above_the_vrrp_thread_unless_told_otherwise() {
+        let priority = |vrrp, bfd| {
+            let scheduling = |real_time| Scheduling { real_time, ..Scheduling::default() };
+            bfd_priority(&Global {
+                vrrp_scheduling: scheduling(vrrp),
+                bfd_scheduling: scheduling(bfd),
+                ..Global::default()
+            })
+        };
+        let priorities = [(None, None), (Some(99), None), (Some(50), Some(20))];
+        assert_eq!(priorities.map(|(vrrp, bfd)| priority(vrrp, bfd)), [2, 99, 20]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::bfd_thread::BfdSide;
 use super::director::{self, Director};
 use super::fifos::FifoSet;
 use super::host::Host;
@@ -83,6 +84,7 @@ struct Supervisor {
     vrrp_ended: oneshot::Receiver<()>,
     announcer: JoinHandle<()>,
     trackers: Trackers,
+    bfd: BfdSide,
     director: mpsc::Sender<director::Command>,
     director_ended: oneshot::Receiver<()>,
     signals: Signals,
@@ -125,6 +127,8 @@ impl Supervisor {
         fifos.follow(&plan.global).await;
         let scripts = Scripts::new(&plan.global);
         let outlets = Outlets { scripts, fifos: fifos.fifos.clone(), mailer };
+        let mut bfd = BfdSide::new();
+        bfd.follow(&plan).await.map_err(|e| Failure::fatal("cannot start BFD", e))?;
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
             leftovers: vrrp_thread::Leftovers {
@@ -133,6 +137,7 @@ impl Supervisor {
                 rules: owned.rules.clone(),
             },
             links_changed: links_changed.clone(),
+            sessions: bfd.for_vrrp(),
         };
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
@@ -141,6 +146,7 @@ impl Supervisor {
         trackers.follow(&plan);
         let director =
             Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
+        let director = director.with_sessions(bfd.for_checkers());
         let director = director::spawn(director, plan.global.checker_scheduling.clone())
             .map_err(|e| Failure::fatal("cannot start the director", e))?;
         Ok(Some(Self {
@@ -156,6 +162,7 @@ impl Supervisor {
             vrrp_ended: vrrp.ended,
             announcer,
             trackers,
+            bfd,
             director: director.commands,
             director_ended: director.ended,
             signals,
@@ -192,6 +199,7 @@ impl Supervisor {
                 // Half a director must not look like a whole one: let the peer take over.
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
                 _ = &mut self.director_ended => return self.give_up("director").await,
+                () = self.bfd.ended() => return self.give_up("bfd").await,
             }
         }
         self.stop().await;
@@ -290,6 +298,10 @@ impl Supervisor {
         self.outlets.mailer.follow(&self.plan.global);
         // Before anything is told of the new plan: their scripts are new, too.
         self.fifos.follow(&self.plan.global).await;
+        // Whoever tracks a session finds its state there.
+        if let Err(error) = self.bfd.follow(&self.plan).await {
+            tracing::error!("cannot start BFD: {error}; its sessions stay down");
+        }
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
         self.trackers.follow(&self.plan);
         self.put_into_effect().await;
@@ -384,7 +396,7 @@ impl Supervisor {
         let (reply, servers) = oneshot::channel();
         let _ = self.director.send(director::Command::Status(reply)).await;
         let (servers, ipvs_trouble) = servers.await.unwrap_or_default();
-        Status { instances, servers, ipvs_trouble }
+        Status { instances, servers, ipvs_trouble, bfd: self.bfd.status().await }
     }
 
     /// VRRP and IPVS side by side, then the scripts that both have caused.
@@ -403,6 +415,8 @@ impl Supervisor {
             if !self.director.is_closed() {
                 let _ = self.director_ended.await;
             }
+            // Last: a session that ends is no reason for a transition of ours any more.
+            self.bfd.stop().await;
         };
         let limit = self.plan.global.stop_limit.unwrap_or(STOP_LIMIT);
         if tokio::time::timeout(limit, parts).await.is_err() {

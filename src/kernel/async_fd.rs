@@ -65,7 +65,44 @@ impl WatchedFd {
         none_if_it_would_block(answer)
     }
 
+    /// The same for a `read` that takes as many datagrams as there are, up to `most`, and gives their
+    /// number. When it is less there was nothing left, and the kernel is not asked again to say so.
+    ///
+    /// # Errors
+    /// Those of `read`, except `WouldBlock`, which is 0.
+    pub fn try_read_some(
+        &self,
+        most: usize,
+        mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut asked = false;
+        let count = self.try_read_some_ready(most, |fd| {
+            asked = true;
+            read(fd)
+        })?;
+        if asked { Ok(count) } else { Ok(none_if_it_would_block(read(self.as_fd()))?.unwrap_or(0)) }
+    }
+
     /// The same, asking the kernel only when the runtime has noticed that there may be something: costs
+    /// no system call otherwise.
+    ///
+    /// # Errors
+    /// As [`try_read_some`](Self::try_read_some).
+    pub fn try_read_some_ready(
+        &self,
+        most: usize,
+        mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut count = 0;
+        let answer = self.0.try_io(Interest::READABLE, |fd| {
+            count = read(fd.as_fd())?;
+            // To the runtime this says that it must be woken for the next.
+            if count < most { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        none_if_it_would_block(answer).map(|_| count)
+    }
+
+    /// The same as [`try_read`](Self::try_read), asking the kernel only when the runtime has noticed that there may be something: costs
     /// no system call otherwise.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use nix::sys::socket::{MsgFlags, getsockopt, recv, setsockopt, sockopt};
@@ -15,8 +15,8 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Typ
 use super::async_fd::WatchedFd;
 use super::netlink_socket::{set_receive_queue, set_send_queue};
 use super::send_many::send_many;
-use super::vrrp_receive::receive_v6;
-use crate::wire::{IpMeta, Protocol as Carrier};
+use super::vrrp_receive::Inbox;
+use crate::wire::Protocol as Carrier;
 
 /// Adverts that come while we are not running: 4,000 instances for a second or two.
 pub const RECEIVE_QUEUE: usize = 4 * 1024 * 1024;
@@ -46,15 +46,6 @@ pub struct VrrpSocket {
     ifindex: u32,
     /// How datagrams are sent: multicast has no business with the routing table.
     send_flags: libc::c_int,
-}
-
-/// One datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received {
-    /// Octets in the buffer. With IPv4 they begin with the IP header.
-    pub length: usize,
-    /// What the IPv6 header said, which raw sockets keep to themselves; `None`: IPv4.
-    pub ipv6: Option<IpMeta>,
 }
 
 impl VrrpSocket {
@@ -149,37 +140,22 @@ impl VrrpSocket {
         self.receive.poll_readable(context)
     }
 
-    /// The next datagram; `None` when the queue is empty. What does not fit into `buf` is lost.
-    /// Asks the kernel each time: `None` means that nothing had arrived by now.
+    /// Takes the datagrams that have come, or as many as `inbox` has room for. Gives their number:
+    /// when it is less than that room, the queue was empty. Asks the kernel each time, so that 0 means
+    /// that nothing had arrived by now.
     ///
     /// # Errors
     /// ENETDOWN and the like: the interface went away.
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<Option<Received>> {
-        self.receive.try_read(|fd| self.receive_one(fd, buf))
+    pub fn try_recv(&self, inbox: &mut Inbox) -> io::Result<usize> {
+        self.receive.try_read_some(Inbox::ROOM, |fd| inbox.receive(fd, self.ipv6))
     }
 
     /// The same, asking the kernel only when something is known to have arrived.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv).
-    pub fn try_recv_ready(&self, buf: &mut [u8]) -> io::Result<Option<Received>> {
-        self.receive.try_read_ready(|fd| self.receive_one(fd, buf))
-    }
-
-    fn receive_one(&self, fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<Received> {
-        loop {
-            let received = if self.ipv6 {
-                receive_v6(fd, buf)
-            } else {
-                recv(fd.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT)
-                    .map(|length| Received { length, ipv6: None })
-                    .map_err(io::Error::from)
-            };
-            match received {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
+    pub fn try_recv_ready(&self, inbox: &mut Inbox) -> io::Result<usize> {
+        self.receive.try_read_some_ready(Inbox::ROOM, |fd| inbox.receive(fd, self.ipv6))
     }
 
     /// Sends one datagram, IP header included; the kernel fills in IPv4's header checksum.

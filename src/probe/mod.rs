@@ -3,6 +3,7 @@
 //! The future of [`run`] owns its socket or its script; dropped, it ends them. It is bounded in time
 //! and memory whatever the other side does.
 
+pub mod bfd;
 mod connect;
 pub mod dns;
 pub mod fetch;
@@ -22,6 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use bfd::BfdProbe;
 pub use connect::{ConnectError, open};
 pub use pattern::Pattern;
 
@@ -41,6 +43,8 @@ pub enum Probe {
     Ping(Connect),
     /// Watched, never tried.
     File(FileProbe),
+    /// Likewise.
+    Bfd(BfdProbe),
 }
 
 /// How a checker reaches its target (keepalived.conf(5), connection options).
@@ -171,6 +175,7 @@ impl Probe {
             Self::Udp(_) => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
             Self::File(_) => "FILE_CHECK",
+            Self::Bfd(_) => "BFD_CHECK",
         }
     }
 
@@ -199,6 +204,6 @@ pub async fn run(probe: &Probe, target: usize, rules: &ScriptRules) -> Outcome {
         Probe::Dns(dns) => dns::attempt(dns).await,
         Probe::Udp(udp) => udp::attempt(udp).await,
         Probe::Ping(connect) => ping::attempt(connect).await,
-        Probe::File(_) => Outcome::NotTried("a file is watched, not tried".to_owned()),
+        Probe::File(_) | Probe::Bfd(_) => Outcome::NotTried("it is watched, not tried".to_owned()),
     }
 }

@@ -105,7 +105,7 @@ pub enum Placement {
 }
 
 /// What the kernel tells routes apart by, next hops aside.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
     pub table: u32,
     pub destination: IpNet,

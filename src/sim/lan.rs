@@ -148,11 +148,25 @@ impl Lan {
             }
             Trouble::Pause { host, duration } => self.sleep(host, duration, false),
             Trouble::Suspend { host, duration } => self.sleep(host, duration, true),
-            Trouble::ClockStep { host, seconds } => self.hosts[host].clock.wall_step_s += seconds,
+            Trouble::ClockStep { host, seconds } => {
+                let now = self.hosts[host].clock.wall_step_s;
+                self.set_wall_clock(host, now + seconds);
+            }
             Trouble::RemoveAddresses(router) => self.remove_addresses(router),
             Trouble::Source { router, there } => self.set_source(router, there),
             Trouble::Reconfigure { router, priority } => self.reconfigure(router, priority),
             Trouble::Spoilt { router, spoiler } => self.inject(router, spoiler),
+            Trouble::Replay { router, back } => self.replay(router, back),
+        }
+    }
+
+    /// An advert that another clock refuses as too old may be new to this one: what was believed
+    /// before is no measure any more.
+    fn set_wall_clock(&mut self, host: usize, step_s: i64) {
+        if self.hosts[host].clock.wall_step_s != step_s {
+            self.hosts[host].clock.wall_step_s = step_s;
+            let routers = self.routers.iter_mut().filter(|router| router.host == host);
+            routers.for_each(|router| router.believed.clear());
         }
     }
 
@@ -161,11 +175,13 @@ impl Lan {
         self.input(host, Input::Reading(what, reading));
     }
 
-    /// Everything works again, and everybody runs. Packets under way still arrive late.
+    /// Everything works again, everybody runs, and all clocks are right. Packets under way still
+    /// arrive late.
     pub fn heal(&mut self) {
         self.chapter("all is well again");
         (self.weather, self.partition) = (Weather::CALM, Partition::default());
         for host in 0..self.hosts.len() {
+            self.set_wall_clock(host, 0);
             // It may have been told to stop while it slept.
             self.wake(host);
             if self.hosts[host].process == Process::Gone {

@@ -43,7 +43,7 @@ pub use lan::{Lan, Violation};
 pub use packet::{Packet, Spoiler};
 pub use random::Random;
 pub use router::{Router, RouterSpec};
-pub use scenario::{Failure, Outcome, router, run};
+pub use scenario::{Failure, Outcome, router, router_with_ah, router_with_hmac, run};
 pub use trouble::Trouble;
 pub use weather::{Partition, Weather};
 

@@ -6,10 +6,14 @@ use std::net::IpAddr;
 use super::packet::Packet;
 use super::watch::Watch;
 use crate::vrrp::{
-    Admission, Authentication, Counters, FaultCause, Memory, PublicState, RouterSettings, State,
-    Tracker, Transport, VirtualRouter,
+    Admission, Authentication, Counters, FaultCause, Hmac, Memory, PublicState, RouterSettings,
+    State, Tracker, Transport, VirtualRouter,
 };
+use crate::wire::HmacKey;
 use crate::wire::ip::IdCounter;
+
+/// Signed adverts that are remembered for being sent again.
+const BELIEVED: usize = 16;
 
 /// What is configured of one virtual router.
 #[derive(Debug, Clone)]
@@ -23,6 +27,8 @@ pub struct RouterSpec {
     pub addresses: Vec<IpAddr>,
     pub transport: Transport,
     pub authentication: Authentication,
+    /// `auth_hmac`.
+    pub hmac: Option<Hmac>,
     pub owner_ignores_adverts: bool,
     /// Of scripts and files; see [`Lan::set_reading`](super::Lan::set_reading).
     pub trackers: Vec<Tracker>,
@@ -41,6 +47,22 @@ impl RouterSpec {
         }
     }
 
+    /// Whether each of its adverts has a number, and is believed once.
+    pub(super) fn is_signed(&self) -> bool {
+        self.hmac.is_some() || matches!(self.authentication, Authentication::Header(_))
+    }
+
+    /// As somebody has it who does not know the key.
+    fn without_key(mut self) -> Self {
+        if let Authentication::Header(key) = &mut self.authentication {
+            key.0 = *b"guessed\0";
+        }
+        for key in self.hmac.iter_mut().flat_map(|hmac| &mut hmac.keys) {
+            *key = HmacKey::new(key.id, &[0; 32]);
+        }
+        self
+    }
+
     fn admission(&self) -> Admission {
         Admission {
             version: self.settings.version,
@@ -52,7 +74,7 @@ impl RouterSpec {
             ignores_all: self.owner_ignores_adverts && self.settings.priority == 255,
             message_checksum: false,
             old_group: None,
-            hmac: None,
+            hmac: self.hmac.clone(),
         }
     }
 }
@@ -76,6 +98,8 @@ pub struct Router {
     pub(super) source_there: bool,
     /// Unread packets.
     pub(super) socket: VecDeque<Packet>,
+    /// Of signed adverts, those believed last: none of them may be believed again.
+    pub(super) believed: VecDeque<Packet>,
     /// What its core was told: faults, and what trackers add.
     pub(super) faults: BTreeSet<FaultCause>,
     pub(super) adjustment: i32,
@@ -96,6 +120,7 @@ impl Router {
             present: false,
             source_there: true,
             socket: VecDeque::new(),
+            believed: VecDeque::new(),
             faults: BTreeSet::new(),
             adjustment: 0,
             watch: Watch::default(),
@@ -113,7 +138,20 @@ impl Router {
                 IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0x199])
             }
         };
-        Self::new(RouterSpec { source, ..self.spec.clone() }, usize::MAX)
+        Self::new(RouterSpec { source, ..self.spec.clone() }.without_key(), usize::MAX)
+    }
+
+    /// Remembers a signed advert that was believed; whether it was for the first time.
+    pub(super) fn believe(&mut self, packet: &Packet) -> bool {
+        if !self.spec.is_signed() {
+            return true;
+        }
+        let first = !self.believed.contains(packet);
+        if self.believed.len() == BELIEVED {
+            self.believed.pop_front();
+        }
+        self.believed.push_back(packet.clone());
+        first
     }
 
     /// `host 1, LAN 0, VRID 77`.

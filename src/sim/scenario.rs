@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,10 @@ use super::trouble::{Stage, Trouble};
 use super::watch::REST;
 use super::{Lan, Property, Violation};
 use crate::vrrp::{
-    AdverInterval, Authentication, GarpSettings, LinkDelays, RouterSettings, Tracked, Tracker,
-    Transport, UnicastPeer, Version, Vrid,
+    AdverInterval, AntiReplay, Authentication, GarpSettings, Hmac, HmacMode, LinkDelays,
+    RouterSettings, Tracked, Tracker, Transport, UnicastPeer, Version, Vrid,
 };
+use crate::wire::{HmacKey, ah};
 
 const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
 const GROUP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12));
@@ -54,7 +56,8 @@ impl fmt::Display for Failure {
 pub fn run(seed: u64, origin: Instant) -> Result<Outcome, Box<Failure>> {
     let mut random = Random::new(seed);
     let mut lan = Lan::new(origin, random.number());
-    let cast = Cast::random(&mut random);
+    let protection = Protection::random(&mut Random::new(!seed));
+    let cast = Cast { protection, ..Cast::random(&mut random) }.possible();
     for spec in cast.hosts(&mut random) {
         lan.add_host(spec);
     }
@@ -137,9 +140,49 @@ fn stays_settled(lan: &mut Lan) {
     }
 }
 
+/// How routers tell their own from strangers. Drawn apart from the rest, so that it may change
+/// without changing what else happens to a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protection {
+    /// A password with VRRPv2 and multicast, otherwise none.
+    Plain,
+    /// `auth_type AH`.
+    Ah,
+    /// `auth_hmac`.
+    Hmac,
+}
+
+impl Protection {
+    fn random(random: &mut Random) -> Self {
+        random.one_of(&[Self::Plain, Self::Plain, Self::Ah, Self::Hmac])
+    }
+
+    fn authentication(self, version: Version, unicast: bool) -> Authentication {
+        match self {
+            Self::Ah => Authentication::Header(ah::Key(*b"secret\0\0")),
+            Self::Plain if version == Version::V2 && !unicast => {
+                Authentication::SimpleText(*b"secret\0\0")
+            }
+            Self::Plain | Self::Hmac => Authentication::None,
+        }
+    }
+
+    fn hmac(self) -> Option<Hmac> {
+        let key = HmacKey::new(NonZeroU8::MIN, &[7; 32]);
+        (self == Self::Hmac).then(|| Hmac {
+            active_key: Some(key.id),
+            keys: vec![key],
+            mode: HmacMode::Enforce,
+            anti_replay: AntiReplay::Time,
+            window_s: 5,
+        })
+    }
+}
+
 /// What all hosts of a scenario have in common.
 #[derive(Debug)]
 struct Cast {
+    protection: Protection,
     version: Version,
     ipv6: bool,
     unicast: bool,
@@ -162,6 +205,7 @@ impl Cast {
             (false, _) => vec![(0, 77)],
         };
         Self {
+            protection: Protection::Plain,
             version,
             ipv6: version == Version::V3 && random.chance(40),
             unicast: random.chance(25),
@@ -174,6 +218,14 @@ impl Cast {
         }
     }
 
+    /// VRRPv2 alone has AH.
+    fn possible(mut self) -> Self {
+        if self.protection == Protection::Ah && self.version == Version::V3 {
+            self.protection = Protection::Hmac;
+        }
+        self
+    }
+
     fn stage(&self, lan: &Lan) -> Stage {
         Stage {
             hosts: self.hosts,
@@ -181,6 +233,7 @@ impl Cast {
             routers: lan.routers().len(),
             tracked: self.tracked.iter().map(|tracker| tracker.what.clone()).collect(),
             priorities_change: !self.grouped,
+            signed: self.protection != Protection::Plain,
         }
     }
 
@@ -202,13 +255,19 @@ impl Cast {
         HostSpec {
             routers: routers.collect(),
             grouped: self.grouped,
-            drift_ppm: random.one_of(&[-500, -20, 0, 20, 500]),
+            drift_ppm: random.one_of(&[-500, -20, 0, 20, 500]) + self.apart_ppm(host),
             startup_delay: Duration::from_secs(random.one_of(&[0, 0, 0, 4])),
             link_delays: LinkDelays {
                 down: Duration::from_millis(random.one_of(&[0, 0, 1500])),
                 up: Duration::from_millis(random.one_of(&[0, 0, 2500])),
             },
         }
+    }
+
+    /// With AH no two clocks may agree altogether: see [`AhSequence`](crate::vrrp::AhSequence).
+    fn apart_ppm(&self, host: usize) -> i32 {
+        let far = if self.protection == Protection::Ah { 7 } else { 0 };
+        far * i32::try_from(host).unwrap_or_default()
     }
 
     fn settings(&self, random: &mut Random) -> RouterSettings {
@@ -255,17 +314,13 @@ impl Cast {
             (false, false) => Transport::Multicast(GROUP),
             (false, true) => Transport::Multicast(GROUP_V6),
         };
-        let password = self.version == Version::V2 && !self.unicast;
         RouterSpec {
             segment,
             source: source(host),
             addresses: vec![self.address(segment, 50)],
             transport,
-            authentication: if password {
-                Authentication::SimpleText(*b"secret\0\0")
-            } else {
-                Authentication::None
-            },
+            authentication: self.protection.authentication(self.version, self.unicast),
+            hmac: self.protection.hmac(),
             owner_ignores_adverts: deaf,
             trackers: self.tracked.clone(),
             settings,
@@ -327,9 +382,22 @@ pub fn router(number: usize, priority: u8) -> RouterSpec {
         addresses: vec![address(200)],
         transport: Transport::Multicast(GROUP),
         authentication: Authentication::SimpleText(*b"secret\0\0"),
+        hmac: None,
         owner_ignores_adverts: false,
         trackers: Vec::new(),
     }
+}
+
+/// The same with `auth_type AH` in place of the password.
+pub fn router_with_ah(number: usize, priority: u8) -> RouterSpec {
+    let authentication = Protection::Ah.authentication(Version::V2, false);
+    RouterSpec { authentication, ..router(number, priority) }
+}
+
+/// The same with `auth_hmac`.
+pub fn router_with_hmac(number: usize, priority: u8) -> RouterSpec {
+    let hmac = Protection::Hmac.hmac();
+    RouterSpec { authentication: Authentication::None, hmac, ..router(number, priority) }
 }
 
 /// The cast of a run, for a failure message.
@@ -337,8 +405,14 @@ fn describe(lan: &Lan) -> String {
     let line = |router: &Router| {
         let settings = router.settings();
         let version = settings.version.number();
+        let protection = match (&router.spec.hmac, router.spec.authentication) {
+            (Some(_), _) => "auth_hmac",
+            (None, Authentication::Header(_)) => "AH",
+            (None, Authentication::SimpleText(_)) => "password",
+            (None, Authentication::None) => "no authentication",
+        };
         format!(
-            "{}: VRRPv{version}, priority {}, every {}, preempt {}, {:?}, drift {} ppm, delays {:?} {:?}\n",
+            "{}: VRRPv{version}, {protection}, priority {}, every {}, preempt {}, {:?}, drift {} ppm, delays {:?} {:?}\n",
             router.name(),
             settings.priority,
             settings.adver_interval,

@@ -68,6 +68,11 @@ pub enum Trouble {
         router: usize,
         spoiler: Spoiler,
     },
+    /// A signed advert that a router believed reaches it once more: the one `back` before the last.
+    Replay {
+        router: usize,
+        back: usize,
+    },
 }
 
 /// What a scenario has, for troubles to choose from.
@@ -79,6 +84,8 @@ pub(super) struct Stage {
     pub tracked: Vec<Tracked>,
     /// Priorities may be changed by a reload: in groups that would pull them to pieces.
     pub priorities_change: bool,
+    /// Adverts are signed, so that none is believed twice.
+    pub signed: bool,
 }
 
 impl Trouble {
@@ -107,6 +114,9 @@ impl Trouble {
             24 if random.chance(50) => Self::Source { router, there: random.chance(60) },
             24 if stage.priorities_change => {
                 Self::Reconfigure { router, priority: random.one_of(&[40, 90, 110, 200]) }
+            }
+            _ if stage.signed && random.chance(50) => {
+                Self::Replay { router, back: random.below(4) }
             }
             _ => Self::Spoilt { router, spoiler: random.one_of(&Spoiler::ALL) },
         }

@@ -26,7 +26,8 @@ fn write_all(out: &mut String, plan: &Plan, status: &Status) -> fmt::Result {
     if let Some(trouble) = &status.ipvs_trouble {
         writeln!(out, " IPVS is not as wanted: {trouble}")?;
     }
-    status.servers.iter().try_for_each(|each| server(out, each))
+    status.servers.iter().try_for_each(|each| server(out, each))?;
+    status.bfd.write(out)
 }
 
 fn global(out: &mut String, global: &Global) -> fmt::Result {

@@ -156,7 +156,6 @@ fn address(address: &VirtualAddress, interface: &str, held: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::config;
@@ -172,7 +171,7 @@ mod tests {
                     192.0.2.10/24 dev eth0 label eth0:1\n 192.0.2.12\n }\n \
                     notify_master \"/usr/bin/true a\"\n authentication {\n auth_type PASS\n \
                     auth_pass 1234\n }\n}\n";
-        let plan = Arc::new(config::parse_text("t", text).plan.vrrp_instances.remove(0));
+        let plan = config::parse_text("t", text).plan.vrrp_instances.remove(0);
         let status = InstanceStatus {
             receive_queue: None,
             plan,

@@ -1,5 +1,6 @@
 //! What operators are shown of the running director, in keepalived's words.
 
+mod bfd;
 mod dump;
 mod json;
 mod statistics;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::check::PoolStatus;
 use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
 use crate::vrrp::{Counters, PublicState};
+pub use bfd::{BfdSession, BfdStatus};
 pub use dump::dump;
 pub use json::json;
 pub use statistics::statistics;
@@ -57,18 +59,24 @@ pub struct Status {
     pub servers: Vec<ServerStatus>,
     /// Why the IPVS table is not as wanted, when it is not.
     pub ipvs_trouble: Option<String>,
+    pub bfd: BfdStatus,
 }
 
-/// `1 vrrp_instance, 2 virtual_servers, 4 real_servers`.
+/// `1 vrrp_instance, 2 virtual_servers, 4 real_servers`, and `1 bfd_instance` if there are any.
 pub fn counted(plan: &Plan) -> String {
     let real_servers = plan.virtual_servers.iter().map(|each| each.real_servers.len()).sum();
-    [
+    let sessions = plan.bfd_instances.len();
+    let all = [
         (plan.vrrp_instances.len(), "vrrp_instance"),
         (plan.virtual_servers.len(), "virtual_server"),
         (real_servers, "real_server"),
-    ]
-    .map(|(number, what)| format!("{number} {what}{}", if number == 1 { "" } else { "s" }))
-    .join(", ")
+        (sessions, "bfd_instance"),
+    ];
+    let shown = if sessions > 0 { &all[..] } else { &all[..3] };
+    let words = shown
+        .iter()
+        .map(|(number, what)| format!("{number} {what}{}", if *number == 1 { "" } else { "s" }));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A duration as people read it: `0.064ms`, `3.609s`, `2m05s`, `3h07m`, `2d04h`.

@@ -6,7 +6,9 @@ use crate::wire::Discard;
 ///
 /// A Backup follows the Active Router's numbers, so that it goes on from there when it takes over.
 /// The price is keepalived's: a router that was restarted begins at 1, and whoever has accepted
-/// more ignores it until he sends adverts himself, whose numbers it then follows.
+/// more ignores it until he sends adverts himself, whose numbers it then follows. And two Active
+/// Routers of one count that send at the same moment, to less than a packet's way, refuse each
+/// other's adverts: until their clocks have drifted that far apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AhSequence(u32);
 

@@ -16,7 +16,8 @@ pub struct Counters {
     pub release_master: u64,
     pub pri_zero_rcvd: u64,
     pub pri_zero_sent: u64,
-    discarded: [u64; REASONS],
+    /// By reason; `None` while nothing was thrown away, as with most.
+    discarded: Option<Box<[u64; REASONS]>>,
 }
 
 impl Counters {
@@ -25,13 +26,17 @@ impl Counters {
         self.advert_rcvd += 1;
         self.pri_zero_rcvd += u64::from(heard.priority == 0);
         if let Some(Warning::AddressList { .. }) = heard.warning {
-            self.discarded[ADDR_LIST_ERR] += 1;
+            self.discarded()[ADDR_LIST_ERR] += 1;
         }
     }
 
     /// A packet for this virtual router was thrown away.
     pub fn count_discard(&mut self, reason: Discard) {
-        self.discarded[reason.index()] += 1;
+        self.discarded()[reason.index()] += 1;
+    }
+
+    fn discarded(&mut self) -> &mut [u64; REASONS] {
+        self.discarded.get_or_insert_default()
     }
 
     /// An advertisement of ours went out.
@@ -55,7 +60,8 @@ impl Counters {
             ("release_master", self.release_master),
         ];
         let zero = [("pri_zero_rcvd", self.pri_zero_rcvd), ("pri_zero_sent", self.pri_zero_sent)];
-        let reasons = NAMES.into_iter().zip(self.discarded);
+        let discarded = self.discarded.as_deref().copied().unwrap_or_default();
+        let reasons = NAMES.into_iter().zip(discarded);
         own.into_iter().chain(zero).chain(reasons)
     }
 }

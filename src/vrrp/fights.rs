@@ -9,10 +9,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The last repairs of one Active Router's addresses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fights {
-    /// In no order; `None`: not so many yet.
-    repairs: [Option<Instant>; MOST],
+    /// In no order, at most [`MOST`].
+    repairs: Vec<Instant>,
 }
 
 impl Fights {
@@ -22,13 +22,13 @@ impl Fights {
     /// Whether what was removed at `now` is to be put back once more.
     pub fn repair(&mut self, now: Instant) -> bool {
         let age = |at: Instant| now.saturating_duration_since(at);
-        if self.repairs.iter().flatten().any(|at| age(*at) < AT_ONCE) {
+        if self.repairs.iter().any(|at| age(*at) < AT_ONCE) {
             return true;
         }
-        let free = self.repairs.iter_mut().find(|at| at.is_none_or(|at| age(at) >= WINDOW));
-        let room = free.is_some();
-        if let Some(free) = free {
-            *free = Some(now);
+        self.repairs.retain(|at| age(*at) < WINDOW);
+        let room = self.repairs.len() < MOST;
+        if room {
+            self.repairs.push(now);
         }
         room
     }

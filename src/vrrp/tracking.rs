@@ -21,6 +21,8 @@ pub enum Tracked {
     File(Arc<str>),
     /// A `vrrp_track_process`, by name: as many run as should, or not.
     Process(Arc<str>),
+    /// A `bfd_instance`, by name: its session is up, or not.
+    Bfd(Arc<str>),
 }
 
 /// One line of a `track_*` block, with what the definition says filled in.
@@ -87,6 +89,7 @@ pub enum TrackedKind {
     Script,
     File,
     Process,
+    Bfd,
 }
 
 impl Tracked {
@@ -96,6 +99,7 @@ impl Tracked {
             Self::Script(_) => TrackedKind::Script,
             Self::File(_) => TrackedKind::File,
             Self::Process(_) => TrackedKind::Process,
+            Self::Bfd(_) => TrackedKind::Bfd,
         }
     }
 }
@@ -153,6 +157,7 @@ impl fmt::Display for Tracked {
             Self::Script(name) => write!(f, "script {name}"),
             Self::File(name) => write!(f, "file {name}"),
             Self::Process(name) => write!(f, "process {name}"),
+            Self::Bfd(name) => write!(f, "BFD session {name}"),
         }
     }
 }
@@ -164,6 +169,7 @@ impl fmt::Display for TrackedKind {
             Self::Script => "a tracked script fails",
             Self::File => "a tracked file says so",
             Self::Process => "a tracked process does not run as it should",
+            Self::Bfd => "a tracked BFD session is down",
         })
     }
 }

@@ -3,9 +3,10 @@
 //! and panics where two things that must agree do not.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
+use mainstay::bfd::{self, ControlPacket, Session, SessionSettings};
 use mainstay::kernel::{KernelReply, parse_replies};
 use mainstay::vrrp::{
     Admission, AdverInterval, AntiReplay, Authentication, Discard, Hmac, HmacMode, Memory,
@@ -33,6 +34,35 @@ pub fn wire(datagram: &[u8]) -> &'static str {
         return Discard::AhUnexpected.name();
     }
     verdict(packet.payload, &packet.ip)
+}
+
+/// A datagram to a BFD port, and what a session in each of the states makes of it.
+pub fn bfd(payload: &[u8]) -> &'static str {
+    let packet = match ControlPacket::parse(payload) {
+        Ok(packet) => packet,
+        Err(reason) => return reason.name(),
+    };
+    assert_eq!(ControlPacket::parse(&packet.to_octets()), Ok(packet), "read, written and read");
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    let now = std::time::Instant::now();
+    let settings = SessionSettings {
+        min_rx: Duration::from_millis(10),
+        min_tx: Duration::from_millis(10),
+        idle_tx: Duration::from_secs(1),
+        multiplier: 1,
+        passive: false,
+        least_ttl: 255,
+    };
+    let mut session = Session::new(settings, NonZeroU32::MIN);
+    let mut out = Vec::new();
+    session.handle(now, 0, bfd::Event::Startup, &mut out);
+    // It may lead from Down to Init, from there to Up, and back.
+    for round in 1..5u32 {
+        session.handle(now, u32::MAX / round, bfd::Event::Heard(packet), &mut out);
+        let due = session.next_deadline().expect("something is awaited");
+        session.handle(due, round, bfd::Event::DeadlineReached, &mut out);
+    }
+    "accepted"
 }
 
 /// An IPv6 datagram: source, destination, hop limit, then what the socket gives.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use mainstay::kernel::{ARP_FRAME_LEN, ArpSocket, VrrpSocket, interface_index};
+use mainstay::kernel::{ARP_FRAME_LEN, ArpSocket, Inbox, VrrpSocket, interface_index};
 use mainstay::wire::Protocol as Carrier;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -35,11 +35,17 @@ fn datagram(mark: u8) -> [u8; 28] {
 /// The marks of all datagrams that are there.
 fn heard(socket: &VrrpSocket) -> Vec<u8> {
     let mut marks = Vec::new();
-    let mut buf = [0; 1500];
-    while let Some(received) = socket.try_recv(&mut buf).unwrap() {
-        assert_eq!((received.length, received.ipv6), (28, None));
-        assert_eq!((buf[1], buf[8]), (0xc0, 255), "type of service and TTL are as sent");
-        marks.push(buf[20]);
+    let mut inbox = Inbox::default();
+    while socket.try_recv(&mut inbox).unwrap() > 0 {
+        for (datagram, ipv6) in inbox.datagrams() {
+            assert_eq!((datagram.len(), ipv6), (28, None));
+            assert_eq!(
+                (datagram[1], datagram[8]),
+                (0xc0, 255),
+                "type of service and TTL are as sent"
+            );
+            marks.push(datagram[20]);
+        }
     }
     marks
 }

@@ -1,11 +1,12 @@
-//! Mainstay beside FRR's vrrpd (Debian's 8.4): VRRPv2 and v3, IPv4 and IPv6, each as the Master and as
-//! the Backup.
+//! Mainstay beside FRR's vrrpd (Debian's 8.4): VRRPv2 and v3, IPv4 and IPv6, with and without
+//! `use_vmac`, each as the Master and as the Backup.
 //!
 //! Where FRR differs from the RFCs, and what is expected of it therefore:
 //! it counts in whole centiseconds, so that its skew at priority 50 is 206 × 100/256 = 80 cs, rounded
 //! down from 80.47, in VRRPv2 as in VRRPv3. With IPv6 its first advert as Master is lost, because the
 //! macvlan that comes up has no address to send from yet; the first one on the wire is the next, a second later.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, with_globals};
@@ -26,15 +27,17 @@ struct Way {
     ipv6: bool,
     /// What FRR takes from becoming Master to its first advert on the wire.
     frr_first: f64,
+    /// Ours has its own virtual MAC address, too: FRR always has.
+    vmac: bool,
 }
 
 /// What FRR waits at priority 50 after the last advert, and after a priority 0.
 const FRR_DOWN: f64 = 3.8;
 const FRR_SKEW: f64 = 0.8;
 
-const V2: Way = Way { version: 2, ipv6: false, frr_first: 0.0 };
-const V3: Way = Way { version: 3, ipv6: false, frr_first: 0.0 };
-const V3_IPV6: Way = Way { version: 3, ipv6: true, frr_first: 1.0 };
+const V2: Way = Way { version: 2, ipv6: false, frr_first: 0.0, vmac: false };
+const V3: Way = Way { version: 3, ipv6: false, frr_first: 0.0, vmac: false };
+const V3_IPV6: Way = Way { version: 3, ipv6: true, frr_first: 1.0, vmac: false };
 
 /// What Mainstay waits at priority 50: 3 s + 206/256 s, and the skew alone.
 const DOWN: f64 = 3.805;
@@ -59,6 +62,24 @@ macro_rules! for_each_way {
             fn version_3_ipv6() {
                 run(concat!(module_path!(), "::v3_ipv6"), |lab| super::$rule(lab, V3_IPV6));
             }
+
+            #[test]
+            fn version_2_with_vmac() {
+                let way = Way { vmac: true, ..V2 };
+                run(concat!(module_path!(), "::v2_vmac"), |lab| super::$rule(lab, way));
+            }
+
+            #[test]
+            fn version_3_with_vmac() {
+                let way = Way { vmac: true, ..V3 };
+                run(concat!(module_path!(), "::v3_vmac"), |lab| super::$rule(lab, way));
+            }
+
+            #[test]
+            fn version_3_ipv6_with_vmac() {
+                let way = Way { vmac: true, ..V3_IPV6 };
+                run(concat!(module_path!(), "::v6_vmac"), |lab| super::$rule(lab, way));
+            }
         }
     )* };
 }
@@ -77,8 +98,9 @@ impl Way {
         let length = if self.ipv6 { 64 } else { 24 };
         with_globals(&format!(
             "vrrp_instance KAV_1 {{\n    interface eth0\n    version {}\n    virtual_router_id 50\n    \
-             priority {priority}\n    advert_int 1\n    virtual_ipaddress {{\n        {}/{length}\n    }}\n}}\n",
+             priority {priority}\n    advert_int 1\n{}    virtual_ipaddress {{\n        {}/{length}\n    }}\n}}\n",
             self.version,
+            if self.vmac { "    use_vmac\n" } else { "" },
             self.vip()
         ))
     }
@@ -90,6 +112,14 @@ impl Way {
     /// Where adverts of Mainstay on r1 and of FRR on r2 come from.
     fn sources(self) -> [&'static str; 2] {
         if self.ipv6 { [LINK_LOCAL, FRR_LINK_LOCAL] } else { [LB1, LB2] }
+    }
+
+    /// Adverts of both come from the virtual router's MAC address (RFC 9568 §7.2).
+    fn check_macs(self, pair: &Pair) {
+        let virtual_mac = BTreeSet::from([[0, 0, 0x5e, 0, if self.ipv6 { 2 } else { 1 }, 50]]);
+        for source in self.sources().into_iter().filter(|_| self.vmac) {
+            assert_eq!(pair.capture.advert_macs_of(source), virtual_mac, "adverts of {source}");
+        }
     }
 
     fn pair(self, lab: &Lab) -> Pair {
@@ -134,6 +164,7 @@ fn frr_takes_over_from_mainstay_and_gives_back(lab: &Lab, way: Way) {
         assert!(status.success(), "r1 ended with {status}");
         let taken = pair.capture.first_advert_after(theirs, asked);
         pair.capture.assert_tshark_agrees(&way.sources());
+        way.check_macs(&pair);
         ((asked, taken), seconds(asked, taken))
     });
     expect("FRR after a stop of Mainstay", gap, FRR_SKEW + way.frr_first);
@@ -172,6 +203,7 @@ fn mainstay_takes_over_from_frr_and_gives_back(lab: &Lab, way: Way) {
         let asked = two.stop();
         let taken = pair.capture.first_advert_after(ours, asked);
         pair.capture.assert_tshark_agrees(&way.sources());
+        way.check_macs(&pair);
         ((asked, taken), seconds(asked, taken))
     });
     expect("Mainstay after a stop of FRR", gap, SKEW);

@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::configs::{Farm, LB2, SOON, tutorial};
+use crate::configs::{Farm, LB2, SOON, VIP, tutorial};
 use crate::for_each_program;
-use crate::harness::{Director, Lab, Program, eventually_eq};
+use crate::harness::{Director, Lab, Program, eventually, eventually_eq};
 
 for_each_program!(an_idle_director_uses_next_to_nothing);
 
@@ -22,6 +22,7 @@ const NEXT_TO_NOTHING: f64 = 0.005;
 fn an_idle_director_uses_next_to_nothing(lab: &Lab, program: Program) {
     let farm = Farm::new(lab);
     let lb2 = farm.lan.host("lb2", &format!("{LB2}/24"));
+    let capture = farm.lan.capture();
     let master = Director::start(&farm.lb1, program, tutorial(100));
     let backup = Director::start(&lb2, program, tutorial(50));
     master.wait_for_state(0, "MASTER");
@@ -30,7 +31,7 @@ fn an_idle_director_uses_next_to_nothing(lab: &Lab, program: Program) {
         eventually_eq("the table", SOON, both, || host.ipvs().servers("TCP 192.0.2.142:80"));
     }
     // The second round of gratuitous ARP, 5 s after a take-over, is not idleness.
-    thread::sleep(Duration::from_secs(6));
+    eventually("both rounds are over", SOON, || capture.garps_for(VIP).len() >= 10);
 
     let shares = least_shares([&master, &backup]);
     for (director, share) in [&master, &backup].into_iter().zip(shares) {

@@ -12,9 +12,13 @@
 #![allow(clippy::disallowed_methods, reason = "the lab measures time; no core is here")]
 
 mod bad_config;
+mod bfd;
+mod bfd_checks;
+mod bfd_frr;
 mod checkers;
 mod checks;
 mod configs;
+mod conformance;
 mod drift;
 mod fifo;
 mod frr;

@@ -498,7 +498,7 @@ fn checker_facts(checker: &Checker) -> BTreeSet<String> {
         Probe::Dns(dns) => facts.extend(connect(&dns.connect)),
         Probe::Udp(udp) => facts.extend(connect(&udp.connect)),
         Probe::Misc(misc) => drop(facts.insert(format!("script: {}", words(&misc.script)))),
-        Probe::File(_) => {}
+        Probe::File(_) | Probe::Bfd(_) => {}
     }
     facts
 }

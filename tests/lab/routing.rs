@@ -471,8 +471,13 @@ fn secondaries_are_promoted_while_we_run() {
         eventually("a reload puts it back", SOON, || setting().trim() == "0");
         director.reload(instance(100, "    promote_secondaries"));
         eventually("and sets it again", SOON, || setting().trim() == "1");
+        director.kill9();
+        assert_eq!(setting().trim(), "1", "a killed director cannot put it back");
+        let from = host.read("log").len();
+        let director = Director::start_again(host, Mainstay);
+        director.wait_for_state(from, "BACKUP");
         director.stop();
-        assert_eq!(setting().trim(), "0");
+        assert_eq!(setting().trim(), "0", "what it was before the first one");
     });
 }
 

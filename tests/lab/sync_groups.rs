@@ -1,7 +1,7 @@
 //! `vrrp_sync_group`: two virtual routers on two links that are MASTER together or not at all.
 
 use crate::configs::{LB1, LB2, SOON, with_globals};
-use crate::harness::{Director, Host, Lab, Lan, Program, eventually, wait_for};
+use crate::harness::{Capture, Director, Host, Lab, Lan, Program, eventually, wait_for};
 use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(
@@ -15,6 +15,7 @@ const VIPS: [&str; 2] = ["192.0.2.142", "198.51.100.142"];
 /// Two hosts, each on the two links `eth0` and `eth1`.
 struct Links {
     _lans: [Lan; 2],
+    captures: [Capture; 2],
     r1: Host,
     r2: Host,
 }
@@ -26,7 +27,8 @@ impl Links {
         let r2 = outside.host("r2", &format!("{LB2}/24"));
         r1.plug_into(&inside, "eth1", "198.51.100.11/24");
         r2.plug_into(&inside, "eth1", "198.51.100.12/24");
-        Links { _lans: [outside, inside], r1, r2 }
+        let captures = [outside.capture(), inside.capture()];
+        Links { _lans: [outside, inside], captures, r1, r2 }
     }
 }
 
@@ -61,9 +63,11 @@ fn started(links: &Links, first: Program, second: Program) -> (Director<'_>, Dir
     one.wait_for_state(0, "MASTER");
     eventually("r1 holds both", SOON, || holds(&links.r1) == [true, true]);
     let two = Director::start(&links.r2, second, group(50, ""));
-    two.wait_for_state(0, "BACKUP");
-    // Long enough to have heard the other for more than one interval.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let listening = two.wait_for_state(0, "BACKUP");
+    // It has heard the other on both links.
+    for (capture, source) in links.captures.iter().zip([LB1, "198.51.100.11"]) {
+        capture.first_advert_after(source, listening);
+    }
     only("r2 heeds r1", &links.r1, &links.r2);
     (one, two)
 }

@@ -8,11 +8,14 @@ use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance, with_globals};
 use crate::for_each_pair;
 use crate::harness::Program::{self, Mainstay};
 use crate::harness::{Director, Host, Lab, eventually, eventually_eq, run, throughout};
+use crate::vrrp_transports::{Way, tell_the_story};
 
 for_each_pair!(
     vmacs_take_over_and_give_back_with_the_virtual_mac_address,
     a_vmac_and_a_plain_interface_are_one_virtual_router,
     ipv6_vmacs_take_over_and_give_back,
+    vmacs_take_over_in_time,
+    ipv6_vmacs_take_over_in_time,
 );
 
 /// RFC 9568 §7.3, for VRID 50.
@@ -149,6 +152,32 @@ fn ipv6_vmacs_take_over_and_give_back(lab: &Lab, first: Program, second: Program
     for host in [&pair.r1, &pair.r2] {
         assert!(!has_vmac(host), "{}", links(host));
     }
+}
+
+/// Exactly one MASTER, in time after a kill and after a stop, and tshark finds nothing wrong.
+fn vmacs_take_over_in_time(lab: &Lab, first: Program, second: Program) {
+    let lines = "    version 3\n    use_vmac".to_owned();
+    let way = Way {
+        lines: [lines.clone(), lines],
+        advert_int: "1",
+        addresses: &[VIP],
+        sources: [LB1, LB2],
+        down: 3.805,
+        skew: 0.805,
+    };
+    tell_the_story(lab, first, second, &way);
+}
+
+fn ipv6_vmacs_take_over_in_time(lab: &Lab, first: Program, second: Program) {
+    let way = Way {
+        lines: ["    use_vmac".into(), "    use_vmac".into()],
+        advert_int: "1",
+        addresses: &["fe80::142", VIP6],
+        sources: [LINK_LOCAL_1, LINK_LOCAL_2],
+        down: 3.805,
+        skew: 0.805,
+    };
+    tell_the_story(lab, first, second, &way);
 }
 
 /// keepalived goes to FAULT and starts over; nobody needs to notice.

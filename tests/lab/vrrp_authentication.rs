@@ -1,12 +1,18 @@
 //! `auth_type AH` between Mainstay and keepalived, `auth_hmac` between two of ours (Debian's
 //! keepalived is older than it), and what else tells one instance's adverts from another's.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, instance, with_globals};
 use crate::for_each_pair;
 use crate::harness::Program::{Keepalived, Mainstay};
-use crate::harness::{Director, Forgery, Lab, Program, eventually, run, throughout};
+use crate::harness::raw::PacketSocket;
+use crate::harness::{
+    Director, Forgery, Host, Lab, Program, eventually, run, seconds, throughout, undisturbed,
+};
 use crate::vrrp_transports::{
     LINK_LOCAL_1, LINK_LOCAL_2, VIP6, Way, no_packet_was_rejected, tell_the_story,
 };
@@ -102,6 +108,63 @@ fn keys_are_exchanged_by_reloads_without_anybody_noticing() {
         assert!(!two.log().contains("Entering MASTER"), "{}", two.log());
         assert_eq!(one.counter("become_master"), 1);
     });
+}
+
+/// Somebody records what r1 signs, and sends it again when r1 is dead: r2 takes over as if
+/// nobody had, and stays. keepalived counts AH's as it counts a wrong password.
+#[test]
+fn a_recorded_advert_sent_again_is_counted_and_moves_no_timer() {
+    let monotonic = hmac(&[1], 1, "        anti_replay monotonic");
+    for (name, lines, reason) in [
+        ("replay_ah", AH.to_owned(), "auth_failure"),
+        ("replay_hmac", hmac(&[1], 1, ""), "auth_ext_replay"),
+        ("replay_monotonic", monotonic, "auth_ext_replay"),
+    ] {
+        run(&format!("vrrp_authentication::{name}"), |lab: &Lab| {
+            let gap = undisturbed(|| {
+                let pair = Pair::new(lab);
+                let rogue = pair.lan.host("rogue", "192.0.2.66/24");
+                let way = way([lines.clone(), lines.clone()]);
+                let one = Director::start(&pair.r1, Mainstay, way.configuration(100));
+                one.wait_for_state(0, "MASTER");
+                let two = Director::start(&pair.r2, Mainstay, way.configuration(50));
+                two.wait_for_state(0, "BACKUP");
+                eventually("r2 hears three adverts", SOON, || two.counter("advert_rcvd") >= 3);
+                let recorded = pair.capture.frames_from(LB1).pop().expect("an advert");
+                let killed = one.kill9();
+                let (last, _) = *pair.capture.adverts_of(LB1).last().expect("an advert");
+                let taken = again_and_again(&rogue, &recorded, || {
+                    two.wait_for_state(0, "MASTER");
+                    let taken = pair.capture.first_advert_after(LB2, killed);
+                    eventually("r2 sends five adverts", SOON, || {
+                        pair.capture.adverts_of(LB2).len() >= 5
+                    });
+                    taken
+                });
+                assert!(two.counter(reason) >= 10, "{}", two.dump());
+                assert_eq!(two.counter("release_master"), 0, "{}", two.log());
+                ((last, taken), seconds(last, taken))
+            });
+            println!("{name}: r2 took over {gap:.3} s after r1's last advert");
+            assert!((3.7..=3.91).contains(&gap), "{name}: {gap:.3} s, not 3.805 s");
+        });
+    }
+}
+
+/// Sends a frame some ten times a second while `during` runs.
+fn again_and_again<T>(rogue: &Host, frame: &[u8], during: impl FnOnce() -> T) -> T {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                rogue.enter(|| PacketSocket::open("eth0").send(frame));
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let result = catch_unwind(AssertUnwindSafe(during));
+        ended.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Why `receive-only` and `permissive` exist: who has no `auth_hmac` hears nobody who signs, and

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::configs::{LB1, LB2, Pair, SOON, VIP, with_globals};
-use crate::harness::{Director, Lab, Program, eventually, seconds, throughout, undisturbed};
+use crate::harness::Program::Mainstay;
+use crate::harness::{Director, Lab, Program, eventually, run, seconds, throughout, undisturbed};
 use crate::{for_each_pair, for_each_program};
 
 for_each_pair!(
@@ -66,6 +67,47 @@ fn unicast_peers_take_over_and_give_back(lab: &Lab, first: Program, second: Prog
         skew: 0.805,
     };
     tell_the_story(lab, first, second, &way);
+}
+
+/// With `interface`, in whose VRF the instance then is, and with `vrf` instead of it.
+#[test]
+fn unicast_routers_in_a_vrf_take_over_and_give_back() {
+    for (name, link) in [("vrf_interface", "    interface eth0"), ("vrf_alone", "    vrf blue")] {
+        run(&format!("vrrp_transports::{name}"), |lab: &Lab| {
+            let pair = Pair::new(lab);
+            pair.lan.watch_unicast();
+            let config = |priority: u8, own: &str, other: &str| {
+                with_globals(&format!(
+                    "vrrp_instance KAV_1 {{\n{link}\n    virtual_router_id 50\n    priority {priority}\n    \
+                     unicast_src_ip {own}\n    unicast_peer {{\n        {other}\n    }}\n    \
+                     virtual_ipaddress {{\n        {VIP} dev eth0\n    }}\n}}\n"
+                ))
+            };
+            for host in [&pair.r1, &pair.r2] {
+                host.ip(
+                    "link add blue type vrf table 10\nlink set blue up\nlink set eth0 master blue",
+                );
+            }
+            let one = Director::start(&pair.r1, Mainstay, config(100, LB1, LB2));
+            one.wait_for_state(0, "MASTER");
+            eventually("r1 holds the VIP", SOON, || pair.r1.holds(VIP));
+            let two = Director::start(&pair.r2, Mainstay, config(50, LB2, LB1));
+            two.wait_for_state(0, "BACKUP");
+            eventually("r2 hears three adverts", SOON, || two.counter("advert_rcvd") >= 3);
+            assert_eq!(pair.capture.adverts_of(LB2), [], "{name}: one of them advertises");
+            let (from, from_one) = (two.log().len(), one.log().len());
+            one.stop();
+            two.wait_for_state(from, "MASTER");
+            eventually("r2 holds it", SOON, || pair.r2.holds(VIP) && !pair.r1.holds(VIP));
+            let from = two.log().len();
+            let one = Director::start_again(&pair.r1, Mainstay);
+            one.wait_for_state(from_one, "MASTER");
+            two.wait_for_state(from, "BACKUP");
+            eventually("r1 has it back", SOON, || pair.r1.holds(VIP) && !pair.r2.holds(VIP));
+            no_packet_was_rejected(&two);
+            pair.capture.assert_tshark_agrees(&[LB1, LB2]);
+        });
+    }
 }
 
 fn version_3_routers_take_over_and_give_back(lab: &Lab, first: Program, second: Program) {
@@ -207,9 +249,9 @@ fn start<'p>(
     one.wait_for_state(0, "MASTER");
     eventually("r1 holds the addresses", SOON, || holds(&pair.r1, way));
     let two = Director::start(&pair.r2, second, way.configuration(50));
-    two.wait_for_state(0, "BACKUP");
-    // Long enough to have heard it.
-    std::thread::sleep(Duration::from_millis(1100));
+    let listening = two.wait_for_state(0, "BACKUP");
+    // It has heard it.
+    pair.capture.first_advert_after(way.sources[0], listening);
     (one, two)
 }
 
@@ -264,6 +306,9 @@ fn a_version_3_backup_learns_the_interval(lab: &Lab, first: Program, second: Pro
     let two = Director::start(&pair.r2, second, way("1").configuration(50));
     let began = two.wait_for_state(0, "BACKUP");
     pair.capture.first_advert_after(LB1, began);
+    if second == Mainstay {
+        two.wait_for_log(0, "accepted, though its advertisement interval is 3", SOON);
+    }
     let killed = one.kill9();
     two.wait_for_state(0, "MASTER");
     let last = pair.capture.adverts_of(LB1).last().expect("advertisements from r1").0;

@@ -4,8 +4,6 @@
 //! Runs Debian's keepalived in a network namespace of its own; "skipped" without root or without
 //! keepalived.
 
-#![expect(clippy::disallowed_methods, reason = "these tests wait for other programs")]
-
 mod files;
 mod nasty;
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::config::Linted;
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Effect};
-use crate::config::lint::{Instance, finding};
+use crate::config::lint::{Instance, Said, finding};
 use crate::config::source::{SourceMap, Span};
 use crate::driver::SECURITY_OFF;
 use crate::ipvs::Forward;
@@ -48,6 +48,7 @@ impl Live<'_> {
     }
 
     fn instance(&mut self, instance: &Instance) {
+        self.own_peers(instance);
         let Some(interface) = instance.values.get("interface") else { return };
         let dynamic = self.linted.loaded.plan.global.dynamic_interfaces;
         if !self.host.interfaces.contains(&interface.text) {
@@ -70,6 +71,23 @@ impl Live<'_> {
             self.push("ipv6-disabled", Some(interface.at), message, &help);
         }
         self.arp(&interface.text, interface.at);
+    }
+
+    /// Peers that are this host, but for `unicast_src_ip`, which needs no look at the host.
+    fn own_peers(&mut self, instance: &Instance) {
+        let address = |said: &Said| said.text.split('/').next()?.parse::<std::net::IpAddr>().ok();
+        let source = instance.values.get("unicast_src_ip").and_then(address);
+        let virtual_ones: Vec<_> = instance.addresses.iter().filter_map(address).collect();
+        for peer in instance.unicast_peers.iter().flat_map(|(_, peers)| peers) {
+            let Some(ip) = address(peer).filter(|ip| Some(*ip) != source) else { continue };
+            let holder = self.host.addresses.iter().find(|(_, held)| held.addr() == ip);
+            let Some((interface, _)) = holder.filter(|_| !virtual_ones.contains(&ip)) else {
+                continue;
+            };
+            let message = format!("unicast_peer {ip} is an address of this host, on {interface}");
+            let help = "list the addresses of the other routers; this one's is unicast_src_ip";
+            self.push("unicast-peer-is-this-host", Some(peer.at), message, help);
+        }
     }
 
     fn subnet(&mut self, interface: &str, address: &str, at: Span) {

@@ -65,6 +65,22 @@ fn interfaces_and_subnets_are_looked_up() {
 }
 
 #[test]
+fn a_peer_that_is_this_host_is_pointed_out() {
+    let peers = |lines: &str| PAIR.replace("interface eth0", lines);
+    let good = "interface eth0\nunicast_src_ip 192.0.2.1\nunicast_peer {\n192.0.2.2\n}";
+    assert_eq!(found(&peers(good), &host()), [""; 0]);
+    let mut two = host();
+    two.addresses.push(("lo".to_owned(), "198.51.100.7/32".parse().expect("an address")));
+    let own = good.replace("192.0.2.2", "192.0.2.2\n198.51.100.7");
+    assert_eq!(found(&peers(&own), &two), ["6 unicast-peer-is-this-host"]);
+    // Without an interface and without a source, too.
+    let bare = "unicast_peer {\n192.0.2.1\n192.0.2.2\n}";
+    assert_eq!(found(&peers(bare), &two), ["3 unicast-peer-is-this-host"]);
+    let itself = good.replace("192.0.2.2", "192.0.2.1");
+    assert_eq!(found(&peers(&itself), &two), [""; 0], "that shows without a look at the host");
+}
+
+#[test]
 fn sysctls_that_break_vrrp_or_lvs_are_named() {
     let sysctls = Sysctls::new(
         "sysctls",

@@ -26,10 +26,21 @@ pub struct Instance {
     pub nopreempt: Option<Span>,
     /// `None`: no block; empty: a block with nothing in it.
     pub unicast_peers: Option<(Span, Vec<Said>)>,
+    pub hmac: Option<Hmac>,
     /// First words of the lines of `virtual_ipaddress`.
     pub addresses: Vec<Said>,
     /// Lines of `track_script`, `track_process`, `track_file` and `track_interface`.
     pub trackers: Vec<Tracker>,
+}
+
+/// `auth_hmac` of an instance.
+#[derive(Debug, Clone)]
+pub struct Hmac {
+    pub at: Span,
+    /// `active_key`, `mode`.
+    pub values: BTreeMap<&'static str, Said>,
+    /// `key ID VALUE`, by ID; of two the first counts.
+    pub keys: BTreeMap<String, Said>,
 }
 
 /// One line that lets something count for an instance.
@@ -166,11 +177,22 @@ impl<'t> Block<'t> {
             name: self.word(1).unwrap_or_default().to_owned(),
             at: self.at.raw,
             nopreempt: self.last(&["nopreempt"]).map(|block| block.at.raw),
+            hmac: self.last(&["auth_hmac"]).map(|block| block.hmac()),
             unicast_peers: peers.map(|at| (at, self.lines_of("unicast_peer"))),
             addresses: self.lines_of("virtual_ipaddress"),
             trackers: self.trackers(),
             values,
         }
+    }
+
+    fn hmac(&self) -> Hmac {
+        let mut keys = BTreeMap::new();
+        for line in self.children().filter(|child| child.keyword() == "key") {
+            let value = Said { text: line.words_from(2), at: line.at.raw };
+            keys.entry(line.word(1).unwrap_or_default().to_owned()).or_insert(value);
+        }
+        let values = self.values(&[("active_key", "active_key"), ("mode", "mode")]);
+        Hmac { at: self.at.raw, values, keys }
     }
 
     fn trackers(&self) -> Vec<Tracker> {

@@ -15,7 +15,7 @@ use super::source::{SourceMap, Span};
 use super::tree::Tree;
 use facts::Block;
 
-pub use facts::{Facts, Instance, Said, Script, Server, Tracker};
+pub use facts::{Facts, Hmac, Instance, Said, Script, Server, Tracker};
 pub use pair::{Member, cluster};
 
 /// One lint.
@@ -60,6 +60,10 @@ lints! {
     Warning "unicast-peer-is-self"
     "unicast_peer has the address of unicast_src_ip: the router would send to itself. A list that is \
      shared by all routers needs an entry of its own for each."
+
+    Warning "unicast-peer-is-this-host"
+    "With --live: unicast_peer has an address of this host, which is not its unicast_src_ip. Adverts \
+     to it reach nobody else, and the router that was meant becomes MASTER, too."
 
     Note "strict-mode"
     "vrrp_strict makes keepalived drop all packets to the virtual addresses of routers that are not \
@@ -132,6 +136,13 @@ lints! {
     Warning "authentication-mismatch"
     "Of a pair: auth_type or auth_pass differ in the first eight characters. The routers do not \
      believe each other, and both are MASTER."
+
+    Warning "hmac-mismatch"
+    "Of a pair: auth_hmac does not agree. Only one router has it and signs, the key one signs with is \
+     not among the other's or has another value there, or one wants signatures where the other \
+     makes none. The router that refuses the other's adverts becomes MASTER, too. Keys from files \
+     are not compared, and a key that only verifies may be on one side alone: that is how keys \
+     are exchanged."
 
     Warning "interval-mismatch"
     "Of a pair: advert_int differs. In VRRPv2 adverts of the other interval are dropped, and both \

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::source::{Origin, SourceId, SourceMap, Span};
-use super::facts::{Facts, Instance, Said, Server};
+use super::facts::{Facts, Hmac, Instance, Said, Server};
 use super::finding;
 
 /// What of one file is compared.
@@ -130,6 +130,7 @@ impl<'a> Pair<'_, 'a> {
         let vrid = vrid(a);
         self.held(a, b, &vrid);
         self.authentication(a, b, &vrid);
+        self.hmac(a, b, &vrid);
         let (ours, theirs) = self.facts();
         self.alike(a, b, "advert_int", "interval-mismatch", |instance| {
             let said = instance.values.get("advert_int").and_then(Said::seconds);
@@ -202,6 +203,62 @@ impl<'a> Pair<'_, 'a> {
         };
         let places = (a.place(keyword), b.place(keyword));
         self.push("authentication-mismatch", places.0, places.1, message, "there");
+    }
+
+    /// What one signs the other must be able to verify, and what one wants the other must make.
+    fn hmac(&mut self, a: &Instance, b: &Instance, vrid: &str) {
+        let (one, other) = match (&a.hmac, &b.hmac) {
+            (Some(one), Some(other)) => (one, other),
+            (None, None) => return,
+            (one, other) => return self.hmac_of_one(a, b, one.as_ref().or(other.as_ref()), vrid),
+        };
+        let mode = |hmac: &Hmac| hmac.mode().to_owned();
+        if let ("enforce", "receive-only") | ("receive-only", "enforce") =
+            (one.mode(), other.mode())
+        {
+            let message = format!(
+                "mode of auth_hmac of virtual_router_id {vrid} is {} here and {} on the other host",
+                mode(one),
+                mode(other)
+            );
+            return self.push("hmac-mismatch", one.place(), other.place(), message, "there");
+        }
+        let key = |id: &str| format!("key {id} of auth_hmac of virtual_router_id {vrid}");
+        for (signs, verifies) in [(one, other), (other, one)] {
+            let Some((id, ours)) = signs.signing_key() else { continue };
+            let here = std::ptr::eq(signs, one);
+            let place = |span: Span, other: Span| if here { (span, other) } else { (other, span) };
+            let (at, also, message) = match verifies.keys.get(id) {
+                Some(theirs) if same_key(&ours.text, &theirs.text) => continue,
+                // Both directions say the same.
+                Some(_) if !here && verifies.signing_key().is_some_and(|key| key.0 == id) => {
+                    continue;
+                }
+                Some(theirs) => {
+                    let (at, also) = place(ours.at, theirs.at);
+                    (at, also, format!("{} has another value on the other host", key(id)))
+                }
+                None => {
+                    let (at, also) = place(ours.at, verifies.at);
+                    let (signer, lacks) =
+                        if here { ("here", "the other") } else { ("there", "this") };
+                    (at, also, format!("{} signs {signer}, and {lacks} host lacks it", key(id)))
+                }
+            };
+            self.push("hmac-mismatch", at, also, message, "of the other host");
+        }
+    }
+
+    /// Who signs is not heard without `auth_hmac`; who does not, and wants no signatures, is.
+    fn hmac_of_one(&mut self, a: &Instance, b: &Instance, hmac: Option<&Hmac>, vrid: &str) {
+        let Some(hmac) = hmac.filter(|hmac| hmac.mode() != "receive-only") else { return };
+        let here = a.hmac.is_some();
+        let (who, other) = if here { ("this", "the other") } else { ("the other", "this") };
+        let message = format!(
+            "{who} host signs adverts of virtual_router_id {vrid}, and {other} has no auth_hmac"
+        );
+        let places = if here { (hmac.at, b.at) } else { (a.at, hmac.at) };
+        self.push("hmac-mismatch", places.0, places.1, message, "the other host");
     }
 
     fn priorities(&mut self, a: &Instance, b: &Instance, vrid: &str) {
@@ -324,6 +381,31 @@ impl<'a> Pair<'_, 'a> {
             self.push("virtual-server-differs", a.at, *at, message, "there");
         }
     }
+}
+
+impl Hmac {
+    fn mode(&self) -> &str {
+        self.values.get("mode").map_or("enforce", |said| said.text.as_str())
+    }
+
+    fn place(&self) -> Span {
+        self.values.get("mode").map_or(self.at, |said| said.at)
+    }
+
+    /// The key that adverts are signed with, if they are.
+    fn signing_key(&self) -> Option<(&str, &Said)> {
+        let id = self.values.get("active_key").filter(|_| self.mode() != "receive-only")?;
+        self.keys.get_key_value(&id.text).map(|(id, value)| (id.as_str(), value))
+    }
+}
+
+/// Whether two values of `key` may mean the same octets; what stands in a file is not known here.
+fn same_key(one: &str, other: &str) -> bool {
+    let octets = |value: &str| match value.strip_prefix("hex:") {
+        Some(digits) => digits.to_ascii_lowercase(),
+        None => value.bytes().map(|octet| format!("{octet:02x}")).collect(),
+    };
+    [one, other].iter().any(|value| value.starts_with("file:")) || octets(one) == octets(other)
 }
 
 fn vrid(instance: &Instance) -> String {

@@ -295,6 +295,34 @@ fn what_must_be_alike_in_a_pair_is_compared() {
     assert_eq!(pair(&ours, &strange), ["a1  instance-on-one-only", "b1  instance-on-one-only"]);
 }
 
+/// What one signs the other must be able to verify; more keys than that are a rotation under way.
+#[test]
+fn signing_routers_of_a_pair_understand_each_other() {
+    let key = |letter: &str| letter.repeat(32);
+    let side = |priority: u8, lines: &str| {
+        instance(&format!("priority {priority}\nauth_hmac {{\n{lines}\n}}"))
+    };
+    let (a, b) = (format!("key 1 {}", key("a")), format!("key 1 {}", key("b")));
+    let ours = side(150, &format!("active_key 1\n{a}"));
+    let with = |lines: &str| pair(&ours, &side(100, lines));
+    assert_eq!(with(&format!("{a}\nactive_key 1")), [""; 0]);
+    assert_eq!(with(&format!("{a}\nkey 2 {}\nactive_key 1", key("c"))), [""; 0], "a rotation");
+    assert_eq!(with(&format!("key 1 hex:{}\nactive_key 1", "61".repeat(32))), [""; 0]);
+    assert_eq!(with("key 1 file:/etc/key\nactive_key 1"), [""; 0], "not known here");
+    assert_eq!(with(&format!("{b}\nactive_key 1")), ["a7 b6 hmac-mismatch"]);
+    let other = with(&format!("key 2 {}\nactive_key 2", key("c")));
+    assert_eq!(other, ["a5 b6 hmac-mismatch", "a7 b5 hmac-mismatch"], "neither knows the other's");
+    let silent = with(&format!("{a}\nmode receive-only"));
+    assert_eq!(silent, ["a5 b7 hmac-mismatch"], "it makes none");
+    assert_eq!(with(&format!("{a}\nactive_key 1\nmode permissive")), [""; 0]);
+    // The first step of a migration harms nobody.
+    let plain = instance("priority 100");
+    assert_eq!(pair(&ours, &plain), ["a5 b1 hmac-mismatch"]);
+    assert_eq!(pair(&plain, &ours), ["a1 b5 hmac-mismatch"]);
+    let first_step = side(150, &format!("{a}\nmode receive-only"));
+    assert_eq!(pair(&first_step, &plain), [""; 0]);
+}
+
 #[test]
 fn unicast_routers_name_each_other() {
     let side = |own: &str, peer: &str, priority: u8| {

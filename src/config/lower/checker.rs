@@ -1,5 +1,6 @@
 //! Checker blocks: what is tried, when, and what it inherits.
 
+mod bfd;
 mod connect;
 mod datagram;
 mod file;
@@ -19,6 +20,7 @@ use super::global::replace;
 use super::script;
 use super::timing::{Defaults, TimingDraft};
 use crate::probe::{MiscProbe, Probe, SmtpProbe, Tls, smtp};
+use bfd::BfdDraft;
 use connect::ConnectDraft;
 use datagram::{DnsDraft, UdpDraft};
 use file::FileDraft;
@@ -48,6 +50,7 @@ enum Kind {
     Udp(UdpDraft),
     Ping(ConnectDraft),
     File(FileDraft),
+    Bfd(BfdDraft),
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +96,7 @@ impl CheckerDraft {
                 "UDP_CHECK" => Kind::Udp(UdpDraft::default()),
                 "PING_CHECK" => Kind::Ping(ConnectDraft::default()),
                 "FILE_CHECK" => Kind::File(FileDraft::default()),
+                "BFD_CHECK" => Kind::Bfd(BfdDraft::default()),
                 _ => return None,
             },
         };
@@ -117,12 +121,22 @@ impl CheckerDraft {
             Kind::Misc(misc) if misc.argv.is_none() => "its misc_path",
             Kind::File(file) if !file.is_complete() && file.bad_file => return false,
             Kind::File(file) if !file.is_complete() => "its track_file",
+            Kind::Bfd(bfd) if !bfd.is_complete() && bfd.bad_session => return false,
+            Kind::Bfd(bfd) if !bfd.is_complete() => "its name",
             _ => return true,
         };
         let message = format!("{} lacks {lacks}", cx.text(self.at));
         let finding = Diagnostic::error("incomplete-checker", self.at, message);
         cx.push(finding.label("the server is served without this check"));
         false
+    }
+
+    /// The session that it follows, if that is what it does.
+    pub fn session(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Bfd(bfd) => bfd.session.as_deref(),
+            _ => None,
+        }
     }
 
     /// The checker with what it inherits filled in.
@@ -156,6 +170,7 @@ impl CheckerDraft {
                 (TCP, Probe::Ping(connect.finish_without_port(cx, self.at, from, connect_timeout)))
             }
             Kind::File(file) => (MISC, Probe::File(file.finish())),
+            Kind::Bfd(bfd) => (MISC, Probe::Bfd(bfd.finish())),
         };
         Checker { timing: timing.finish(defaults), probe }
     }
@@ -176,6 +191,7 @@ impl Kind {
             }
             Kind::Ping(connect) => connect.read(cx, at, keyword),
             Kind::File(file) => file.read(cx, at, keyword),
+            Kind::Bfd(bfd) => bfd.read(cx, at, keyword),
         };
         debug_assert!(understood, "no arm for {}", keyword.name);
     }

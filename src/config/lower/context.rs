@@ -12,6 +12,7 @@ use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
+use super::bfd;
 use super::names::Names;
 use super::parameter;
 use super::track_file::TrackFiles;
@@ -23,6 +24,7 @@ pub(super) struct Context<'a> {
     pub table: &'static Table,
     /// Those defined so far.
     pub track_files: Rc<TrackFiles>,
+    pub bfd_sessions: Rc<bfd::Sessions>,
     /// iproute2's.
     pub names: Rc<Names>,
     diagnostics: &'a mut Diagnostics,
@@ -32,8 +34,9 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
-        let (track_files, names) = (Rc::default(), Rc::default());
-        Self { tree, sources, table: table(), track_files, names, diagnostics, refused: false }
+        let (track_files, bfd_sessions, names) = (Rc::default(), Rc::default(), Rc::default());
+        let (table, refused) = (table(), false);
+        Self { tree, sources, table, track_files, bfd_sessions, names, diagnostics, refused }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {

@@ -230,6 +230,7 @@ impl InstanceDraft {
             }
             "track_script" => tracking::read_block(cx, at, Kind::Script, &mut self.trackers),
             "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
+            "track_bfd" => tracking::read_block(cx, at, Kind::Bfd, &mut self.trackers),
             "track_process" => tracking::read_block(cx, at, Kind::Process, &mut self.trackers),
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "notify_priority_changes" => replace(&mut self.priority_changes, cx.flag(at)),
@@ -266,7 +267,7 @@ impl InstanceDraft {
             }
         }
         let script = script::read(cx, at);
-        cx.set_once(at, slot, script);
+        cx.set_once(at, slot, script.map(Box::new));
         true
     }
 

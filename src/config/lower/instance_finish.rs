@@ -410,5 +410,8 @@ impl InstanceDraft {
 }
 
 fn plain(drafts: Vec<super::address::AddressDraft>) -> Vec<VirtualAddress> {
-    drafts.into_iter().map(|draft| draft.address).collect()
+    // Not in place of the drafts, which have room for more and larger ones.
+    let mut addresses = Vec::with_capacity(drafts.len());
+    addresses.extend(drafts.into_iter().map(|draft| draft.address));
+    addresses
 }

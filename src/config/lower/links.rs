@@ -1,5 +1,6 @@
 //! What is said of interfaces: `interface_up_down_delays`, and `garp_group`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
@@ -64,7 +65,7 @@ fn delay(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<Duration> {
 /// believes that its link is down.
 pub(super) fn finish(
     drafts: Vec<LinkDraft>,
-    instances: &[VrrpInstance],
+    instances: &[Arc<VrrpInstance>],
     diagnostics: &mut Diagnostics,
 ) -> Vec<(String, LinkDelays)> {
     drafts.into_iter().map(|draft| finish_one(draft, instances, diagnostics)).collect()
@@ -72,7 +73,7 @@ pub(super) fn finish(
 
 fn finish_one(
     mut draft: LinkDraft,
-    instances: &[VrrpInstance],
+    instances: &[Arc<VrrpInstance>],
     diagnostics: &mut Diagnostics,
 ) -> (String, LinkDelays) {
     let here = instances.iter().filter(|instance| instance.interface == draft.interface);

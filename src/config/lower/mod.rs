@@ -2,6 +2,7 @@
 
 mod address;
 mod authentication;
+mod bfd;
 mod checker;
 mod context;
 mod daemon;
@@ -39,6 +40,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
@@ -72,6 +74,7 @@ pub(super) struct Lowering {
     server_spans: Vec<Span>,
     groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
+    bfd_sessions: Rc<bfd::Sessions>,
     link_delays: Vec<links::LinkDraft>,
     garp_groups: Vec<(Vec<String>, Gaps)>,
     names: Rc<Names>,
@@ -85,6 +88,7 @@ impl Lowering {
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
         cx.track_files = self.track_files.clone();
+        cx.bfd_sessions = self.bfd_sessions.clone();
         cx.names = self.names.clone();
         let Some(keyword) = cx.keyword(TOP, root) else { return };
         match keyword.name {
@@ -103,6 +107,7 @@ impl Lowering {
             _ if daemon::read(&mut self.global.daemon, &mut cx, root, keyword) => {}
             "vrrp_script" => self.tracking.read_script(&mut cx, root),
             "vrrp_track_process" => self.tracking.read_process(&mut cx, root),
+            "bfd_instance" => self.bfd_instance(&mut cx, root),
             "child_wait_time" => self.global.stop_limit(&mut cx, root, keyword),
             "track_file" | "vrrp_track_file" => self.track_file(&mut cx, root, keyword.name),
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
@@ -128,6 +133,13 @@ impl Lowering {
         if let Some((name, file)) = self.tracking.read_file(cx, root, block) {
             cx.track_files = Rc::default();
             Rc::make_mut(&mut self.track_files).insert(name, file);
+        }
+    }
+
+    fn bfd_instance(&mut self, cx: &mut Context<'_>, root: &Statement) {
+        if let Some((name, for_checkers)) = self.tracking.read_bfd(cx, root) {
+            cx.bfd_sessions = Rc::default();
+            Rc::make_mut(&mut self.bfd_sessions).insert(name, for_checkers);
         }
     }
 
@@ -247,8 +259,8 @@ impl Lowering {
         self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
         let mut vrrp_instances = self.settled_instances(sources, diagnostics);
         let sync_groups = self.settled_groups(&mut vrrp_instances, diagnostics);
-        let trackers = vrrp_instances.iter().flat_map(|instance: &VrrpInstance| &instance.trackers);
-        let (track_scripts, track_files, track_processes) = self.tracking.finish(trackers);
+        let trackers = vrrp_instances.iter().flat_map(|instance| &instance.trackers);
+        let tracked = self.tracking.finish(trackers);
         let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
         let daemon = self.global.daemon.clone();
         let mut global = self.global.finish();
@@ -258,10 +270,11 @@ impl Lowering {
             global,
             vrrp_instances,
             sync_groups,
-            track_scripts,
-            track_files,
+            track_scripts: tracked.scripts,
+            track_files: tracked.files,
             link_delays,
-            track_processes,
+            track_processes: tracked.processes,
+            bfd_instances: tracked.sessions,
             virtual_servers,
             static_objects,
             track_groups,
@@ -273,10 +286,10 @@ impl Lowering {
         &mut self,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
-    ) -> Vec<VrrpInstance> {
+    ) -> Vec<Arc<VrrpInstance>> {
         let mut names = LinkNames::of(&mut self.instances, diagnostics);
         let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
-        let mut settled: Vec<VrrpInstance> = Vec::with_capacity(self.instances.len());
+        let mut settled: Vec<Arc<VrrpInstance>> = Vec::with_capacity(self.instances.len());
         for draft in std::mem::take(&mut self.instances) {
             let at = draft.at;
             let (mails, priority_changes) = (draft.mails, draft.priority_changes);
@@ -294,7 +307,7 @@ impl Lowering {
                 continue;
             }
             twins.push((settled.len(), at));
-            settled.push(instance);
+            settled.push(Arc::new(instance));
         }
         settled
     }
@@ -316,7 +329,7 @@ impl Lowering {
 
     fn settled_groups(
         &mut self,
-        instances: &mut [VrrpInstance],
+        instances: &mut [Arc<VrrpInstance>],
         diagnostics: &mut Diagnostics,
     ) -> Vec<SyncGroup> {
         let mut taken = HashMap::new();

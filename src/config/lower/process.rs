@@ -24,12 +24,17 @@ pub(super) fn read(
         }
         name if name.starts_with("vrrp_") => &mut plan.vrrp_scheduling,
         name if name.starts_with("checker_") => &mut plan.checker_scheduling,
+        name if name.starts_with("bfd_") => &mut plan.bfd_scheduling,
         _ => return false,
     };
     match keyword.name {
-        "vrrp_priority" | "checker_priority" => nice(scheduling, cx, at, keyword),
-        "vrrp_rt_priority" | "checker_rt_priority" => real_time(scheduling, cx, at, keyword),
-        "vrrp_cpu_affinity" | "checker_cpu_affinity" => cpus(scheduling, cx, at, keyword),
+        "vrrp_priority" | "checker_priority" | "bfd_priority" => nice(scheduling, cx, at, keyword),
+        "vrrp_rt_priority" | "checker_rt_priority" | "bfd_rt_priority" => {
+            real_time(scheduling, cx, at, keyword)
+        }
+        "vrrp_cpu_affinity" | "checker_cpu_affinity" | "bfd_cpu_affinity" => {
+            cpus(scheduling, cx, at, keyword)
+        }
         _ => return false,
     }
     true

@@ -82,7 +82,20 @@ impl RealServerDraft {
                 cx.set_once(at, &mut self.notify_down, script);
             }
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
-            checker => self.checkers.extend(CheckerDraft::read(cx, at, checker)),
+            checker => {
+                if let Some(draft) = CheckerDraft::read(cx, at, checker) {
+                    self.add_checker(cx, at, draft);
+                }
+            }
         }
+    }
+    /// A session counts once for each server.
+    fn add_checker(&mut self, cx: &mut Context<'_>, at: &Statement, draft: CheckerDraft) {
+        let session = draft.session();
+        if self.checkers.iter().any(|other| session.is_some() && other.session() == session) {
+            let message = "this server follows the same bfd_instance already".to_owned();
+            return cx.warn("duplicate", at, at.raw, message);
+        }
+        self.checkers.push(draft);
     }
 }

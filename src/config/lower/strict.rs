@@ -124,6 +124,24 @@ mod tests {
         }
     }
 
+    /// RFC 9568 §5.2.9.
+    #[test]
+    fn in_strict_mode_the_first_ipv6_address_is_link_local() {
+        let codes = |strict: &str, addresses: &str| {
+            let text = format!(
+                "vrrp_instance A {{\n {strict}\n interface eth0\n virtual_router_id 5\n \
+                 priority 100\n virtual_ipaddress {{\n{addresses}\n }}\n}}\n"
+            );
+            let loaded = parse_text("t", text);
+            let of_it = loaded.diagnostics.iter().filter(|each| each.code.starts_with("first"));
+            of_it.map(|each| each.code).collect::<Vec<_>>()
+        };
+        let (good, bad) = ("fe80::50\n2001:db8::50", "2001:db8::50\nfe80::50");
+        assert_eq!(codes("strict_mode", good), [""; 0]);
+        assert_eq!(codes("strict_mode", bad), ["first-not-link-local"]);
+        assert_eq!(codes("", bad), [""; 0], "as keepalived, which asks for it in strict mode only");
+    }
+
     #[test]
     fn a_strict_instance_needs_an_address() {
         assert_eq!(said("priority 100"), (vec!["strict-needs-address"], false));

@@ -1,6 +1,7 @@
 //! `vrrp_sync_group`: instances that change state together.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
@@ -46,6 +47,7 @@ impl SyncGroupDraft {
                 "track_process" => {
                     tracking::read_block(cx, at, Kind::Process, &mut draft.trackers);
                 }
+                "track_bfd" => tracking::read_block(cx, at, Kind::Bfd, &mut draft.trackers),
                 "smtp_alert" => replace(&mut draft.mails, cx.flag(at)),
                 "notify_priority_changes" => replace(&mut draft.priority_changes, cx.flag(at)),
                 "sync_group_tracking_weight" | "global_tracking" => draft.weights = true,
@@ -82,14 +84,14 @@ impl SyncGroupDraft {
             other => return debug_assert!(false, "no arm for {other}"),
         };
         let script = script::read(cx, at);
-        cx.set_once(at, slot, script);
+        cx.set_once(at, slot, script.map(Box::new));
     }
 
     /// Ties its members together; `None` when there are none. `taken` has the members of the
     /// groups before.
     pub fn finish(
         self,
-        instances: &mut [VrrpInstance],
+        instances: &mut [Arc<VrrpInstance>],
         all_names: &HashMap<String, Span>,
         taken: &mut HashMap<String, Span>,
         definitions: &Definitions,
@@ -116,7 +118,7 @@ impl SyncGroupDraft {
         let owners = instances.iter().filter(|each| members.contains(&each.name));
         let all_start_active = owners.clone().count() == members.len()
             && owners.clone().all(|each| each.router.starts_active);
-        for instance in instances.iter_mut().filter(is_member) {
+        for instance in instances.iter_mut().map(Arc::make_mut).filter(is_member) {
             instance.router.in_sync_group = true;
             // One alone must not run ahead of the others.
             instance.router.starts_active &= all_start_active;
@@ -158,7 +160,7 @@ impl SyncGroupDraft {
     fn without_weights(&self, instance: &mut VrrpInstance, diagnostics: &mut Diagnostics) {
         let before = instance.trackers.clone();
         instance.trackers.retain_mut(|tracker| match tracker.what {
-            Tracked::Script(_) | Tracked::Process(_) => tracker.weight == 0,
+            Tracked::Script(_) | Tracked::Process(_) | Tracked::Bfd(_) => tracker.weight == 0,
             Tracked::Interface(_) => {
                 tracker.weight = 0;
                 true

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::plan::{
-    InitFile, Script, ScriptUser, TrackFile, TrackProcess, TrackScript, Tracker,
+    BfdInstance, InitFile, Script, ScriptUser, TrackFile, TrackProcess, TrackScript, Tracker,
 };
 use super::super::source::Span;
 use super::super::tree::{Statement, Word};
+use super::bfd;
 use super::context::Context;
 use super::global::replace;
 use super::track_process::ProcessDraft;
@@ -29,6 +30,7 @@ pub(super) enum Kind {
     Script,
     File,
     Process,
+    Bfd,
 }
 
 /// One line of a `track_*` block, its definition not yet looked up.
@@ -47,6 +49,7 @@ pub(super) struct Definitions {
     scripts: Vec<Definition<TrackScript>>,
     files: Vec<Definition<TrackFile>>,
     processes: Vec<Definition<TrackProcess>>,
+    sessions: Vec<bfd::Defined>,
 }
 
 /// A definition, with what its trackers have where they say nothing.
@@ -101,7 +104,7 @@ fn weight(cx: &mut Context<'_>, at: &Statement, word: Word, kind: Kind) -> Optio
     let text = cx.text(word.span);
     let most = match kind {
         Kind::File | Kind::Process => MOST_WEIGHT + 1,
-        Kind::Interface | Kind::Script => MOST_WEIGHT,
+        Kind::Interface | Kind::Script | Kind::Bfd => MOST_WEIGHT,
     };
     let parsed = text.parse::<i16>().ok().filter(|weight| (-254..=254).contains(weight));
     let Some(weight) = parsed else {
@@ -188,6 +191,14 @@ impl Definitions {
         self.processes.push(Definition { what, weight, reverse });
     }
 
+    /// `bfd_instance NAME { … }`; gives its name, and whether checkers hear of it.
+    pub fn read_bfd(&mut self, cx: &mut Context<'_>, block: &Statement) -> Option<(String, bool)> {
+        let defined = bfd::read(cx, block, &self.sessions)?;
+        let known = (defined.session.name.to_string(), defined.session.for_checkers);
+        self.sessions.push(defined);
+        Some(known)
+    }
+
     /// What the lines of an instance on `interface` come to; those of unknown names are reported
     /// and left out.
     pub fn resolve(
@@ -227,13 +238,56 @@ impl Definitions {
                 let known = self.processes.iter().find(|known| &*known.what.name == name)?;
                 (Tracked::Process(known.what.name.clone()), known.weight, known.reverse)
             }
+            Kind::Bfd => {
+                let known = self.session(name).filter(|known| known.session.for_vrrp)?;
+                (Tracked::Bfd(known.session.name.clone()), known.weight, known.reverse)
+            }
         };
         let weight = draft.weight.unwrap_or(weight);
         Some(Tracker { what, weight, reverse: draft.reverse.unwrap_or(reverse) })
     }
 
+    fn session(&self, name: &str) -> Option<&bfd::Defined> {
+        self.sessions.iter().find(|known| &*known.session.name == name)
+    }
+
+    /// Those that somebody tracks, and all BFD sessions.
+    pub fn finish<'t>(self, trackers: impl Iterator<Item = &'t Tracker> + Clone) -> AllTracked {
+        let tracked = |what: &Tracked| trackers.clone().any(|tracker| tracker.what == *what);
+        let scripts = self.scripts.into_iter().map(|known| known.what);
+        let scripts = scripts.filter(|each| tracked(&Tracked::Script(each.name.clone())));
+        let files = self.files.into_iter().map(|known| known.what);
+        let files = files.filter(|each| tracked(&Tracked::File(each.name.clone())));
+        let processes = self.processes.into_iter().map(|known| known.what);
+        let processes = processes.filter(|each| tracked(&Tracked::Process(each.name.clone())));
+        AllTracked {
+            scripts: scripts.collect(),
+            files: files.collect(),
+            processes: processes.collect(),
+            sessions: self.sessions.into_iter().map(|known| known.session).collect(),
+        }
+    }
+
     fn unknown(&self, draft: &TrackDraft) -> Diagnostic {
-        let (code, keyword, known): (_, _, Vec<&str>) = match draft.kind {
+        let name = &draft.name;
+        if draft.kind == Kind::Bfd && self.session(name).is_some() {
+            let message = format!("bfd_instance {name} says `checker`: VRRP does not hear of it");
+            return Diagnostic::error("unknown-bfd", draft.at, message)
+                .label("it is not tracked")
+                .help(format!("say `vrrp` in bfd_instance {name}, too"));
+        }
+        let (code, keyword, known) = self.candidates(draft.kind);
+        let help = match likest(name, &known) {
+            Some(likest) => format!("did you mean `{likest}`?"),
+            None => format!("{keyword} {name} {{ … }}"),
+        };
+        let message = format!("there is no {keyword} {name}");
+        Diagnostic::error(code, draft.at, message).label("it is not tracked").help(help)
+    }
+
+    /// For one of a name that is not there: code, what defines such, and the names there are.
+    fn candidates(&self, kind: Kind) -> (&'static str, &'static str, Vec<&str>) {
+        match kind {
             Kind::File => {
                 let known = self.files.iter().map(|known| &*known.what.name);
                 ("unknown-track-file", "track_file", known.collect())
@@ -246,29 +300,22 @@ impl Definitions {
                 let known = self.scripts.iter().map(|known| &*known.what.name);
                 ("unknown-script", "vrrp_script", known.collect())
             }
-        };
-        let message = format!("there is no {keyword} {}", draft.name);
-        let help = match likest(&draft.name, &known) {
-            Some(likest) => format!("did you mean `{likest}`?"),
-            None => format!("{keyword} {} {{ … }}", draft.name),
-        };
-        Diagnostic::error(code, draft.at, message).label("it is not tracked").help(help)
+            Kind::Bfd => {
+                let known = self.sessions.iter().filter(|known| known.session.for_vrrp);
+                let known = known.map(|known| &*known.session.name);
+                ("unknown-bfd", "bfd_instance", known.collect())
+            }
+        }
     }
+}
 
-    /// Those that somebody tracks.
-    pub fn finish<'t>(
-        self,
-        trackers: impl Iterator<Item = &'t Tracker> + Clone,
-    ) -> (Vec<TrackScript>, Vec<TrackFile>, Vec<TrackProcess>) {
-        let tracked = |what: &Tracked| trackers.clone().any(|tracker| tracker.what == *what);
-        let scripts = self.scripts.into_iter().map(|known| known.what);
-        let scripts = scripts.filter(|each| tracked(&Tracked::Script(each.name.clone())));
-        let files = self.files.into_iter().map(|known| known.what);
-        let files = files.filter(|each| tracked(&Tracked::File(each.name.clone())));
-        let processes = self.processes.into_iter().map(|known| known.what);
-        let processes = processes.filter(|each| tracked(&Tracked::Process(each.name.clone())));
-        (scripts.collect(), files.collect(), processes.collect())
-    }
+/// Everything that is tracked, by kind.
+#[derive(Debug)]
+pub(super) struct AllTracked {
+    pub scripts: Vec<TrackScript>,
+    pub files: Vec<TrackFile>,
+    pub processes: Vec<TrackProcess>,
+    pub sessions: Vec<BfdInstance>,
 }
 
 /// The name among `known` that `name` is a misspelling of: a quarter of its letters may differ.

@@ -9,17 +9,17 @@ use super::{Script, ScriptUser};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NotifyScripts {
     /// `notify`: run on every transition, with `INSTANCE NAME STATE PRIORITY` appended.
-    pub any: Option<Script>,
-    pub master: Option<Script>,
-    pub backup: Option<Script>,
-    pub fault: Option<Script>,
-    pub stop: Option<Script>,
+    pub any: Option<Box<Script>>,
+    pub master: Option<Box<Script>>,
+    pub backup: Option<Box<Script>>,
+    pub fault: Option<Box<Script>>,
+    pub stop: Option<Box<Script>>,
     /// `notify_deleted SCRIPT`.
-    pub deleted: Option<Script>,
+    pub deleted: Option<Box<Script>>,
     /// `notify_deleted`, with or without a script; without it a removed instance reports FAULT.
     pub tells_deleted: bool,
     /// `notify_master_rx_lower_pri`.
-    pub lower_priority: Option<Script>,
+    pub lower_priority: Option<Box<Script>>,
     /// `notify_priority_changes`: lines MASTER_PRIORITY and BACKUP_PRIORITY on the FIFOs.
     pub priority_changes: bool,
     /// `smtp_alert`, what it inherits filled in.
@@ -30,7 +30,10 @@ impl NotifyScripts {
     /// All that it may run.
     pub fn scripts(&self) -> impl Iterator<Item = &Script> {
         let states = [&self.master, &self.backup, &self.fault, &self.stop, &self.deleted];
-        states.into_iter().chain([&self.any, &self.lower_priority]).flatten()
+        states
+            .into_iter()
+            .chain([&self.any, &self.lower_priority])
+            .filter_map(|each| each.as_deref())
     }
 }
 

@@ -5,8 +5,8 @@ use super::*;
 use crate::config::plan::{OldChecksum, Position, Transport, VRRP_GROUP_IPV4, VrrpInstance};
 use crate::vrrp::{AdverInterval, Authentication, GarpSettings, RouterSettings, Version, Vrid};
 
-fn script(name: &str) -> Option<Script> {
-    Some(Script { argv: vec![name.to_owned()], user: None })
+fn script(name: &str) -> Option<Box<Script>> {
+    Some(Box::new(Script { argv: vec![name.to_owned()], user: None }))
 }
 
 fn report(news: News, notify: NotifyScripts) -> Report {
@@ -107,7 +107,7 @@ fn hearing_a_lower_priority_runs_its_script_alone() {
     let notify =
         NotifyScripts { any: script("any"), lower_priority: script("lower"), ..Default::default() };
     let scripts = scripts_for(&report(News::HeardLowerPriority, notify));
-    assert_eq!(scripts, [(script("lower").unwrap(), Vec::new())]);
+    assert_eq!(scripts, [(*script("lower").unwrap(), Vec::new())]);
 }
 
 /// As keepalived 2.2.7 writes them.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::files::Files;
+use super::sessions::Followed;
 use crate::check::{
     Action, Cause, CheckerSettings, Event, Kind, Outcome, PairedServer, Pairing, Pool,
     PoolSettings, ServerSettings, Sorry, Verdict,
 };
 use crate::config::plan::{Checker, RealServer, ServerIdentity, VirtualServer};
 use crate::ipvs::{Destination, Entry, Forward, Service, ServiceKey, SocketKey};
-use crate::probe::{Probe, file};
+use crate::probe::{Probe, bfd, file};
 
 pub struct Managed {
     pub server: Arc<VirtualServer>,
@@ -28,21 +29,32 @@ impl Managed {
         self.server.identity()
     }
 
-    /// Lets the checkers of files begin with what the files say.
-    pub fn preset(&mut self, files: &Files) {
+    /// Lets the checkers of files and of BFD sessions begin with what these say.
+    pub fn preset(&mut self, files: &Files, sessions: &Followed) {
         for (server, real) in self.server.real_servers.iter().enumerate() {
             for checker in 0..real.checkers.len() {
-                if let Some(outcome) = self.told(files, server, checker) {
+                if let Some(outcome) = self.told(files, sessions, server, checker) {
                     self.pool.preset(server, checker, &outcome);
                 }
             }
         }
     }
 
-    /// What the file of a FILE_CHECK says; `None` for other checkers.
-    pub fn told(&self, files: &Files, server: usize, checker: usize) -> Option<Outcome> {
-        match &self.server.real_servers[server].checkers[checker].probe {
+    /// What the file of a FILE_CHECK says, or the session of a BFD_CHECK; `None` for other checkers.
+    pub fn told(
+        &self,
+        files: &Files,
+        sessions: &Followed,
+        server: usize,
+        checker: usize,
+    ) -> Option<Outcome> {
+        let checker = &self.server.real_servers[server].checkers[checker];
+        match &checker.probe {
             Probe::File(probe) => Some(file::judge(probe, files.value(&probe.path))),
+            Probe::Bfd(probe) => {
+                let up = sessions.up(&probe.session);
+                Some(bfd::judge(probe, up, checker.timing.alpha))
+            }
             _ => None,
         }
     }
@@ -218,7 +230,7 @@ fn checker_settings(checker: &Checker) -> CheckerSettings {
     let kind = match &checker.probe {
         Probe::Tcp(_) | Probe::Dns(_) | Probe::Udp(_) | Probe::Ping(_) => Kind::Connect,
         Probe::Smtp(_) => Kind::Mail,
-        Probe::File(_) => Kind::Told,
+        Probe::File(_) | Probe::Bfd(_) => Kind::Told,
         Probe::Http(http) => {
             Kind::Pages { urls: http.urls.len(), fast_recovery: http.fast_recovery }
         }

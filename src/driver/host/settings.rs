@@ -1,4 +1,5 @@
-//! Kernel settings that VMACs need, in files below `/proc/sys`; what they were is put back.
+//! Kernel settings that VMACs and `promote_secondaries` need, in files below `/proc/sys`; what they
+//! were is put back.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ impl Settings {
 fn write(root: &Path, path: &str, value: &str) {
     if let Err(error) = std::fs::write(root.join(path), value) {
         let name = path.replace('/', ".");
-        tracing::warn!("cannot set {name} to {value}: {error}; virtual MAC addresses need it");
+        tracing::warn!("cannot set {name} to {value}: {error}; the configuration needs it");
     }
 }
 
@@ -94,6 +95,13 @@ pub fn wanted(plan: &Plan, settings: &Settings) -> Wanted {
     }
     if vmacs(plan).any(|link| link.ipv4) {
         loosen_reverse_path(settings, &mut wanted);
+    }
+    // The vrrp thread sets it on interfaces that come later; what it was is on record from here.
+    for instance in plan.vrrp_instances.iter().filter(|each| each.promote_secondaries) {
+        let path = format!("net/ipv4/conf/{}/promote_secondaries", instance.advert_interface());
+        if settings.read(&path).is_some() {
+            wanted.insert(path, "1".to_owned());
+        }
     }
     if plan.global.disable_local_igmp {
         wanted.insert("net/ipv4/igmp_link_local_mcast_reports".to_owned(), "0".to_owned());

@@ -84,12 +84,11 @@ impl VrrpThread {
         news.returned.extend(self.interfaces.returned_by(event));
         self.release_renamed(event);
         self.interfaces.learn(event, clock::now());
-        if let Some(owners) = removed(event).and_then(|key| self.holders.get(&key)) {
-            news.robbed.extend(owners);
+        if let Some(key) = removed(event) {
+            news.robbed.extend(self.holders.get(&key));
         }
         for key in self.interfaces.routing.take_forgotten() {
-            let owners = self.holders.get(&ObjectKey::Route(key));
-            news.bereft.extend(owners.into_iter().flatten());
+            news.bereft.extend(self.holders.get(&ObjectKey::Route(key)));
         }
     }
 

@@ -17,10 +17,11 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::advert::Advert;
+use super::frames::Frames;
 use super::instance::Instance;
 use super::interfaces::Interfaces;
 use super::outbox::Outbox;
-use super::pacing::{Announcer, Place};
+use super::pacing::Announcer;
 use super::wants::{Owner, Wanted, in_order_of_leaving};
 use super::{News, Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
@@ -28,13 +29,9 @@ use crate::driver::clock;
 use crate::kernel::{ArpSocket, ChangeFailure, KernelChange, KernelObject, Rtnl};
 use crate::routing::PROTOCOL;
 use crate::vrrp::{Action, Note, PublicState, Transition};
-use crate::wire::{arp, neighbour};
 
 /// Changes that the kernel makes in one go: one or two milliseconds.
 const CHANGES: usize = 64;
-
-/// Frames sent in one go: half a millisecond.
-const FRAMES: usize = 256;
 
 pub struct Effects {
     /// Instance and priority.
@@ -47,9 +44,7 @@ pub struct Effects {
     /// What the kernel would not take, said once and tried again when something changes.
     failing: HashSet<(Owner, KernelObject)>,
     failures_changed: bool,
-    frames: Vec<Announcement>,
-    /// How many of the frames are sent.
-    announced: usize,
+    pub(super) frames: Frames,
     /// Announcements that have to wait for others.
     pub announcer: Announcer,
     news: Vec<(usize, Told)>,
@@ -62,33 +57,10 @@ pub struct Effects {
     outbox: Outbox,
 }
 
-struct Announcement {
-    /// Whose address it is; `None`: it had to wait, and is forgotten by its place.
-    owner: Option<Owner>,
-    /// Interface it goes out of.
-    ifindex: u32,
-    frame: Frame,
-}
-
 /// What is told once the rest is done.
 enum Told {
     Transition(Transition),
     News(News),
-}
-
-/// What tells the LAN where an address is now.
-enum Frame {
-    Arp([u8; arp::FRAME_LEN]),
-    NeighbourAdvertisement([u8; neighbour::FRAME_LEN]),
-}
-
-impl Frame {
-    fn octets(&self) -> &[u8] {
-        match self {
-            Self::Arp(octets) => octets,
-            Self::NeighbourAdvertisement(octets) => octets,
-        }
-    }
 }
 
 impl Effects {
@@ -100,8 +72,7 @@ impl Effects {
             changed: 0,
             failing: HashSet::new(),
             failures_changed: false,
-            frames: Vec::new(),
-            announced: 0,
+            frames: Frames::default(),
             announcer: Announcer::default(),
             news: Vec::new(),
             group_news: Vec::new(),
@@ -124,7 +95,7 @@ impl Effects {
             Action::SendAdvertisement { priority } => self.adverts.push((number, priority)),
             Action::HoldAddresses => self.hold(number, instance, interfaces),
             Action::ReleaseAddresses => {
-                self.silence(Owner::Instance(number));
+                self.frames.silence(Owner::Instance(number));
                 let objects = instance.objects(interfaces).map(|wanted| wanted.object);
                 self.release(Owner::Instance(number), objects.collect());
             }
@@ -136,6 +107,7 @@ impl Effects {
             Action::Announce { rounds } => self.announce(number, instance, interfaces, rounds),
             Action::AnnounceElsewhere => self.announce_elsewhere(number, instance, interfaces),
             Action::Transition(transition) => {
+                self.announce_source(number, instance, interfaces, &transition);
                 self.news.push((number, Told::Transition(transition)));
             }
             Action::Note(note) => {
@@ -188,14 +160,9 @@ impl Effects {
         interfaces: &Interfaces,
         rounds: u32,
     ) {
-        let owner = Owner::Instance(number);
-        for round in 0..rounds {
-            for assignment in instance.assignments(interfaces) {
-                let place = (assignment.ifindex, assignment.address);
-                let all_of_them = if round == 0 { rounds } else { 0 };
-                if !self.announcer.takes(interfaces, place, all_of_them) {
-                    self.announce_one(Some(owner), interfaces, place);
-                }
+        for place in instance.places(interfaces) {
+            if !self.announcer.takes(interfaces, place, rounds) {
+                self.frames.add(Some(Owner::Instance(number)), interfaces, place, rounds);
             }
         }
     }
@@ -203,7 +170,7 @@ impl Effects {
     fn announce_what_waited(&mut self, interfaces: &Interfaces) {
         let now = clock::now();
         while let Some(place) = self.announcer.take_due(now) {
-            self.announce_one(None, interfaces, place);
+            self.frames.add(None, interfaces, place, 1);
         }
     }
 
@@ -214,34 +181,11 @@ impl Effects {
             let name = interfaces.by_index(index).map(|link| &link.name);
             instance.plan.links().any(|link| link.is_vmac() && Some(&link.name) == name)
         };
-        for assignment in instance.assignments(interfaces) {
-            let index = assignment.ifindex;
+        for place in instance.places(interfaces) {
+            let index = place.0;
             if Some(index) != instance.ifindex && (instance.plan.garp_extra_all || vmac(index)) {
-                let place = (index, assignment.address);
-                self.announce_one(Some(Owner::Instance(number)), interfaces, place);
+                self.frames.add(Some(Owner::Instance(number)), interfaces, place, 1);
             }
-        }
-    }
-
-    fn announce_one(&mut self, owner: Option<Owner>, interfaces: &Interfaces, place: Place) {
-        let (ifindex, address) = place;
-        // Interfaces without ARP (tunnels, NOARP) have no neighbours to tell.
-        let link = interfaces.by_index(ifindex).filter(|link| link.arp);
-        let Some((link, mac)) = link.and_then(|link| Some((link, link.mac?))) else { return };
-        let frame = match address.addr() {
-            IpAddr::V4(address) => Frame::Arp(arp::gratuitous_request(mac, address)),
-            IpAddr::V6(address) => {
-                Frame::NeighbourAdvertisement(neighbour::unsolicited(mac, address, link.router))
-            }
-        };
-        self.frames.push(Announcement { owner, ifindex, frame });
-    }
-
-    /// Drops those of somebody's announcements that are still to be sent.
-    fn silence(&mut self, owner: Owner) {
-        if !self.frames.is_empty() {
-            self.frames.drain(..std::mem::take(&mut self.announced));
-            self.frames.retain(|each| each.owner != Some(owner));
         }
     }
 
@@ -277,7 +221,7 @@ impl Effects {
             if let KernelObject::Address(assignment) = &object {
                 let place = (assignment.ifindex, assignment.address);
                 if !self.announcer.takes(interfaces, place, 1) {
-                    self.announce_one(Some(owner), interfaces, place);
+                    self.frames.add(Some(owner), interfaces, place, 1);
                 }
             }
             // What is left of it would keep the whole away.
@@ -319,17 +263,23 @@ impl Effects {
         self.changes.clear();
         self.owners.clear();
         self.frames.clear();
-        (self.changed, self.announced) = (0, 0);
+        self.changed = 0;
         self.announcer.forget_all();
     }
 
-    /// Whether something is left to do since the last [`carry_out`](Self::carry_out), for want of time.
+    /// Whether something is left to do since the last [`carry_out`](Self::carry_out), for want of time,
+    /// that others have to wait for.
     pub fn is_behind(&self) -> bool {
-        !self.changes.is_empty() || !self.frames.is_empty()
+        !self.changes.is_empty() || self.frames.is_urgent()
+    }
+
+    /// Whether anything at all is left to do.
+    pub fn has_more(&self) -> bool {
+        self.is_behind() || !self.frames.is_empty()
     }
 
     /// Does what was gathered, or a piece of it: all adverts, then some changes; once all of these are
-    /// made some announcements, and at the end of them the news.
+    /// made some announcements, and once each address was announced the news.
     pub fn carry_out(
         &mut self,
         instances: &mut [Instance],
@@ -342,7 +292,7 @@ impl Effects {
         self.change_some(instances, rtnl, interfaces);
         if self.changes.is_empty() {
             self.announce_what_waited(interfaces);
-            self.announce_some(arp);
+            self.frames.send_some(arp);
         }
         if !self.is_behind() {
             self.tell(instances);
@@ -414,23 +364,6 @@ impl Effects {
             self.changes.clear();
             self.owners.clear();
             self.changed = 0;
-        }
-    }
-
-    fn announce_some(&mut self, arp: &ArpSocket) {
-        if self.frames.is_empty() {
-            return;
-        }
-        let piece = self.announced..self.frames.len().min(self.announced + FRAMES);
-        let frames = self.frames[piece.clone()].iter();
-        if let Err(error) = arp.send_frames(frames.map(|each| (each.ifindex, each.frame.octets())))
-        {
-            tracing::warn!("cannot announce addresses: {error}");
-        }
-        self.announced = piece.end;
-        if self.announced == self.frames.len() {
-            self.frames.clear();
-            self.announced = 0;
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::interfaces::Interfaces;
+use super::pacing::Place;
 use super::wants::assignment;
 
 use super::{SocketKey, Sockets};
@@ -225,6 +226,15 @@ impl Instance {
         interfaces: &'a Interfaces,
     ) -> impl Iterator<Item = Assignment> + 'a {
         self.assigned(interfaces).map(|(_, assignment)| assignment)
+    }
+
+    /// Where each of them goes.
+    pub fn places<'a>(&'a self, interfaces: &'a Interfaces) -> impl Iterator<Item = Place> + 'a {
+        let all = self.plan.addresses.iter().chain(&self.plan.excluded_addresses);
+        all.filter_map(|wanted| {
+            let name = wanted.interface_or(self.plan.address_interface());
+            Some((interfaces.by_name(name)?.index, wanted.address))
+        })
     }
 
     /// The same, with what the plan says of each.

@@ -112,8 +112,15 @@ impl Interfaces {
 
     /// Whether any interface has this address.
     pub fn has_anywhere(&self, address: IpAddr) -> bool {
-        let mut all = self.by_index.values().flat_map(|each| each.addresses.in_order.values());
-        all.any(|held| held.address.addr() == address)
+        self.holder_of(address).is_some()
+    }
+
+    /// Index of an interface that has this address.
+    pub fn holder_of(&self, address: IpAddr) -> Option<u32> {
+        let has = |each: &Interface| {
+            each.addresses.in_order.values().any(|held| held.address.addr() == address)
+        };
+        self.by_index.iter().find(|(_, each)| has(each)).map(|(index, _)| *index)
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Link> {
@@ -250,5 +257,63 @@ impl Interfaces {
         if was_there && interface.addresses.ipv4 == 0 && removed.address.addr().is_ipv4() {
             self.routing.forget_ipv4_through(removed.ifindex);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::LinkKind;
+
+    fn link(index: u32, name: &str) -> Link {
+        Link {
+            index,
+            name: name.to_owned(),
+            up: true,
+            enabled: true,
+            vrf_table: None,
+            promote_secondaries: None,
+            mac: None,
+            arp: true,
+            mtu: 1500,
+            router: false,
+            kind: LinkKind::Other,
+            parent: None,
+            master: None,
+            group: 0,
+        }
+    }
+
+    fn address(ifindex: u32, address: &str, flags: u32) -> InterfaceAddress {
+        InterfaceAddress {
+            ifindex,
+            address: address.parse().unwrap(),
+            peer: None,
+            broadcast: None,
+            label: None,
+            scope: 0,
+            protocol: None,
+            flags,
+        }
+    }
+
+    /// RFC 9568 §5.1.1.1 and §5.1.2.1: the interface's own first address of IPv4; of IPv6 a
+    /// link-local one, and none that is still being looked for on the LAN.
+    #[test]
+    fn adverts_come_from_the_interfaces_ipv4_or_link_local_addresses() {
+        let addresses = vec![
+            address(1, "198.51.100.1/24", 0),
+            address(2, "2001:db8::1/64", 0),
+            address(2, "192.0.2.1/24", 0),
+            address(2, "fe80::9/64", UNUSABLE),
+            address(2, "192.0.2.2/24", 0),
+            address(2, "fe80::1/64", 0),
+        ];
+        let interfaces = Interfaces::new(vec![link(1, "eth1"), link(2, "eth0")], addresses);
+        let sources = |ipv6| interfaces.sources(2, ipv6).map(|a| a.to_string()).collect::<Vec<_>>();
+        assert_eq!(sources(false), ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(sources(true), ["fe80::1"]);
+        assert_eq!(interfaces.holder_of("198.51.100.1".parse().unwrap()), Some(1));
+        assert_eq!(interfaces.holder_of("198.51.100.2".parse().unwrap()), None);
     }
 }

@@ -191,7 +191,7 @@ impl VrrpThread {
     }
 
     /// The VRF that an interface is in, which what stands on it must be in, too.
-    fn vrf_of(&self, parent: &Link) -> Option<u32> {
+    pub(super) fn vrf_of(&self, parent: &Link) -> Option<u32> {
         let master = self.interfaces.by_index(parent.master?)?;
         (master.kind == LinkKind::Vrf).then_some(master.index)
     }

@@ -9,6 +9,7 @@ mod advert;
 mod agenda;
 mod drift;
 mod effects;
+mod frames;
 mod groups;
 mod instance;
 mod interfaces;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use self::agenda::Agenda;
 use self::effects::Effects;
@@ -43,11 +44,12 @@ use self::links::Links;
 use self::statics::Statics;
 use self::tracking::Readings;
 use self::wants::{Holders, Owner};
+use super::bfd_thread::SessionStates;
 use super::clock;
 use super::quick_hash::QuickMap;
 use super::scheduling::be_on_time;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
-use crate::kernel::{ArpSocket, DeadlineTimer, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
+use crate::kernel::{ArpSocket, DeadlineTimer, Inbox, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
 use crate::vrrp::{Action, Counters, Event, PublicState, Reading, State, Tracked};
 use crate::wire::Protocol;
@@ -140,6 +142,8 @@ pub struct Settings {
     pub leftovers: Leftovers,
     /// Told when interfaces of our own have been made.
     pub links_changed: Arc<Notify>,
+    /// Which BFD sessions are up.
+    pub sessions: watch::Receiver<SessionStates>,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -216,6 +220,7 @@ struct VrrpThread {
     groups_touched: bool,
     /// Readings of tracked scripts and files.
     readings: Readings,
+    sessions: watch::Receiver<SessionStates>,
     schedule: Agenda,
     effects: Effects,
     plan: Arc<Plan>,
@@ -231,7 +236,7 @@ struct VrrpThread {
     /// Interfaces on which we have set `promote_secondaries`.
     promoted: HashSet<u32>,
     /// Reused, so that the advert path allocates nothing.
-    buffer: Vec<u8>,
+    inbox: Inbox,
     readable: Vec<SocketKey>,
     due: Vec<(Instant, usize)>,
     actions: Vec<Action>,
@@ -249,6 +254,7 @@ impl VrrpThread {
         let mut rtnl = Rtnl::open()?;
         let interfaces = Interfaces::new(rtnl.links()?, rtnl.addresses()?);
         Ok(Self {
+            sessions: settings.sessions.clone(),
             settings,
             started_at: clock::now(),
             quiet_until: None,
@@ -269,12 +275,12 @@ impl VrrpThread {
             effects: Effects::new(reports),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
-            holders: Holders::new(),
+            holders: Holders::default(),
             follows_routing: false,
             statics: Statics::default(),
             bereaved: HashSet::new(),
             promoted: HashSet::new(),
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
             readable: Vec::new(),
             due: Vec::new(),
             actions: Vec::new(),
@@ -308,6 +314,8 @@ impl VrrpThread {
                         return;
                     }
                 }
+                // Without a thread that could tell of sessions there is nothing to wait for.
+                Ok(()) = self.sessions.changed() => self.hear_sessions(),
                 _ = self.monitor.ready() => self.hear_kernel(),
                 () = any_readable(&self.sockets, &mut self.readable) => {}
             }
@@ -346,7 +354,7 @@ impl VrrpThread {
     /// The earliest of all that is to happen by itself; at once, while work is left over that is done
     /// in pieces.
     fn next_deadline(&self) -> Option<Instant> {
-        if self.effects.is_behind() {
+        if self.effects.has_more() {
             return Some(clock::now());
         }
         let announcement = self.effects.announcer.next(self.started_at);

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
+use super::effects::Effects;
+use super::instance::Instance;
 use super::interfaces::Interfaces;
-use crate::config::plan::{Gaps, Pacing};
-use crate::vrrp::Pacer;
+use super::wants::Owner;
+use crate::config::plan::{Gaps, Pacing, Transport};
+use crate::vrrp::{Pacer, PublicState, Transition};
 
 /// An address on an interface.
 pub type Place = (u32, IpNet);
@@ -89,4 +92,25 @@ impl Announcer {
 
 fn of_family(gaps: Gaps, ipv6: bool) -> Duration {
     if ipv6 { gaps.neighbour } else { gaps.arp }
+}
+
+impl Effects {
+    /// A unicast instance that leaves FAULT tells the LAN where its own address is, as keepalived's
+    /// does: its interface may have been away, and with unicast it is that address peers look for.
+    pub(super) fn announce_source(
+        &mut self,
+        number: usize,
+        instance: &Instance,
+        interfaces: &Interfaces,
+        transition: &Transition,
+    ) {
+        let recovered = transition.from == PublicState::Fault
+            && matches!(transition.to, PublicState::Backup | PublicState::Master);
+        let unicast = matches!(instance.plan.transport, Transport::Unicast { .. });
+        let source = instance.last_source.filter(|_| recovered && unicast);
+        let place = source.and_then(|source| Some((interfaces.holder_of(source)?, source.into())));
+        if let Some(place) = place {
+            self.frames.add(Some(Owner::Instance(number)), interfaces, place, 1);
+        }
+    }
 }

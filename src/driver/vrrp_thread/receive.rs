@@ -8,15 +8,12 @@ use std::task::{Context, Waker};
 use super::instance::Instance;
 use super::{SocketKey, VrrpThread, add_readable};
 use crate::driver::clock;
-use crate::kernel::{Received, VrrpSocket};
+use crate::kernel::{Inbox, VrrpSocket};
 use crate::vrrp::{Event, Heard};
 use crate::wire::{Discard, IpMeta, Packet, vrrp};
 
-/// Largest datagram there is; adverts are far smaller.
-const DATAGRAM: usize = 65_535;
-
-/// A way to take one packet from a socket.
-type Take = fn(&VrrpSocket, &mut [u8]) -> io::Result<Option<Received>>;
+/// A way to take packets from a socket.
+type Take = fn(&VrrpSocket, &mut Inbox) -> io::Result<usize>;
 
 /// Packets taken from one socket before the deadlines are looked at again.
 const SOME: usize = 256;
@@ -45,18 +42,19 @@ impl VrrpThread {
     }
 
     fn receive(&mut self, key: SocketKey, most: usize, take: Take) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(DATAGRAM, 0);
-        for _ in 0..most {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        for _ in 0..most.div_ceil(Inbox::ROOM) {
             let Some(socket) = self.sockets.get(&key) else { break };
-            match take(socket, &mut buffer) {
-                Ok(Some(Received { length, ipv6 })) => self.hear(key, &buffer[..length], ipv6),
-                Ok(None) => break,
-                // The interface went away or down: its link event says so, too.
-                Err(_) => break,
+            // The interface went away or down: its link event says so, too.
+            let Ok(count) = take(socket, &mut inbox) else { break };
+            for (datagram, ipv6) in inbox.datagrams().take(count) {
+                self.hear(key, datagram, ipv6);
+            }
+            if count < Inbox::ROOM {
+                break;
             }
         }
-        self.buffer = buffer;
+        self.inbox = inbox;
     }
 
     fn hear(&mut self, key: SocketKey, datagram: &[u8], ipv6: Option<IpMeta>) {

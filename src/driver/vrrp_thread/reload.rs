@@ -33,10 +33,9 @@ impl VrrpThread {
         self.remove(gone, now);
         self.want_links(&plan);
         for (number, wanted) in plan.vrrp_instances.iter().enumerate() {
-            let wanted = Arc::new(wanted.clone());
             match continued.remove(&number) {
-                Some(instance) => held.extend(self.keep(instance, wanted, now)),
-                None => self.add(wanted, now),
+                Some(instance) => held.extend(self.keep(instance, wanted.clone(), now)),
+                None => self.add(wanted.clone(), now),
             }
         }
         self.mark_twins();
@@ -47,11 +46,33 @@ impl VrrpThread {
         self.bereaved = self.list_bereaved();
         self.adopt_groups();
         self.reassess_all();
+        self.warn_of_own_peers();
         // What keeps one member from starting keeps the others, too.
         self.settle_groups();
         self.start_new(now);
         self.settle_groups();
         self.carry_out();
+    }
+
+    /// A unicast peer that is this very host: adverts to it lead nowhere. The configuration alone
+    /// shows this only of `unicast_src_ip`.
+    fn warn_of_own_peers(&self) {
+        for instance in &self.instances {
+            let Transport::Unicast { peers, .. } = &instance.plan.transport else { continue };
+            for peer in peers {
+                let holder = self.interfaces.holder_of(peer.address);
+                let link = holder.and_then(|index| self.interfaces.by_index(index));
+                if let Some(link) = link.filter(|link| !self.is_virtual(link.index, peer.address)) {
+                    tracing::warn!(
+                        "({}) unicast_peer {} is an address of this host ({}): adverts to it reach \
+                         nobody else",
+                        instance.plan.name,
+                        peer.address,
+                        link.name
+                    );
+                }
+            }
+        }
     }
 
     fn take_instances(&mut self) -> Vec<Instance> {
@@ -257,7 +278,8 @@ impl VrrpThread {
                 VrrpSocket::open_multicast(interface, ifindex, group, key.protocol)
             }
             Transport::Unicast { .. } => {
-                VrrpSocket::open_unicast(key.local, ifindex, plan.vrf.as_deref(), key.protocol)
+                let vrf = plan.vrf.as_deref().or_else(|| self.vrf_of_interface(&plan.interface));
+                VrrpSocket::open_unicast(key.local, ifindex, vrf, key.protocol)
             }
         };
         match opened {
@@ -268,6 +290,14 @@ impl VrrpThread {
                 plan.advert_interface()
             ),
         }
+    }
+
+    /// Whose routing table an interface uses.
+    // GAP: unicast sockets that are open already do not follow their interface into another VRF
+    // while we run; those of multicast are bound to it and need not.
+    fn vrf_of_interface(&self, name: &str) -> Option<&str> {
+        let vrf = self.vrf_of(self.interfaces.by_name(name)?)?;
+        self.interfaces.by_index(vrf).map(|vrf| &*vrf.name)
     }
 
     fn find_source(&mut self, number: usize, now: Instant) {

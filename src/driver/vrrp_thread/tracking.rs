@@ -26,7 +26,14 @@ fn reading(what: &Tracked, interfaces: &Interfaces, readings: &Readings) -> Read
         Tracked::Script(_) | Tracked::File(_) | Tracked::Process(_) => {
             readings.get(what).copied().unwrap_or(Reading::Unknown)
         }
+        // Down until it is up.
+        Tracked::Bfd(_) => readings.get(what).copied().unwrap_or(Reading::Bad),
     }
+}
+
+/// A session that was never up is down.
+fn session_reading(up: Option<bool>) -> Reading {
+    if up == Some(true) { Reading::Good } else { Reading::Bad }
 }
 
 impl VrrpThread {
@@ -41,6 +48,31 @@ impl VrrpThread {
                 self.reassess(number, now);
                 self.start_if_ready(number, now);
             }
+        }
+    }
+
+    /// Sessions have gone up or down.
+    pub(super) fn hear_sessions(&mut self) {
+        let states = self.sessions.borrow_and_update().clone();
+        for (name, up) in states {
+            let (what, reading) = (Tracked::Bfd(name), session_reading(up));
+            if self.readings.get(&what) != Some(&reading) {
+                self.tell_of_session(&what, reading);
+                self.take_reading(what, reading);
+            }
+        }
+    }
+
+    /// keepalived's words, for each instance that is concerned.
+    fn tell_of_session(&self, what: &Tracked, reading: Reading) {
+        let Tracked::Bfd(session) = what else { return };
+        let state = if reading == Reading::Good { "UP" } else { "DOWN" };
+        let tracks = |each: &&Instance| each.plan.trackers.iter().any(|t| t.what == *what);
+        // What was never up has not gone down.
+        let told = reading == Reading::Good || self.readings.contains_key(what);
+        for instance in self.instances.iter().filter(tracks).filter(|_| told) {
+            let name = &instance.plan.name;
+            tracing::info!("VRRP_Instance({name}) Tracked BFD instance {session} is {state}");
         }
     }
 
@@ -71,6 +103,11 @@ impl VrrpThread {
             .map(|t| &t.what)
             .collect();
         self.readings.retain(|what, _| wanted.contains(what));
+        // What begins to be tracked may be up already.
+        let states = self.sessions.borrow_and_update();
+        let known =
+            states.iter().map(|(name, up)| (Tracked::Bfd(name.clone()), session_reading(*up)));
+        self.readings.extend(known);
     }
 
     /// Starts an instance that has not run yet, unless a script that decides over it has not.

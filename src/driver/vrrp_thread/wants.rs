@@ -1,7 +1,5 @@
 //! What an instance, or the file itself, wants in the kernel, and in which order.
 
-use std::collections::HashMap;
-
 use ipnet::IpNet;
 
 use super::VrrpThread;
@@ -23,7 +21,7 @@ pub enum Owner {
 }
 
 /// What names an object, for those who hear that it is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKey {
     Address(u32, IpNet),
     Route(RouteKey),
@@ -31,8 +29,25 @@ pub enum ObjectKey {
     Rule(u32, bool),
 }
 
-/// Who wants what.
-pub type Holders = HashMap<ObjectKey, Vec<Owner>>;
+/// Who wants what, in order of the objects.
+#[derive(Debug, Default)]
+pub struct Holders(Vec<(ObjectKey, Owner)>);
+
+impl Holders {
+    fn of(all: impl Iterator<Item = (ObjectKey, Owner)>) -> Self {
+        let mut all: Vec<_> = all.collect();
+        all.shrink_to_fit();
+        all.sort_unstable();
+        Self(all)
+    }
+
+    /// All who want `object`.
+    pub fn get(&self, object: &ObjectKey) -> impl Iterator<Item = Owner> {
+        let first = self.0.partition_point(|(key, _)| key < object);
+        let same = self.0[first..].iter().take_while(move |(key, _)| key == object);
+        same.map(|&(_, owner)| owner)
+    }
+}
 
 /// One object, and whether it comes back when somebody else removes it.
 #[derive(Debug, Clone)]
@@ -59,9 +74,8 @@ pub fn assignment(
     default_interface: &str,
     interfaces: &Interfaces,
 ) -> Option<Assignment> {
-    let name = wanted.interface.as_deref().unwrap_or(default_interface);
     Some(Assignment {
-        ifindex: interfaces.by_name(name)?.index,
+        ifindex: interfaces.by_name(wanted.interface_or(default_interface))?.index,
         address: wanted.address,
         peer: wanted.peer,
         broadcast: wanted.broadcast,
@@ -149,17 +163,14 @@ impl VrrpThread {
 
     /// Who to ask when something is gone.
     pub(super) fn index_holders(&mut self) {
-        let mut holders = Holders::new();
-        for (number, instance) in self.instances.iter().enumerate() {
-            for wanted in instance.objects(&self.interfaces) {
-                let owners = holders.entry(ObjectKey::of(&wanted.object)).or_default();
-                owners.push(Owner::Instance(number));
-            }
-        }
-        for wanted in static_objects(&self.plan.static_objects, &self.interfaces) {
-            holders.entry(ObjectKey::of(&wanted.object)).or_default().push(Owner::Static);
-        }
-        self.holders = holders;
+        let interfaces = &self.interfaces;
+        let of_instances = self.instances.iter().enumerate().flat_map(|(number, instance)| {
+            let objects = instance.objects(interfaces);
+            objects.map(move |wanted| (ObjectKey::of(&wanted.object), Owner::Instance(number)))
+        });
+        let statics = static_objects(&self.plan.static_objects, interfaces)
+            .map(|wanted| (ObjectKey::of(&wanted.object), Owner::Static));
+        self.holders = Holders::of(of_instances.chain(statics));
         self.virtual_addresses = self.list_virtual_addresses();
     }
 }

@@ -47,14 +47,14 @@ impl Lan {
     pub(super) fn send(&mut self, from: usize, priority: u8) {
         let router = &mut self.routers[from];
         router.counters.count_sent(priority);
-        let id = router.ids.advance();
-        let router = &self.routers[from];
         let destinations: Vec<IpAddr> = match &router.spec.transport {
             Transport::Multicast(group) => vec![*group],
             Transport::Unicast { peers, .. } => peers.iter().map(|peer| peer.address).collect(),
         };
-        for destination in destinations {
-            let packet = self.routers[from].advert(priority, destination, id);
+        let utc = self.hosts[router.host].clock.utc(self.now);
+        let (numbers, router) = router.numbers(utc);
+        let to = |destination| (destination, router.advert(priority, destination, numbers));
+        for (destination, packet) in destinations.into_iter().map(to).collect::<Vec<_>>() {
             self.carry(from, destination, &packet);
         }
     }
@@ -83,8 +83,19 @@ impl Lan {
 
     /// A packet from nowhere reaches one router.
     pub fn inject(&mut self, router: usize, spoiler: Spoiler) {
-        if spoiler.concerns(&self.routers[router]) {
-            let packet = spoiler.packet(&self.routers[router]);
+        let victim = &self.routers[router];
+        if spoiler.concerns(victim) {
+            let utc = self.hosts.get(victim.host).map(|host| host.clock.utc(self.now));
+            let packet = spoiler.packet(victim, utc.unwrap_or_default());
+            self.launch(router, Duration::ZERO, packet);
+        }
+    }
+
+    /// Somebody has recorded a signed advert that one router believed, and sends it again: the
+    /// one that was believed `back` adverts before the last.
+    pub(super) fn replay(&mut self, router: usize, back: usize) {
+        let mut recorded = self.routers[router].believed.iter().rev();
+        if let Some(packet) = recorded.nth(back).cloned() {
             self.launch(router, Duration::ZERO, packet);
         }
     }
@@ -129,6 +140,10 @@ impl Lan {
             Ok(heard) => {
                 if packet.spoilt {
                     let what = format!("{} believes a spoilt packet", self.routers[to].name());
+                    self.fail(Property::RejectedMovesNothing, what);
+                }
+                if !self.routers[to].believe(packet) {
+                    let what = format!("{} believes an advert twice", self.routers[to].name());
                     self.fail(Property::RejectedMovesNothing, what);
                 }
                 self.routers[to].counters.count_heard(&heard);

@@ -1,5 +1,6 @@
 //! Initialize (RFC 9568 §6.4.1) and the ways out of it: start, and recovery from FAULT.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Action, Backup, Cause, FaultCause, Idle, State, VirtualRouter};
@@ -56,6 +57,10 @@ impl VirtualRouter {
             return;
         }
         let last = self.faults.remove(&cause) && self.faults.is_empty();
+        if last {
+            // An empty set that was not always so keeps its memory.
+            self.faults = BTreeSet::new();
+        }
         match idle {
             Idle::Faulty if last && self.starts_active() && !self.is_quiet(now) => {
                 self.become_active(now, Cause::Recovered(cause), out);

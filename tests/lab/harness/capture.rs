@@ -84,6 +84,14 @@ impl Capture {
         self.advert_octets_of(source).into_iter().map(|(at, vrrp)| (at, vrrp[2])).collect()
     }
 
+    /// Every IPv4 frame with VRRP from `source`, as it was.
+    pub fn frames_from(&self, source: &str) -> Vec<Vec<u8>> {
+        let from: Ipv4Addr = source.parse().expect("an address");
+        let frames = self.frames.lock().unwrap();
+        let ours = frames.iter().filter(|(_, frame)| frame.get(26..30) == Some(&from.octets()[..]));
+        ours.map(|(_, frame)| frame.clone()).collect()
+    }
+
     /// Holds tshark to find nothing wrong with any advertisement so far, of which each of `sources` has
     /// sent some.
     pub fn assert_tshark_agrees(&self, sources: &[&str]) {

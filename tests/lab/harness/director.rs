@@ -105,6 +105,8 @@ impl<'h> Director<'h> {
                 path("vrrp.pid"),
                 "-c".into(),
                 path("checkers.pid"),
+                "-b".into(),
+                path("bfd.pid"),
             ])
             .stdout(log.try_clone().expect("duplicate a descriptor"))
             .stderr(log)

@@ -33,7 +33,7 @@ pub struct Frr<'h> {
 pub const FRR_LINK_LOCAL: &str = "fe80::21";
 
 /// Where its daemons meet: each host's `/run` is its own.
-const RUN: &str = "/run/frr";
+pub const RUN: &str = "/run/frr";
 
 impl FrrRouter {
     fn ipv6(&self) -> bool {
@@ -72,26 +72,8 @@ impl<'h> Frr<'h> {
         let run = host.dir.join("run/frr");
         if !run.exists() {
             router.make_macvlan(host);
-            fs::create_dir_all(&run).expect("make a directory");
-            // Its daemons give up root's rights.
-            fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).expect("chmod");
         }
-        host.write("frr.conf", router.configuration());
-        let start = |daemon: &str| {
-            let log = File::options().create(true).append(true).open(host.dir.join("log"));
-            let log = log.expect("the log file");
-            let mut command = host.command(format!("/usr/lib/frr/{daemon}"));
-            command.args(["-P", "0", "--vty_socket", RUN, "-z", "/run/frr/zserv"]);
-            command.arg("-i").arg(format!("{RUN}/{daemon}.pid"));
-            command.arg("-f").arg(host.dir.join("frr.conf"));
-            command.stdout(log.try_clone().expect("duplicate a descriptor")).stderr(log);
-            host.spawn(&mut command).unwrap_or_else(|e| panic!("start FRR's {daemon}: {e}"))
-        };
-        let zebra = start("zebra");
-        wait_for("zebra listens", Duration::from_secs(20), || {
-            if run.join("zserv").exists() { Ok(()) } else { Err(host.read("log")) }
-        });
-        let vrrpd = start("vrrpd");
+        let [zebra, vrrpd] = start_with_zebra(host, "vrrpd", &router.configuration());
         Frr { host, ipv6: router.ipv6(), zebra, vrrpd }
     }
 
@@ -133,13 +115,46 @@ impl<'h> Frr<'h> {
     }
 
     fn end(&mut self, signal: Signal) {
-        for daemon in [&mut self.vrrpd, &mut self.zebra] {
-            let _ = kill(Pid::from_raw(daemon.id() as i32), signal);
-            let _ = daemon.wait();
-        }
-        // The next start waits for a new one.
-        let _ = fs::remove_file(self.host.dir.join("run/frr/zserv"));
+        end_with_zebra(self.host, [&mut self.vrrpd, &mut self.zebra], signal);
     }
+}
+
+/// Starts zebra, and then `daemon` beside it, with one configuration for both.
+pub fn start_with_zebra(host: &Host, daemon: &str, configuration: &str) -> [Child; 2] {
+    let run = host.dir.join("run/frr");
+    if !run.exists() {
+        fs::create_dir_all(&run).expect("make a directory");
+        // Its daemons give up root's rights.
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).expect("chmod");
+    }
+    host.write("frr.conf", configuration);
+    let start = |daemon: &str| {
+        let log = File::options().create(true).append(true).open(host.dir.join("log"));
+        let log = log.expect("the log file");
+        let mut command = host.command(format!("/usr/lib/frr/{daemon}"));
+        command.args(["-P", "0", "--vty_socket", RUN, "-z", "/run/frr/zserv"]);
+        command.arg("-i").arg(format!("{RUN}/{daemon}.pid"));
+        if daemon == "bfdd" {
+            command.arg("--bfdctl").arg(format!("{RUN}/bfdd.sock"));
+        }
+        command.arg("-f").arg(host.dir.join("frr.conf"));
+        command.stdout(log.try_clone().expect("duplicate a descriptor")).stderr(log);
+        host.spawn(&mut command).unwrap_or_else(|e| panic!("start FRR's {daemon}: {e}"))
+    };
+    let zebra = start("zebra");
+    wait_for("zebra listens", Duration::from_secs(20), || {
+        if run.join("zserv").exists() { Ok(()) } else { Err(host.read("log")) }
+    });
+    [zebra, start(daemon)]
+}
+
+/// Ends both as `signal` does; the next start waits for a new socket.
+pub fn end_with_zebra(host: &Host, daemons: [&mut Child; 2], signal: Signal) {
+    for daemon in daemons {
+        let _ = kill(Pid::from_raw(daemon.id() as i32), signal);
+        let _ = daemon.wait();
+    }
+    let _ = fs::remove_file(host.dir.join("run/frr/zserv"));
 }
 
 impl Drop for Frr<'_> {

@@ -92,7 +92,7 @@ impl Forgery {
 }
 
 /// The Internet checksum (RFC 1071) of an even number of octets.
-fn checksum(octets: &[u8]) -> u16 {
+pub fn checksum(octets: &[u8]) -> u16 {
     let mut sum: u32 =
         octets.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     while sum > 0xffff {

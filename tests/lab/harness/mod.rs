@@ -4,6 +4,7 @@
 //! run side by side. When it fails, the end of each host's log is printed, and all files of all its
 //! hosts are kept below `target/tmp/lab/`.
 
+mod bfdd;
 mod capture;
 mod director;
 mod frr;
@@ -21,13 +22,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use bfdd::{Bfdd, BfddPeer};
 pub use capture::Capture;
 pub use director::{Director, Program, mainstay};
 pub use frr::{FRR_LINK_LOCAL, Frr, FrrRouter};
-pub use inject::Forgery;
+pub use inject::{Forgery, checksum};
 pub use ipvs::IpvsTable;
 pub use namespace::alive;
 pub use network::{Host, Lan};
@@ -94,6 +97,29 @@ pub fn run(name: &str, test: impl FnOnce(&Lab)) {
         let _ = writeln!(io::stderr(), "skipped {name}: {reason} (scripts/test runs it)");
         return;
     }
+    let _others = CLOCK.read().unwrap_or_else(PoisonError::into_inner);
+    run_now(name, test);
+}
+
+/// The same for a test that nothing else can stand beside: it begins when all others that run have
+/// ended, and holds the rest up.
+pub fn run_alone(name: &str, test: impl FnOnce(&Lab)) {
+    if missing().is_some() {
+        return run(name, test);
+    }
+    let _alone = CLOCK.write().unwrap_or_else(PoisonError::into_inner);
+    run_now(name, test);
+}
+
+/// All others measure with the clock of the machine; whoever sets that must be alone.
+static CLOCK: RwLock<()> = RwLock::new(());
+
+/// Whether this kernel, and so its clock, is a guest of ours.
+pub fn in_a_guest() -> bool {
+    fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("User Mode Linux"))
+}
+
+fn run_now(name: &str, test: impl FnOnce(&Lab)) {
     steady::watch();
     let lab = Lab::new(name);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(&lab))) {

@@ -18,7 +18,7 @@ fn loaded(lines: &str, others: &str) -> super::super::super::Loaded {
 fn hmac(lines: &str, others: &str) -> (Option<Hmac>, Vec<&'static str>) {
     let loaded = loaded(lines, others);
     let codes = loaded.diagnostics.iter().map(|finding| finding.code).collect();
-    (loaded.plan.vrrp_instances.into_iter().next().and_then(|each| each.hmac), codes)
+    (loaded.plan.vrrp_instances.into_iter().next().and_then(|each| each.hmac.clone()), codes)
 }
 
 fn key(id: u8, secret: &[u8]) -> HmacKey {

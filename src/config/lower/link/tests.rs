@@ -17,7 +17,7 @@ fn instances(
     }
     let loaded = parse_text("t", text);
     let codes = loaded.diagnostics.iter().map(|finding| finding.code).collect();
-    (loaded.plan.vrrp_instances, codes)
+    (loaded.plan.vrrp_instances.iter().map(|each| VrrpInstance::clone(each)).collect(), codes)
 }
 
 fn one(lines: &str) -> (Option<VrrpInstance>, Vec<&'static str>) {

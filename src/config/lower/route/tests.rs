@@ -20,15 +20,15 @@ fn plan(blocks: &str) -> (Plan, Vec<&'static str>) {
 
 /// A line that is fine.
 fn route(line: &str) -> VirtualRoute {
-    let (mut plan, codes) = plan(&format!("virtual_routes {{\n{line}\n}}"));
+    let (plan, codes) = plan(&format!("virtual_routes {{\n{line}\n}}"));
     assert_eq!(codes, [""; 0], "{line}");
-    plan.vrrp_instances[0].routes.pop().unwrap_or_else(|| panic!("no route: {line}"))
+    plan.vrrp_instances[0].routes.last().cloned().unwrap_or_else(|| panic!("no route: {line}"))
 }
 
 fn rule(line: &str) -> VirtualRule {
-    let (mut plan, codes) = plan(&format!("virtual_rules {{\n{line}\n}}"));
+    let (plan, codes) = plan(&format!("virtual_rules {{\n{line}\n}}"));
     assert_eq!(codes, [""; 0], "{line}");
-    plan.vrrp_instances[0].rules.pop().unwrap_or_else(|| panic!("no rule: {line}"))
+    plan.vrrp_instances[0].rules.last().cloned().unwrap_or_else(|| panic!("no rule: {line}"))
 }
 
 fn hop(route: &VirtualRoute) -> &Hop {
