@@ -136,7 +136,7 @@ fn place(span: Span, sources: &SourceMap) -> JsonPlace {
 }
 
 fn through(span: Span, sources: &SourceMap) -> Vec<JsonPlace> {
-    sources.defined_through(span).iter().map(|span| place(*span, sources)).collect()
+    sources.defined_through(span).into_iter().map(|span| place(span, sources)).collect()
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -166,9 +166,9 @@ fn text(finding: &Diagnostic, sources: &SourceMap, colour: bool) -> String {
         if let Some(definition) = sources.definition_of(span).filter(|_| !is_secret(span, sources))
         {
             for (at, definition) in
-                std::iter::once(&definition).chain(sources.defined_through(span)).enumerate()
+                std::iter::once(definition).chain(sources.defined_through(span)).enumerate()
             {
-                let definition = sources.in_file(*definition);
+                let definition = sources.in_file(definition);
                 let value = printable(sources.text(definition));
                 let place = sources.position(definition);
                 let how = if at == 0 { "defined" } else { "which names what is defined" };

@@ -183,15 +183,23 @@ impl SourceMap {
 
     /// Where the definition stands that the text at the start of `span` was made from.
     pub fn definition_of(&self, span: Span) -> Option<Span> {
-        let Origin::Expanded(pieces) = &self.get(span.source).origin else { return None };
-        let index = pieces.partition_point(|piece| piece.start <= span.start).checked_sub(1)?;
-        let piece = pieces.get(index)?;
-        piece.defined.or_else(|| self.definition_of(piece.from))
+        self.definitions_of(span).first().copied()
     }
 
-    /// Where the definitions stand that those in the line of `span` name in turn.
-    pub fn defined_through(&self, span: Span) -> &[Span] {
-        self.through.get(&span.source).map_or(&[], Vec::as_slice)
+    /// Where the definitions stand that this one names in turn.
+    pub fn defined_through(&self, span: Span) -> Vec<Span> {
+        self.definitions_of(span).into_iter().skip(1).collect()
+    }
+
+    /// All definitions that led to the text at the start of `span`, the outermost first.
+    fn definitions_of(&self, span: Span) -> Vec<Span> {
+        let Origin::Expanded(pieces) = &self.get(span.source).origin else { return Vec::new() };
+        let at = pieces.partition_point(|piece| piece.start <= span.start).checked_sub(1);
+        let Some(piece) = at.and_then(|at| pieces.get(at)) else { return Vec::new() };
+        let mut definitions = self.definitions_of(piece.from);
+        definitions.extend(piece.defined);
+        definitions.extend(self.through.get(&span.source).into_iter().flatten());
+        definitions
     }
 
     /// The `include` lines that led to the text of `span`, innermost first.

@@ -370,7 +370,7 @@ impl Supervisor {
     async fn json(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let version = self.plan.daemon.json_version;
-        let text = json(&self.status().await.instances, version, now);
+        let text = json(&self.status().await, version, now);
         self.write("state as JSON", Dump::Json, &text);
     }
 

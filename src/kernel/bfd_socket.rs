@@ -63,6 +63,14 @@ impl BfdReceiver {
         self.0.try_read(|fd| receive(fd, buf))
     }
 
+    /// The same, asking the kernel only when the runtime has noticed that there may be something.
+    ///
+    /// # Errors
+    /// As the kernel gives them.
+    pub fn receive_if_ready(&self, buf: &mut [u8]) -> io::Result<Option<ReceivedBfd>> {
+        self.0.try_read_ready(|fd| receive(fd, buf))
+    }
+
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.0.poll_readable(context)
     }

@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::InstanceStatus;
+use super::{InstanceStatus, Status};
 use crate::config::plan::{NotifyScripts, Script, VirtualAddress};
 use crate::vrrp::{PublicState, Tracked};
 use crate::wire::Authentication;
 
-/// Renders all instances at `now`, time since 1970; `version` 2 puts the array into an object.
-pub fn json(instances: &[InstanceStatus], version: u8, now: Duration) -> String {
-    let array: Vec<Value> = instances
+/// Renders all instances at `now`, time since 1970; `version` 2 puts the array into an object, with
+/// the BFD sessions, which keepalived has not, if there are any.
+pub fn json(status: &Status, version: u8, now: Duration) -> String {
+    let array: Vec<Value> = status
+        .instances
         .iter()
         .map(|each| json!({ "data": data(each, now), "stats": stats(each) }))
         .collect();
     let document = match version {
-        2 => json!({ "vrrp": array, "track_process": [] }),
+        2 if status.bfd.sessions.is_empty() => json!({ "vrrp": array, "track_process": [] }),
+        2 => json!({ "vrrp": array, "track_process": [], "bfd": status.bfd.to_json() }),
         _ => Value::Array(array),
     };
     // keepalived writes each slash so, and some programs compare texts.
@@ -188,7 +191,8 @@ mod tests {
             repairs: Default::default(),
             unknown_vrids: 0,
         };
-        let text = json(&[status], 1, Duration::from_millis(1_000_500));
+        let status = Status { instances: vec![status], ..Status::default() };
+        let text = json(&status, 1, Duration::from_millis(1_000_500));
         assert!(text.contains(r#""script_master":"'\/usr\/bin\/true' 'a'""#), "{text}");
         let document: Value = serde_json::from_str(&text).expect("is JSON");
         let data = document[0]["data"].as_object().expect("an object");
@@ -209,7 +213,8 @@ mod tests {
         for member in ["advert_rcvd", "packet_len_err", "pri_zero_sent", "auth_failure"] {
             assert_eq!(document[0]["stats"][member], json!(0), "{member}");
         }
-        let second: Value = serde_json::from_str(&json(&[], 2, Duration::ZERO)).expect("is JSON");
+        let second: Value =
+            serde_json::from_str(&json(&Status::default(), 2, Duration::ZERO)).expect("is JSON");
         assert_eq!(second, json!({ "vrrp": [], "track_process": [] }));
     }
 }

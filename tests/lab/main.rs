@@ -30,6 +30,7 @@ mod ipvs;
 mod lifecycle;
 mod links;
 mod mail;
+mod manual;
 mod meaning;
 mod notify;
 mod processes;

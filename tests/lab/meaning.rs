@@ -52,18 +52,23 @@ fn compare_all(lab: &Lab) {
             copy(&parts, &host.dir.join(parts.file_name().expect("its name")));
         }
         let text = fs::read_to_string(file).expect("a file");
-        let theirs = understood_by_keepalived(&host, &text);
-        let loaded = config::load(
-            &host.dir.join("keepalived.conf"),
-            &Options { config_id: node_name(), ..Options::default() },
-        );
         let name = file.file_name().expect("a name").to_string_lossy();
-        if loaded.refusal_status().is_some() {
-            let _ = writeln!(faults, "{name}: refused\n{}", loaded.diagnostics.to_lines());
-        }
-        compare(&name, &theirs, &facts(&loaded.plan), &mut faults);
+        compare_text(&host, &name, &text, &mut faults);
     }
     assert!(faults.is_empty(), "\n{faults}");
+}
+
+/// Has keepalived and us understand `text`; what differs is added to `faults`.
+pub fn compare_text(host: &Host, name: &str, text: &str, faults: &mut String) {
+    let theirs = understood_by_keepalived(host, text);
+    let loaded = config::load(
+        &host.dir.join("keepalived.conf"),
+        &Options { config_id: node_name(), ..Options::default() },
+    );
+    if loaded.refusal_status().is_some() {
+        let _ = writeln!(faults, "{name}: refused\n{}", loaded.diagnostics.to_lines());
+    }
+    compare(name, &theirs, &facts(&loaded.plan), faults);
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::source::{Origin, Piece, Span};
+use super::sequences::MOST_LINES;
 use super::{LONGEST_LINE, Reader};
 
 /// Definitions may name each other this deep; beyond, one names itself.
-const DEEPEST: usize = 32;
+pub(super) const DEEPEST: usize = 32;
 
 /// Definitions named by definitions that a message lists.
 const MOST_THROUGH: usize = 8;
@@ -120,6 +121,13 @@ impl Reader<'_> {
                 Err(Failure::Undefined) if !reference.braced => {
                     expansion.copy(&text[next..at], span);
                 }
+                // As in keepalived; in a command it is perhaps a variable of the shell.
+                Err(Failure::Undefined) if text[..next].matches('"').count() % 2 == 1 => {
+                    expansion.copy(&text[next..at], span);
+                    let message = format!("`{}` is not defined", reference.name);
+                    let finding = Diagnostic::note("undefined-name", span, message);
+                    diagnostics.push(finding.label("left as it is"));
+                }
                 failed => {
                     diagnostics.push(failure(failed.err(), span, reference.name));
                     return None;
@@ -140,6 +148,45 @@ impl Reader<'_> {
         through.truncate(MOST_THROUGH);
         self.sources.expanded_through(source, through);
         Some(Span::new(source, 0..length))
+    }
+
+    /// Takes a line that is nothing but the name of a definition of several lines: they are read
+    /// one by one in its place, definitions and conditions among them. False if it is another line.
+    pub(super) fn unfold(&mut self, line: Span, diagnostics: &mut Diagnostics) -> bool {
+        let text = self.sources.text(line);
+        let Some(found) = reference(text).filter(|found| found.end == text.len()) else {
+            return false;
+        };
+        let Some(definition) = self.definitions.values.get(found.name) else { return false };
+        if !definition.value.contains('\n') {
+            return false;
+        }
+        let mut expansion = Expansion::default();
+        expansion.fill_in(&definition.value, line, definition);
+        let (lines, length) = (definition.lines.len(), expansion.text.len());
+        let too_many = self.lines_made + lines > MOST_LINES;
+        if self.depth >= DEEPEST || too_many || !self.has_room(line, length, diagnostics) {
+            if !std::mem::replace(&mut self.unfolding_refused, true) {
+                diagnostics.push(too_long(line));
+            }
+            return true;
+        }
+        self.lines_made += lines;
+        let name = self.sources.get(line.source).name.clone();
+        let source = self.sources.add(name, expansion.text, Origin::Expanded(expansion.pieces));
+        self.push_lines(Span::new(source, 0..length), false, self.depth + 1);
+        true
+    }
+
+    /// The text that `name` stands for, as it was given.
+    pub(super) fn definition(&self, name: &str) -> Option<&str> {
+        self.definitions.values.get(name).map(|definition| definition.value.as_str())
+    }
+
+    /// Counts one more reference; false if the line has come to too many.
+    pub(super) fn may_refer(&self) -> bool {
+        self.references.set(self.references.get() + 1);
+        self.references.get() <= MOST_REFERENCES
     }
 
     /// Where the definitions stand that `value` names in turn, as many as a message has room for.
@@ -185,8 +232,7 @@ impl Reader<'_> {
     }
 
     fn value(&self, reference: &Reference<'_>, depth: usize) -> Result<String, Failure> {
-        self.references.set(self.references.get() + 1);
-        if self.references.get() > MOST_REFERENCES {
+        if !self.may_refer() {
             return Err(Failure::TooDeep);
         }
         let mut words = reference.name.split_ascii_whitespace();

@@ -38,17 +38,28 @@ struct Frame {
     checks_outside: Checks,
 }
 
+/// A line that was made.
+struct Pending {
+    line: Span,
+    /// It holds no references any more.
+    resolved: bool,
+    depth: usize,
+}
+
 /// Gives the lines of a configuration one by one, with all files spliced in.
 pub struct Reader<'o> {
     pub sources: SourceMap,
     options: &'o Options,
     stack: Vec<Frame>,
     definitions: Definitions,
-    /// Lines that an expansion gave and that are yet to be handed out; false: they may hold
-    /// references still.
-    pending: VecDeque<(Span, bool)>,
-    /// Lines that repetitions gave so far.
+    /// Lines that an expansion gave and that are yet to be handed out.
+    pending: VecDeque<Pending>,
+    /// In how many definitions of several lines the line at hand is.
+    depth: usize,
+    /// Lines that repetitions and definitions of several lines gave so far.
     lines_made: usize,
+    /// A definition was not unfolded for being too deep or too long, which has been reported.
+    unfolding_refused: bool,
     files_read: usize,
     /// Octets of all files so far.
     octets_read: u64,
@@ -70,7 +81,9 @@ impl<'o> Reader<'o> {
             stack: Vec::new(),
             definitions: Definitions::default(),
             pending: VecDeque::new(),
+            depth: 0,
             lines_made: 0,
+            unfolding_refused: false,
             files_read: 0,
             octets_read: 0,
             octets_expanded: 0,
@@ -110,7 +123,8 @@ impl<'o> Reader<'o> {
     /// The next line that says something, its comment taken off; `None` at the end.
     pub fn next_line(&mut self, diagnostics: &mut Diagnostics) -> Option<Span> {
         loop {
-            if let Some((line, resolved)) = self.pending.pop_front() {
+            if let Some(Pending { line, resolved, depth }) = self.pending.pop_front() {
+                self.depth = depth;
                 let line = if resolved {
                     self.plain_line(line, diagnostics)
                 } else {
@@ -122,6 +136,7 @@ impl<'o> Reader<'o> {
                 continue;
             }
             let line = self.physical_line()?;
+            self.depth = 0;
             if let Some(line) = self.usable_line(line, diagnostics)
                 && let Some(line) = self.resolve(line, diagnostics)
             {
@@ -189,7 +204,13 @@ impl<'o> Reader<'o> {
             _ => line,
         };
         let text = self.sources.text(line);
-        if text.starts_with('$') && self.define(line, diagnostics) {
+        if !text.starts_with('~') && text.contains('\n') {
+            self.push_lines(line, false, self.depth);
+            return None;
+        }
+        if text.starts_with('$')
+            && (self.define(line, diagnostics) || self.unfold(line, diagnostics))
+        {
             return None;
         }
         let text = self.sources.text(line);
@@ -198,18 +219,28 @@ impl<'o> Reader<'o> {
             return self.plain_line(line, diagnostics);
         }
         let expanded = self.expand(line, diagnostics)?;
-        let text = &self.sources.get(expanded.source).text;
-        let mut start = expanded.start as usize;
+        // A definition may have given the condition.
+        if self.sources.text(expanded).starts_with('@') && expanded != line {
+            self.push_lines(expanded, false, self.depth);
+        } else {
+            self.push_lines(expanded, true, self.depth);
+        }
+        None
+    }
+
+    /// Puts the lines of `text` in front of all that is still to come.
+    fn push_lines(&mut self, text: Span, resolved: bool, depth: usize) {
+        let whole = &self.sources.get(text.source).text;
+        let mut start = text.start as usize;
         let mut lines = Vec::new();
-        for part in text[expanded.range()].split('\n') {
+        for part in whole[text.range()].split('\n') {
             let end = start + part.len();
-            lines.extend(trimmed(Span::new(expanded.source, start..end), part));
+            lines.extend(trimmed(Span::new(text.source, start..end), part));
             start = end + 1;
         }
         for line in lines.into_iter().rev() {
-            self.pending.push_front((line, true));
+            self.pending.push_front(Pending { line, resolved, depth });
         }
-        None
     }
 
     /// A line with nothing left to replace: `include` and `~SEQ` are acted on here.

@@ -2,11 +2,11 @@
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::source::{Origin, Span};
-use super::definitions::{Expansion, reference};
-use super::{Reader, trimmed};
+use super::definitions::{DEEPEST, Expansion, reference};
+use super::{LONGEST_LINE, Pending, Reader, trimmed};
 
 /// Lines that repetitions may make in all.
-const MOST_LINES: usize = 1 << 18;
+pub(super) const MOST_LINES: usize = 1 << 18;
 
 /// What is repeated: the names, one or several, and what they stand for each time.
 struct Repetition {
@@ -29,12 +29,14 @@ impl Reader<'_> {
         match made {
             Ok((repetition, Some(rest))) if self.has_room_for(&repetition) => {
                 self.lines_made += repetition.values.len();
+                self.references.set(0);
                 for values in repetition.values.iter().rev() {
                     let filled = self.fill(rest, &repetition.names, values);
                     if !self.has_room(line, filled.range().len(), diagnostics) {
                         break;
                     }
-                    self.pending.push_front((filled, false));
+                    let pending = Pending { line: filled, resolved: false, depth: self.depth };
+                    self.pending.push_front(pending);
                 }
             }
             Ok((_, None)) => diagnostics.push(bad(line, "nothing follows that could be repeated")),
@@ -56,7 +58,10 @@ impl Reader<'_> {
         match construct {
             "~SEQ" => sequence(&arguments, |number| number.to_string()),
             "~SEQx" => {
-                if arguments.iter().skip(1).any(|argument| argument.starts_with('-')) {
+                let is_step = |at: usize| at == 2 && arguments.len() == 4;
+                let negative =
+                    |(at, argument): (usize, &&str)| !is_step(at) && argument.starts_with('-');
+                if arguments.iter().enumerate().skip(1).any(negative) {
                     return Err("~SEQx has no negative numbers".to_owned());
                 }
                 sequence(&arguments, |number| format!("{number:x}"))
@@ -76,11 +81,8 @@ impl Reader<'_> {
             let found = reference(&text[next..]);
             at = next + found.as_ref().map_or(1, |found| found.end);
             let span = rest.part(next..at);
-            let place = found.and_then(|found| names.iter().position(|name| name == found.name));
-            match place {
-                Some(place) => {
-                    expansion.replace(values.get(place).map_or("", String::as_str), span, None);
-                }
+            match found.and_then(|found| self.bound(found.name, names, values, DEEPEST)) {
+                Some(value) => expansion.replace(&value, span, None),
                 None => expansion.copy(&text[next..at], span),
             }
         }
@@ -89,6 +91,36 @@ impl Reader<'_> {
         let length = expansion.text.len();
         let source = self.sources.add(name, expansion.text, Origin::Expanded(expansion.pieces));
         Span::new(source, 0..length)
+    }
+}
+
+impl Reader<'_> {
+    /// What `name` is while `names` are `values`: one of these, or a definition that names any of
+    /// them, itself or by way of others. `None`: the same as always.
+    fn bound(
+        &self,
+        name: &str,
+        names: &[String],
+        values: &[String],
+        depth: usize,
+    ) -> Option<String> {
+        if let Some(place) = names.iter().position(|each| each == name) {
+            return Some(values.get(place).cloned().unwrap_or_default());
+        }
+        let depth = depth.checked_sub(1).filter(|_| self.may_refer())?;
+        let text = self.definition(name)?;
+        let (mut out, mut at, mut speaks_of_them) = (String::new(), 0, false);
+        while let Some(length) = text[at..].find('$').filter(|_| out.len() <= LONGEST_LINE) {
+            let next = at + length;
+            out.push_str(&text[at..next]);
+            let found = reference(&text[next..]);
+            at = next + found.as_ref().map_or(1, |found| found.end);
+            let value = found.and_then(|found| self.bound(found.name, names, values, depth));
+            speaks_of_them |= value.is_some();
+            out.push_str(value.as_deref().unwrap_or(&text[next..at]));
+        }
+        out.push_str(&text[at..]);
+        speaks_of_them.then_some(out)
     }
 }
 

@@ -81,6 +81,13 @@ fn a_mistake_in_an_expanded_line_is_shown_where_it_was_written() {
     assert_eq!(lines(text), "t:4:19: error: virtual_router_id 300 is out of range 1-255\n");
 }
 
+/// keepalived.conf(5): a name that is not defined stays.
+#[test]
+fn names_in_quotes_that_nobody_defined_stay() {
+    assert_eq!(router_id("router_id \"x${NOT_ONE}y\"").as_deref(), Some("x${NOT_ONE}y"));
+    assert!(lines("global_defs {\nrouter_id \"${NOT_ONE}\"\n}\n").contains("note: `NOT_ONE`"));
+}
+
 #[test]
 fn names_in_braces_that_nobody_defined_are_an_error() {
     assert_eq!(lines("router_id ${NOT_ONE}\n"), "t:1:11: error: `NOT_ONE` is not defined\n");
@@ -114,6 +121,38 @@ fn sequences_chain_and_lists_take_several_names() {
     );
     assert_eq!(addresses("~LST({A,B}, {1,2}, {3,4}) 10.0.${A}.${B}"), ["10.0.1.2", "10.0.3.4"]);
     assert_eq!(addresses("~LST(A, 7, 8) 10.0.0.$A"), ["10.0.0.7", "10.0.0.8"]);
+}
+
+/// keepalived.conf(5), "Parameter substitution" and "Sequence blocks".
+#[test]
+fn lines_of_a_definition_are_read_one_by_one_where_it_is_named() {
+    let text =
+        "$A= \\\n$N=1 \\\n192.0.2.${N} \\\n$N=2 \\\n@red 192.0.2.1${N} \\\n@blue 192.0.2.9\n$A";
+    assert_eq!(addresses(text), ["192.0.2.1", "192.0.2.12"]);
+    assert_eq!(addresses("$RED=@red\n$BLUE=@blue\n$RED 192.0.2.1\n$BLUE 192.0.2.2"), ["192.0.2.1"]);
+    let inner =
+        "$IN= \\\n192.0.2.${X} \\\n192.0.3.${X}\n$OUT= \\\n$X=1 \\\n$IN \\\n$X=2 \\\n$IN\n$OUT";
+    let four = ["192.0.2.1", "192.0.3.1", "192.0.2.2", "192.0.3.2"];
+    assert_eq!(addresses(inner), four);
+}
+
+#[test]
+fn a_definition_that_is_repeated_sees_the_names_of_the_sequence() {
+    let text = "$A= \\\n192.0.2.${X}${Y} \\\n192.0.3.${X}${Y}\n~SEQ(X,1,2) ~SEQ(Y,3,3) $A";
+    let four = ["192.0.2.13", "192.0.3.13", "192.0.2.23", "192.0.3.23"];
+    assert_eq!(addresses(text), four);
+    let by_way = "$B=2.${X}\n$A=192.0.${B}\n~SEQ(X,7,8) $A";
+    assert_eq!(addresses(by_way), ["192.0.2.7", "192.0.2.8"]);
+    assert_eq!(addresses("~SEQx(X,0xb,-1,0xa) 2001:db8::$X"), ["2001:db8::b", "2001:db8::a"]);
+}
+
+#[test]
+fn definitions_of_lines_that_name_each_other_end_with_one_error() {
+    let named_itself = "$A= \\\nrouter_id a \\\n$A\n$A\n";
+    assert_eq!(lines(named_itself).matches("names itself").count(), 1, "{}", lines(named_itself));
+    let double = |n: usize| format!("$A{}= \\\n$A{n} \\\n$A{n}\n", n + 1);
+    let text = format!("$A0=x\n{}$A60\n", (0..60).map(double).collect::<String>());
+    assert_eq!(lines(&text).matches("names itself").count(), 1);
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::bfd::{
     Session, Sessions, Transition,
 };
 use crate::config::plan::{BfdInstance, Plan};
-use crate::kernel::{BfdReceiver, DeadlineTimer};
+use crate::kernel::{BfdReceiver, DeadlineTimer, ReceivedBfd};
 use crate::sim::Random;
 use crate::status::BfdStatus;
 
@@ -48,6 +48,9 @@ const LONGEST_PACKET: usize = 128;
 
 /// Receive sockets, by family (true: IPv6) and way.
 const WAYS: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
+
+/// One packet from a socket, if there is one.
+type Take = fn(&BfdReceiver, &mut [u8]) -> io::Result<Option<ReceivedBfd>>;
 
 enum Command {
     /// Make this plan's sessions the running ones; answered when they are.
@@ -219,7 +222,7 @@ impl BfdThread {
                 () = any_readable(&self.receivers) => {}
             }
             self.open_missing();
-            self.receive(AT_ONCE);
+            self.receive(AT_ONCE, BfdReceiver::receive_if_ready);
             self.fire_due();
             self.judge_late_ones();
         }
@@ -443,12 +446,12 @@ impl BfdThread {
     }
 
     /// Takes packets, up to `most` from each socket.
-    fn receive(&mut self, most: usize) {
+    fn receive(&mut self, most: usize, take: Take) {
         let receivers = std::mem::take(&mut self.receivers);
         for ((_, multihop), receiver) in &receivers {
             let mut buf = [0; LONGEST_PACKET];
             for _ in 0..most {
-                match receiver.receive(&mut buf) {
+                match take(receiver, &mut buf) {
                     Ok(Some(got)) => {
                         let arrival = Arrival {
                             source: got.source,
@@ -502,7 +505,7 @@ impl BfdThread {
         let mut due = std::mem::take(&mut self.due);
         self.schedule.due(clock::now(), usize::MAX, &mut due);
         if !due.is_empty() {
-            self.receive(BEFORE_BELIEVING);
+            self.receive(BEFORE_BELIEVING, BfdReceiver::receive);
         }
         let now = clock::now();
         for (_, number) in due.drain(..) {

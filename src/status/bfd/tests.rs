@@ -43,7 +43,10 @@ fn without_sessions_there_is_nothing_to_show() {
 
 #[test]
 fn json_has_one_object_for_each_session() {
-    let json = status().to_json();
+    let all = crate::status::Status { bfd: status(), ..Default::default() };
+    let document: Value =
+        serde_json::from_str(&crate::status::json(&all, 2, Duration::ZERO)).unwrap();
+    let json = &document["bfd"];
     assert_eq!(json["discards"]["ttl"], 3);
     let session = &json["sessions"][0];
     assert_eq!((&session["name"], &session["state"]), (&json!("s1"), &json!("AdminDown")));
