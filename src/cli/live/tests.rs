@@ -153,7 +153,9 @@ fn each_lint_of_a_host_fires_and_can_be_switched_off() {
     let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\nauthentication {\n\
                 auth_type PASS\nauth_pass secret\n}\nvirtual_ipaddress {\n2001:db8::1\n}\n}\n\
                 vrrp_instance B {\ninterface eth9\nvirtual_router_id 7\nvirtual_ipaddress {\n\
-                192.0.2.1\n}\n}\nvirtual_server 192.0.2.10 80 {\nlvs_sched wrr\nlvs_method NAT\n\
+                192.0.2.1\n}\n}\nvrrp_instance C {\ninterface eth0\nvirtual_router_id 8\n\
+                unicast_peer {\n192.0.2.1\n192.0.2.2\n}\nvirtual_ipaddress {\n192.0.2.3\n}\n}\n\
+                virtual_server 192.0.2.10 80 {\nlvs_sched wrr\nlvs_method NAT\n\
                 protocol TCP\nreal_server 192.0.2.20 80 {\n}\n}\n";
     std::fs::write(&file, text).expect("a file");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("its mode");

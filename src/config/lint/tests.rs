@@ -156,11 +156,14 @@ fn about_two() -> Vec<(&'static str, String, String)> {
     let router = |priority: u8, lines: &str| instance(&format!("priority {priority}\n{lines}"));
     let good = || router(150, "");
     let password = "authentication {\nauth_type PASS\nauth_pass 1234\n}";
+    let key = "61".repeat(32);
+    let signed = format!("auth_hmac {{\nkey 1 hex:{key}\nactive_key 1\n}}");
     let unicast = "unicast_src_ip 192.0.2.1\nunicast_peer {\n192.0.2.2\n}";
     vec![
         ("vrid-mismatch", good(), router(100, "").replace("51", "52")),
         ("address-mismatch", good(), router(100, "").replace("2.10/", "2.11/")),
         ("authentication-mismatch", good(), router(100, password)),
+        ("hmac-mismatch", router(150, &signed), good()),
         ("interval-mismatch", good(), router(100, "advert_int 2")),
         ("version-mismatch", good(), router(100, "version 3")),
         ("priorities-equal", good(), good()),
