@@ -35,8 +35,11 @@ impl Reader<'_> {
                     if !self.has_room(line, filled.range().len(), diagnostics) {
                         break;
                     }
-                    let pending = Pending { line: filled, resolved: false, depth: self.depth };
-                    self.pending.push_front(pending);
+                    // Names that stand for nothing may leave nothing of the line.
+                    if let Some(line) = trimmed(filled, self.sources.text(filled)) {
+                        let pending = Pending { line, resolved: false, depth: self.depth };
+                        self.pending.push_front(pending);
+                    }
                 }
             }
             Ok((_, None)) => diagnostics.push(bad(line, "nothing follows that could be repeated")),

@@ -146,6 +146,13 @@ fn a_definition_that_is_repeated_sees_the_names_of_the_sequence() {
     assert_eq!(addresses("~SEQx(X,0xb,-1,0xa) 2001:db8::$X"), ["2001:db8::b", "2001:db8::a"]);
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_repeated_line_of_which_nothing_is_left_is_no_line() {
+    assert_eq!(lines("~LST({x,y}, {,}) $x\n"), "");
+    assert_eq!(addresses("~LST(x, , 192.0.2.1) $x"), ["192.0.2.1"]);
+}
+
 #[test]
 fn definitions_of_lines_that_name_each_other_end_with_one_error() {
     let named_itself = "$A= \\\nrouter_id a \\\n$A\n$A\n";
