@@ -45,7 +45,8 @@ impl Program {
 
 /// keepalived must be told to be punctual while many tests share a processor; Mainstay is so by itself.
 /// Its own limit to real-time work, 10 ms, is one tick of a guest's clock: the kernel would kill it.
-const PUNCTUAL: &[u8] = b"    vrrp_rt_priority 50\n    vrrp_rlimit_rttime 2000000\n";
+const PUNCTUAL: &[u8] = b"    vrrp_rt_priority 50\n    vrrp_rlimit_rttime 2000000\n    \
+      bfd_rt_priority 50\n    bfd_rlimit_rttime 2000000\n";
 
 impl Program {
     /// The configuration, with what this program needs beyond what the test says.
