@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::namespace::{children_of, cpu_time};
 use super::{Host, eventually};
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Program {
     Mainstay,
     Keepalived,
