@@ -90,7 +90,8 @@ fn the_keyword_table_knows_every_keyword_of_the_reference() {
 }
 
 /// Keywords whose default is not keepalived's: each is in the man page's DIFFERENCES FROM KEEPALIVED.
-const OTHER_DEFAULTS: [(&str, &str); 8] = [
+const OTHER_DEFAULTS: [(&str, &str); 9] = [
+    ("global_defs", "bfd_rt_priority"),
     ("top", "child_wait_time"),
     ("global_defs", "vrrp_rt_priority"),
     ("global_defs", "vrrp_rx_bufs_policy"),

@@ -105,12 +105,19 @@ struct Watcher<'h> {
 
 impl<'h> Watcher<'h> {
     fn start(host: &'h Host) -> Self {
-        let file = std::fs::File::create(host.dir.join("monitor")).expect("a file");
-        let mut command = host.command("ip");
-        command.args(["-ts", "monitor", "route", "rule"]).stdout(file);
-        let child = host.spawn(&mut command).expect("ip monitor");
+        let listen = || {
+            let file = std::fs::File::create(host.dir.join("monitor")).expect("a file");
+            let mut command = host.command("ip");
+            command.args(["-ts", "monitor", "route", "rule"]).stdout(file);
+            host.spawn(&mut command).expect("ip monitor")
+        };
+        let mut child = listen();
         // It listens once it tells of something.
         eventually("ip monitor listens", SOON, || {
+            if let Ok(Some(status)) = child.try_wait() {
+                println!("ip monitor has ended ({status}): starting it again");
+                child = listen();
+            }
             host.ip("route replace 198.18.0.0/15 via 192.0.2.12");
             host.read("monitor").contains("198.18.0.0/15")
         });

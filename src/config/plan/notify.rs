@@ -35,6 +35,11 @@ impl NotifyScripts {
             .chain([&self.any, &self.lower_priority])
             .filter_map(|each| each.as_deref())
     }
+
+    /// Nobody is told of anything: no script, no mail.
+    pub fn is_silent(&self) -> bool {
+        !self.mails && self.scripts().next().is_none()
+    }
 }
 
 /// The FIFOs that events are written to.
@@ -51,6 +56,11 @@ pub struct Fifos {
 }
 
 impl Fifos {
+    /// Whether any takes the events of instances and groups.
+    pub fn take_vrrp(&self) -> bool {
+        self.all.is_some() || self.vrrp.is_some()
+    }
+
     /// Those that there are.
     pub fn iter(&self) -> impl Iterator<Item = &Fifo> {
         [&self.all, &self.vrrp, &self.lvs].into_iter().flatten()

@@ -52,6 +52,8 @@ pub struct Effects {
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
     reports: mpsc::Sender<Report>,
     lost_reports: u64,
+    /// Events of instances and groups go into a FIFO.
+    pub writes_fifos: bool,
     /// Reused for each advert.
     datagram: Vec<u8>,
     outbox: Outbox,
@@ -78,6 +80,7 @@ impl Effects {
             group_news: Vec::new(),
             reports,
             lost_reports: 0,
+            writes_fifos: false,
             datagram: Vec::new(),
             outbox: Outbox::default(),
         }
@@ -397,8 +400,11 @@ impl Effects {
         self.report(report_of(instance, News::Entered(transition.to)));
     }
 
-    /// Hands a report over, or counts it as lost.
+    /// Hands a report over, or counts it as lost. What nobody would hear is not told.
     pub fn report(&mut self, report: Report) {
+        if !self.writes_fifos && report.who.notify().is_silent() {
+            return;
+        }
         // A flood of adverts must not cost anybody the news of a transition.
         let minor = !matches!(report.news, News::Entered(_));
         if minor && self.reports.capacity() < self.reports.max_capacity() / 2 {

@@ -100,16 +100,16 @@ impl Frames {
     }
 
     fn take_some(&mut self, send: impl FnOnce(Iter<'_>)) {
-        let queue = if self.is_urgent() { &mut self.first } else { &mut self.again };
+        let urgent = self.is_urgent();
+        let queue = if urgent { &self.first } else { &self.again };
         let piece = queue.len().min(PIECE);
         send(queue.iter().take(piece));
-        // With the others, those that have rounds left wait for their turn once more.
-        let mut rest = queue.drain(..piece).collect::<Vec<_>>();
-        rest.retain_mut(|each| {
-            each.rounds -= 1;
-            each.rounds > 0
-        });
-        self.again.extend(rest);
+        for _ in 0..piece {
+            let sent = if urgent { self.first.pop_front() } else { self.again.pop_front() };
+            // With the others, those that have rounds left wait for their turn once more.
+            let more = sent.filter(|each| each.rounds > 1);
+            self.again.extend(more.map(|each| Announcement { rounds: each.rounds - 1, ..each }));
+        }
     }
 }
 

@@ -27,6 +27,8 @@ impl VrrpThread {
         self.plan = plan.clone();
         self.interfaces.set_delays(&plan.link_delays);
         self.effects.announcer.adopt(&plan.global.pacing);
+        // What is gone with this reload is still told where it was to be.
+        self.effects.writes_fifos |= plan.global.fifos.take_vrrp();
         self.begin_startup_delay(now);
         self.forget_readings();
         let (mut continued, gone) = pair(self.take_instances(), &plan);
@@ -52,6 +54,7 @@ impl VrrpThread {
         self.start_new(now);
         self.settle_groups();
         self.carry_out();
+        self.effects.writes_fifos = plan.global.fifos.take_vrrp();
     }
 
     /// A unicast peer that is this very host: adverts to it lead nowhere. The configuration alone
