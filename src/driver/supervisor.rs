@@ -91,22 +91,35 @@ struct Supervisor {
     reload_time: ReloadTime,
 }
 
+/// Break: told to stop while it ran, when there was nothing to take back yet.
+async fn run_startup_script(plan: &Plan, signals: &mut Signals) -> ControlFlow<()> {
+    let Some(script) = &plan.global.startup_script else { return ControlFlow::Continue(()) };
+    tokio::select! {
+        () = scripts::run_once("startup_script", script, &plan.global) => ControlFlow::Continue(()),
+        () = signals.stop() => {
+            tracing::info!("stopped during startup_script");
+            ControlFlow::Break(())
+        }
+    }
+}
+
+/// What a former run may have left in the kernel.
+fn leftovers(owned: &Record) -> vrrp_thread::Leftovers {
+    vrrp_thread::Leftovers {
+        addresses: owned.addresses.iter().cloned().collect(),
+        routes: owned.routes.clone(),
+        rules: owned.rules.clone(),
+    }
+}
+
 impl Supervisor {
     /// Starts the parts; `None`: told to stop before there were any.
     async fn start(options: Options, plan: Plan) -> Result<Option<Self>, Failure> {
         // Signals first: from here on a stop is always a clean one.
-        let signals = Signals::new(options.ignore_interrupt)
+        let mut signals = Signals::new(options.ignore_interrupt)
             .map_err(|e| Failure::fatal("cannot listen for signals", e))?;
-        let mut signals = signals;
-        if let Some(script) = &plan.global.startup_script {
-            // Who is told to stop while it runs has nothing to take back yet.
-            tokio::select! {
-                () = scripts::run_once("startup_script", script, &plan.global) => {}
-                () = signals.stop() => {
-                    tracing::info!("stopped during startup_script");
-                    return Ok(None);
-                }
-            }
+        if run_startup_script(&plan, &mut signals).await.is_break() {
+            return Ok(None);
         }
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
@@ -131,11 +144,7 @@ impl Supervisor {
         bfd.follow(&plan).await.map_err(|e| Failure::fatal("cannot start BFD", e))?;
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
-            leftovers: vrrp_thread::Leftovers {
-                addresses: owned.addresses.iter().cloned().collect(),
-                routes: owned.routes.clone(),
-                rules: owned.rules.clone(),
-            },
+            leftovers: leftovers(&owned),
             links_changed: links_changed.clone(),
             sessions: bfd.for_vrrp(),
         };
