@@ -22,6 +22,7 @@ pub mod ipvs;
 pub mod kernel;
 pub mod notify;
 pub mod probe;
+pub mod random;
 pub mod routing;
 pub mod sim;
 pub mod status;

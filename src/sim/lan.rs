@@ -12,11 +12,11 @@ use self::traffic::Flight;
 use super::Property;
 use super::history::{History, What};
 use super::host::{Host, HostSpec, Input, Process};
-use super::random::Random;
 use super::router::Router;
 use super::trouble::Trouble;
 use super::watch::{self, Before};
 use super::weather::{Partition, Weather};
+use crate::random::Random;
 use crate::vrrp::{Action, Event, Reading, RouterSettings, Tracked};
 
 /// LANs with their hosts. Nothing happens but in [`run_for`](Self::run_for).

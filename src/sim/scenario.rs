@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::host::HostSpec;
-use super::random::Random;
 use super::router::{Router, RouterSpec};
 use super::trouble::{Stage, Trouble};
 use super::watch::REST;
 use super::{Lan, Property, Violation};
+use crate::random::Random;
 use crate::vrrp::{
     AdverInterval, AntiReplay, Authentication, GarpSettings, Hmac, HmacMode, LinkDelays,
     RouterSettings, Tracked, Tracker, Transport, UnicastPeer, Version, Vrid,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::packet::Spoiler;
-use super::random::Random;
 use super::weather::Weather;
+use crate::random::Random;
 use crate::vrrp::{Reading, Tracked};
 
 /// One thing that happens to the LANs or to a host. Hosts, segments and routers by number.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Loss, duplication and delay for every packet; delays that differ reorder them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::port;
 use crate::bfd::{ControlPacket, Counters, SOURCE_PORTS, Session, State, Transition};
 use crate::config::plan::BfdInstance;
 use crate::kernel::BfdSender;
-use crate::sim::Random;
+use crate::random::Random;
 use crate::status::BfdSession;
 
 /// Idle intervals after which a session that has not come up is down. Two packets each way suffice.

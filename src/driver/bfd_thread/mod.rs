@@ -29,7 +29,7 @@ use crate::bfd::{
 };
 use crate::config::plan::{BfdInstance, Plan};
 use crate::kernel::{BfdReceiver, DeadlineTimer, ReceivedBfd};
-use crate::sim::Random;
+use crate::random::Random;
 use crate::status::BfdStatus;
 
 /// By name: whether it is up; `None` until it is for the first time, or has had its time to be.

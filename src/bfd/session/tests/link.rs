@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bfd::{PACKET_LEN, SessionSettings};
-use crate::sim::Random;
+use crate::random::Random;
 
 const RUNS: u64 = 400;
 
