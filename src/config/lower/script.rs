@@ -1,5 +1,6 @@
 //! Commands to run: quoting, arguments, user and group.
 
+use std::borrow::Cow;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -28,7 +29,10 @@ pub(super) fn read_word(cx: &mut Context<'_>, statement: &Statement) -> Option<S
     cx.argument(statement)?;
     let keyword = cx.keyword_span(statement);
     let (line, name) = (cx.text(statement.raw), cx.text(keyword));
-    let mut words = arguments(line.strip_prefix(name).unwrap_or(line));
+    let Ok(mut words) = arguments(line.strip_prefix(name).unwrap_or(line)) else {
+        cx.bad("bad-value", statement, statement.raw, "a quote or an escape is not complete");
+        return None;
+    };
     if words.len() > 1 {
         let at = statement.raw;
         let message =
@@ -49,12 +53,14 @@ fn command(
     statement: &Statement,
     words: &[Piece<'_>],
 ) -> Option<Vec<String>> {
-    let argv = arguments(words.get(1)?.text);
-    if argv.first().is_none_or(String::is_empty) {
-        cx.bad("bad-value", statement, statement.raw, "the command is empty");
-        return None;
-    }
-    Some(argv)
+    let message = match arguments(&words.get(1)?.resolved()) {
+        Ok(argv) if argv.first().is_some_and(|program| !program.is_empty()) => return Some(argv),
+        Ok(_) => "the command is empty",
+        Err(Incomplete::Quote) => "a quote within the command is not closed",
+        Err(Incomplete::Escape) => "the command ends with a backslash",
+    };
+    cx.bad("bad-value", statement, statement.raw, message);
+    None
 }
 
 /// `USER [GROUP]` of `script_user` and `user`.
@@ -88,10 +94,18 @@ fn surplus(cx: &mut Context<'_>, statement: &Statement, words: &[Piece<'_>], mos
 struct Piece<'t> {
     start: usize,
     text: &'t str,
+    quoted: bool,
 }
 
-/// Splits at blanks that are in no quotes. Quotes around a whole word are taken off; backslashes
-/// stay for [`arguments`].
+impl Piece<'_> {
+    /// What the quotes around it hold, escapes resolved. What is left is resolved once more where it
+    /// is taken apart: `"/bin/x \"a b\""` has the argument `a b`.
+    fn resolved(&self) -> Cow<'_, str> {
+        if self.quoted { unescaped(self.text).into() } else { self.text.into() }
+    }
+}
+
+/// Splits at blanks that are in no quotes. Quotes around a whole word are taken off; backslashes stay.
 fn split(line: &str) -> Vec<Piece<'_>> {
     let octets = line.as_bytes();
     let (mut words, mut at) = (Vec::new(), 0);
@@ -111,7 +125,7 @@ fn split(line: &str) -> Vec<Piece<'_>> {
                 (at, end, end)
             }
         };
-        words.push(Piece { start, text: &line[start..end] });
+        words.push(Piece { start, text: &line[start..end], quoted: start > at });
         at = next;
     }
     words
@@ -125,16 +139,31 @@ fn closing_quote(octets: &[u8], from: usize, quote: u8) -> usize {
     at.min(octets.len())
 }
 
+fn unescaped(text: &str) -> String {
+    let (mut done, mut letters) = (String::with_capacity(text.len()), text.chars().peekable());
+    while let Some(letter) = letters.next() {
+        done.push(if letter == '\\' { escaped(&mut letters).unwrap_or('\\') } else { letter });
+    }
+    done
+}
+
+/// Why a command cannot be taken apart.
+#[derive(Debug, PartialEq, Eq)]
+enum Incomplete {
+    Quote,
+    Escape,
+}
+
 /// Splits a command into program and arguments: blanks separate, quotes join, escapes stand for
 /// the characters of keepalived.conf(5), "Quoted strings".
-fn arguments(command: &str) -> Vec<String> {
+fn arguments(command: &str) -> Result<Vec<String>, Incomplete> {
     let (mut done, mut word, mut in_word) = (Vec::new(), String::new(), false);
     let mut quote = None;
     let mut letters = command.chars().peekable();
     while let Some(letter) = letters.next() {
         match (letter, quote) {
             ('\\', _) => {
-                word.push(escaped(&mut letters));
+                word.push(escaped(&mut letters).ok_or(Incomplete::Escape)?);
                 in_word = true;
             }
             (letter, Some(open)) if letter == open => quote = None,
@@ -157,26 +186,25 @@ fn arguments(command: &str) -> Vec<String> {
     if in_word {
         done.push(word);
     }
-    done
+    if quote.is_some() { Err(Incomplete::Quote) } else { Ok(done) }
 }
 
-/// The character that an escape stands for; its backslash is gone already.
-fn escaped(letters: &mut Peekable<Chars<'_>>) -> char {
-    match letters.next() {
-        Some('a') => '\x07',
-        Some('b') => '\x08',
-        Some('E') => '\x1b',
-        Some('f') => '\x0c',
-        Some('n') => '\n',
-        Some('r') => '\r',
-        Some('t') => '\t',
-        Some('v') => '\x0b',
-        Some('x') => numeric(letters, 0, 16, 2),
-        Some('c') => letters.next().map_or('c', |letter| char::from((letter as u8) & 0x1f)),
-        Some(digit @ '0'..='7') => numeric(letters, digit as u32 - '0' as u32, 8, 2),
-        Some(other) => other,
-        None => '\\',
-    }
+/// The character that an escape stands for; its backslash is gone already. `None`: nothing follows.
+fn escaped(letters: &mut Peekable<Chars<'_>>) -> Option<char> {
+    Some(match letters.next()? {
+        'a' => '\x07',
+        'b' => '\x08',
+        'E' => '\x1b',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0b',
+        'x' => numeric(letters, 0, 16, 2),
+        'c' => letters.next().map_or('c', |letter| char::from((letter as u8) & 0x1f)),
+        digit @ '0'..='7' => numeric(letters, digit as u32 - '0' as u32, 8, 2),
+        other => other,
+    })
 }
 
 fn numeric(letters: &mut Peekable<Chars<'_>>, first: u32, radix: u32, most: usize) -> char {
