@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::HttpVersion;
+use super::bounds::{deadline, step_until};
 use super::connect::{Seconds, sentence};
 use super::response::{BadHeader, Header, Response};
 
@@ -116,6 +117,8 @@ pub async fn fetch(
         let body = response.feed(&buffer[..read])?;
         if in_header && response.header().is_some() {
             seen(Piece::Header(response.header_bytes()));
+            // Room for what is kept of the body.
+            response.forget_header();
         }
         if !body.is_empty() {
             md5.update(body);
@@ -136,20 +139,10 @@ pub async fn fetch(
 impl Patience {
     /// Waits for one step; `None` when time is up.
     async fn wait<T>(&self, step: impl Future<Output = T>) -> Option<T> {
-        let now = Instant::now();
-        // A step that is ready at once is never asked whether it is late: a server that sends faster
-        // than we read would go on for ever.
-        if self.until.is_some_and(|until| now >= until) {
-            return None;
+        match deadline(self.silence).into_iter().chain(self.until).min() {
+            Some(earliest) => step_until(earliest, step).await,
+            None => Some(step.await),
         }
-        // A silence beyond the clock's range is no limit.
-        let silent = now.checked_add(self.silence);
-        let deadline = match (silent, self.until) {
-            (Some(silent), Some(until)) => silent.min(until),
-            (Some(only), None) | (None, Some(only)) => only,
-            (None, None) => return Some(step.await),
-        };
-        timeout_at(deadline, step).await.ok()
     }
 
     /// Words the end of patience after `received` bytes.

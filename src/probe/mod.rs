@@ -4,6 +4,7 @@
 //! and memory whatever the other side does.
 
 pub mod bfd;
+mod bounds;
 mod connect;
 pub mod dns;
 pub mod fetch;

@@ -9,8 +9,10 @@ use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::bounds::{KEPT, keep};
+
 /// Octets of a body that are kept for the search.
-const WINDOW: usize = 65_536;
+const WINDOW: usize = KEPT;
 
 /// Octets that stay when the window is full: a match may be this long wherever it lies.
 const OVERLAP: usize = WINDOW / 2;
@@ -137,7 +139,7 @@ impl<'p> Search<'p> {
         while !body.is_empty() && !self.found && !self.is_hopeless() {
             let room = WINDOW - self.window.len();
             let (now, later) = body.split_at(body.len().min(room));
-            self.window.extend_from_slice(now);
+            keep(&mut self.window, now, WINDOW);
             body = later;
             if self.window.len() == WINDOW {
                 self.look(false);

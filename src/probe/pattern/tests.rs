@@ -9,7 +9,7 @@ fn pattern(source: &str) -> Pattern {
 fn found_in(pattern: &Pattern, body: &[u8], piece: usize) -> bool {
     let mut search = Search::new(pattern);
     body.chunks(piece).for_each(|part| search.feed(part));
-    assert!(search.window.capacity() <= 2 * WINDOW);
+    assert!(search.window.capacity() <= WINDOW);
     search.finish()
 }
 
