@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
+use super::bounds::{deadline, step_until};
 use super::connect::{Seconds, open};
 use super::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
 use super::pattern::Search;
-use super::tls::shake_hands;
+use super::tls::{TlsError, shake_hands};
 use super::{HttpProbe, Url};
 use crate::check::Outcome;
 
@@ -22,20 +23,31 @@ pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
     let Some(url) = probe.urls.get(target) else {
         return Outcome::NotTried(format!("there is no url number {target}"));
     };
-    let connect = &probe.connect;
-    let patience = Patience {
-        silence: connect.timeout,
-        until: Instant::now().checked_add(connect.timeout.saturating_mul(ATTEMPT_SPAN)),
+    let Some(limit) = url.wishes.as_ref().and_then(|wishes| wishes.limit) else {
+        return visit(probe, url, None).await;
     };
+    let over = || Outcome::Failure(about(url, &format!("no complete page within {}", Seconds(limit))));
+    match deadline(limit) {
+        Some(until) => step_until(until, visit(probe, url, Some(until))).await.unwrap_or_else(over),
+        None => visit(probe, url, None).await,
+    }
+}
+
+/// Connects, and talks. `until`: when everything must be over at the latest.
+async fn visit(probe: &HttpProbe, url: &Url, until: Option<Instant>) -> Outcome {
+    let connect = &probe.connect;
+    let span = deadline(connect.timeout.saturating_mul(ATTEMPT_SPAN));
+    let patience =
+        Patience { silence: connect.timeout, until: span.into_iter().chain(until).min() };
     let stream = match open(connect).await {
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
     let host = url.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
-    let request = request(probe.version, &url.path, &host);
+    let request = request(probe.version, &url.path, &host, url.wishes.as_deref());
     let Some(tls) = &probe.tls else { return converse(stream, url, &request, patience).await };
-    let name = tls.sni_name.as_deref().or(url.virtual_host.as_deref()).filter(|_| tls.sni);
-    match shake_hands(stream, connect.target.ip(), name, connect.timeout).await {
+    let session = tls.session(url.virtual_host.as_deref());
+    match shake_hands(stream, connect.target.ip(), &session, connect.timeout).await {
         Ok(mut stream) => {
             let outcome = converse(&mut stream, url, &request, patience).await;
             if tls.compliant || url.tls_compliant {
@@ -44,6 +56,7 @@ pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
             }
             outcome
         }
+        Err(TlsError::Local(reason)) => Outcome::NotTried(reason),
         Err(error) => Outcome::Failure(about(url, &error.to_string())),
     }
 }
@@ -55,25 +68,35 @@ async fn converse(
     patience: Patience,
 ) -> Outcome {
     let mut search = url.pattern.as_ref().map(Search::new);
-    let seen = |piece: Piece<'_>| {
-        if let (Some(search), Piece::Body(body)) = (&mut search, piece) {
-            search.feed(body);
+    let mut lacking = None;
+    let seen = |piece: Piece<'_>| match piece {
+        Piece::Header(header) => {
+            lacking = url.wishes.as_ref().and_then(|wishes| wishes.lacking(header));
+        }
+        Piece::Body(body) => {
+            if let Some(search) = &mut search {
+                search.feed(body);
+            }
         }
     };
     match fetch(&mut stream, request, patience, seen).await {
-        Ok(page) => judge(url, &page, search.map(Search::finish)),
+        Ok(page) => judge(url, &page, search.map(Search::finish), lacking.as_deref()),
         Err(error) => Outcome::Failure(about(url, &reason(&error, patience))),
     }
 }
 
-/// Judges a page, in keepalived's order: status code, then digest, then whether its pattern was `found`.
-pub fn judge(url: &Url, page: &Page, found: Option<bool>) -> Outcome {
+/// Judges a page, in keepalived's order: status code, then digest, then whether its pattern was `found`; and
+/// behind the status what its header is `lacking`.
+pub fn judge(url: &Url, page: &Page, found: Option<bool>, lacking: Option<&str>) -> Outcome {
     let Some(status) = page.header.status else {
         return Outcome::Failure(about(url, "HTTP status line has no three-digit code"));
     };
     if !url.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
         let expected = ranges(&url.status);
         return Outcome::Failure(about(url, &format!("HTTP status {status}, expected {expected}")));
+    }
+    if let Some(lacking) = lacking {
+        return Outcome::Failure(about(url, lacking));
     }
     match url.digest {
         Some(expected) if expected != page.md5 => {

@@ -19,18 +19,23 @@ pub mod response;
 pub mod smtp;
 pub mod tls;
 pub mod udp;
+pub mod wishes;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use bfd::BfdProbe;
 pub use connect::{ConnectError, open};
 pub use pattern::Pattern;
+pub use tls::{Identity, Verify};
+pub use wishes::Wishes;
 
 use crate::check::Outcome;
 use crate::config::plan::Script;
 use crate::notify::ScriptRules;
+use tls::{Session, Verified};
 
 /// What a checker tries.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +79,7 @@ pub struct HttpProbe {
     /// `fast_recovery`: no pause between urls while coming up.
     pub fast_recovery: bool,
     /// SSL_GET; `None`: HTTP_GET.
-    pub tls: Option<Tls>,
+    pub tls: Option<Box<Tls>>,
 }
 
 /// What is particular to `SSL_GET`.
@@ -86,6 +91,25 @@ pub struct Tls {
     pub sni_name: Option<String>,
     /// `tls_compliant`: close_notify is sent.
     pub compliant: bool,
+    /// `tls_verify`, `tls_ca`, `tls_name`; `None`: any certificate will do.
+    pub verify: Option<Verify>,
+    /// The block `SSL`: who we are, for servers that ask.
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl Tls {
+    /// The session for a page of `virtual_host`.
+    pub fn session<'a>(&'a self, virtual_host: Option<&'a str>) -> Session<'a> {
+        let verified = self.verify.as_ref().and_then(|verify| verify.name.as_deref());
+        Session {
+            name: self.sni_name.as_deref().or(verified).or(virtual_host).filter(|_| self.sni),
+            verify: self.verify.as_ref().map(|verify| Verified {
+                ca: verify.ca.as_deref(),
+                name: verified.or(self.sni_name.as_deref()).or(virtual_host),
+            }),
+            identity: self.identity.as_ref(),
+        }
+    }
 }
 
 /// `http_protocol`.
@@ -113,6 +137,8 @@ pub struct Url {
     pub tls_compliant: bool,
     /// `regex` and what belongs to it.
     pub pattern: Option<Pattern>,
+    /// What keepalived does not know.
+    pub wishes: Option<Box<Wishes>>,
 }
 
 /// `MISC_CHECK`: a script's exit status.

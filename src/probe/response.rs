@@ -32,9 +32,16 @@ pub struct Response {
     parsed: Option<Header>,
     /// Bytes of the body so far that count: never more than Content-Length.
     body_len: u64,
+    /// Nothing follows the header, whatever it says (RFC 9110 §9.3.2).
+    header_only: bool,
 }
 
 impl Response {
+    /// The reply to a HEAD.
+    pub fn to_head() -> Self {
+        Self { header_only: true, ..Self::default() }
+    }
+
     /// Takes the next bytes; gives those of them that belong to the body, less any beyond
     /// Content-Length.
     ///
@@ -92,7 +99,8 @@ impl Response {
 
     /// Bytes that Content-Length promises and that have not come.
     fn missing(&self) -> Option<u64> {
-        let length = self.parsed.as_ref()?.content_length?;
+        let header = self.parsed.as_ref()?;
+        let length = if self.header_only { 0 } else { header.content_length? };
         Some(length.saturating_sub(self.body_len))
     }
 }

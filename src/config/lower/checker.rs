@@ -4,8 +4,11 @@ mod bfd;
 mod connect;
 mod datagram;
 mod file;
+mod host;
 mod http;
+mod tls;
 mod url;
+mod wishes;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,12 +22,15 @@ use super::context::Context;
 use super::global::replace;
 use super::script;
 use super::timing::{Defaults, TimingDraft};
-use crate::probe::{MiscProbe, Probe, SmtpProbe, Tls, smtp};
+use crate::probe::{MiscProbe, Probe, SmtpProbe, smtp};
 use bfd::BfdDraft;
 use connect::ConnectDraft;
 use datagram::{DnsDraft, UdpDraft};
 use file::FileDraft;
+use host::HostDraft;
 use http::HttpDraft;
+use tls::TlsDraft;
+pub(super) use tls::path as certificate_path;
 
 /// Attempts and pauses of each kind (keepalived.conf(5)).
 const TCP: Defaults = Defaults { retry: 1, delay_before_retry: Duration::from_secs(1) };
@@ -57,6 +63,7 @@ enum Kind {
 struct SmtpDraft {
     connect: ConnectDraft,
     helo: Option<String>,
+    hosts: Vec<HostDraft>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +95,7 @@ impl CheckerDraft {
                 "TCP_CHECK" => Kind::Tcp(ConnectDraft::default()),
                 "HTTP_GET" => Kind::Http(HttpDraft::default()),
                 "SSL_GET" => {
-                    Kind::Http(HttpDraft { tls: Some(Tls::default()), ..HttpDraft::default() })
+                    Kind::Http(HttpDraft { tls: Some(TlsDraft::default()), ..HttpDraft::default() })
                 }
                 "MISC_CHECK" => Kind::Misc(MiscDraft::default()),
                 "SMTP_CHECK" => Kind::Smtp(SmtpDraft::default()),
@@ -129,6 +136,21 @@ impl CheckerDraft {
         let finding = Diagnostic::error("incomplete-checker", self.at, message);
         cx.push(finding.label("the server is served without this check"));
         false
+    }
+
+    /// An SMTP_CHECK with `host` blocks is as many checkers, and every other is itself.
+    pub fn split(mut self) -> Vec<Self> {
+        let Kind::Smtp(smtp) = &mut self.kind else { return vec![self] };
+        let hosts = std::mem::take(&mut smtp.hosts);
+        if hosts.is_empty() {
+            return vec![self];
+        }
+        let of_host = |host: HostDraft| {
+            let (connect, helo) = (host.connect.or(&smtp.connect), smtp.helo.clone());
+            let kind = Kind::Smtp(SmtpDraft { connect, helo, hosts: Vec::new() });
+            Self { at: host.at, timing: host.timing.or(self.timing), kind }
+        };
+        hosts.into_iter().map(of_host).collect()
     }
 
     /// The session that it follows, if that is what it does.
@@ -201,6 +223,7 @@ impl SmtpDraft {
     fn read(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> bool {
         match keyword.name {
             "helo_name" => replace(&mut self.helo, cx.string(at)),
+            "host" => self.hosts.extend(HostDraft::read(cx, at)),
             _ => return false,
         }
         true

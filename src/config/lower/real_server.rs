@@ -96,6 +96,6 @@ impl RealServerDraft {
             let message = "this server follows the same bfd_instance already".to_owned();
             return cx.warn("duplicate", at, at.raw, message);
         }
-        self.checkers.push(draft);
+        self.checkers.extend(draft.split());
     }
 }

@@ -25,10 +25,7 @@ pub(super) fn read_command(cx: &mut Context<'_>, statement: &Statement) -> Optio
 
 /// `KEYWORD WORD`: one word, quotes and escapes resolved.
 pub(super) fn read_word(cx: &mut Context<'_>, statement: &Statement) -> Option<String> {
-    cx.argument(statement)?;
-    let keyword = cx.keyword_span(statement);
-    let (line, name) = (cx.text(statement.raw), cx.text(keyword));
-    let mut words = arguments(line.strip_prefix(name).unwrap_or(line));
+    let mut words = read_words(cx, statement)?;
     if words.len() > 1 {
         let at = statement.raw;
         let message =
@@ -37,6 +34,15 @@ pub(super) fn read_word(cx: &mut Context<'_>, statement: &Statement) -> Option<S
     }
     words.truncate(1);
     words.pop()
+}
+
+/// `KEYWORD WORD…`: all of them, quotes and escapes resolved; there is one at least.
+pub(super) fn read_words(cx: &mut Context<'_>, statement: &Statement) -> Option<Vec<String>> {
+    cx.argument(statement)?;
+    let keyword = cx.keyword_span(statement);
+    let (line, name) = (cx.text(statement.raw), cx.text(keyword));
+    let words = arguments(line.strip_prefix(name).unwrap_or(line));
+    (!words.is_empty()).then_some(words)
 }
 
 fn words<'a>(cx: &mut Context<'a>, statement: &Statement) -> Option<Vec<Piece<'a>>> {
