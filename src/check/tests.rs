@@ -1,6 +1,7 @@
 mod helpers;
 mod pages;
 mod random;
+mod ramp;
 mod reload;
 mod start;
 mod told;

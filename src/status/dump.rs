@@ -182,6 +182,9 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
             "   Real server = {address} {}, {up}, weight {}",
             real.destination.forward, state.weight
         )?;
+        if let Some(now) = state.in_table.filter(|now| state.alive && *now != state.weight) {
+            write!(out, " ({now} for now: it starts slowly)")?;
+        }
         let failed = state.checkers.iter().filter(|checker| !checker.up);
         for reason in failed.filter_map(|checker| checker.last_failure.as_ref()) {
             write!(out, ", {reason}")?;

@@ -27,6 +27,7 @@ fn servers() -> impl Strategy<Value = Vec<ServerSettings>> {
         |(weight, inhibit_on_failure, checkers)| ServerSettings {
             weight,
             inhibit_on_failure,
+            slow_start: Duration::from_secs(if weight > 2 { 7 } else { 0 }),
             checkers,
         },
     );

@@ -222,6 +222,7 @@ fn server_settings(server: &RealServer) -> ServerSettings {
     ServerSettings {
         weight: server.destination.weight,
         inhibit_on_failure: server.inhibit_on_failure,
+        slow_start: server.slow_start,
         checkers: server.checkers.iter().map(checker_settings).collect(),
     }
 }
