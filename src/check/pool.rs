@@ -27,8 +27,8 @@ pub struct Pool {
     pub(super) next_attempt: u64,
     /// Attempts under way: which server, which checker.
     pub(super) running: HashMap<AttemptId, (usize, usize)>,
-    /// One entry for each checker that waits: it is pushed when the waiting begins and popped
-    /// when it ends, so the top is always valid.
+    /// One entry for each checker that waits, pushed when the waiting begins. Others' results may let it begin
+    /// anew: an entry that says otherwise than the checker does nothing.
     due: BinaryHeap<Reverse<(Instant, usize, usize)>>,
     /// Next steps of slow starts. One of a server that is on no ramp any more does nothing.
     steps: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -169,23 +169,33 @@ impl Pool {
             (Stage::Running, Event::Told { server, checker, outcome }) => {
                 self.take_word(now, server, checker, outcome, out);
             }
+            (Stage::Running, Event::Shared { server, checker, target, outcome }) => {
+                self.take_shared(now, (server, checker), target, outcome, out);
+            }
             (Stage::New, Event::Shutdown) => self.stage = Stage::Stopped,
             (Stage::Running, Event::Shutdown) => self.stop(out),
             // Late or repeated.
             (Stage::Running, Event::Startup { .. })
-            | (Stage::New, Event::DeadlineReached | Event::Result { .. } | Event::Told { .. })
+            | (
+                Stage::New,
+                Event::DeadlineReached
+                | Event::Result { .. }
+                | Event::Shared { .. }
+                | Event::Told { .. },
+            )
             | (
                 Stage::Stopped,
                 Event::Startup { .. }
                 | Event::DeadlineReached
                 | Event::Result { .. }
+                | Event::Shared { .. }
                 | Event::Told { .. }
                 | Event::Shutdown,
             ) => {}
         }
     }
 
-    /// When to call again with [`Event::DeadlineReached`]; `None`: not before a result comes.
+    /// When to call again with [`Event::DeadlineReached`], at the latest; `None`: not before a result comes.
     pub fn next_deadline(&self) -> Option<Instant> {
         let attempt = self.due.peek().map(|Reverse((instant, _, _))| *instant);
         let step = self.steps.peek().map(|Reverse((instant, _))| *instant);
@@ -240,6 +250,9 @@ impl Pool {
             && until <= now
         {
             self.due.pop();
+            if self.servers[server].checkers[checker].phase != (Phase::Waiting { until }) {
+                continue;
+            }
             let attempt = AttemptId(self.next_attempt);
             self.next_attempt += 1;
             self.running.insert(attempt, (server, checker));
@@ -278,10 +291,42 @@ impl Pool {
         outcome: Outcome,
         out: &mut Vec<Action>,
     ) {
-        let Some((server, checker)) = self.running.remove(&attempt) else { return };
+        let Some(place) = self.running.remove(&attempt) else { return };
+        let (server, checker) = place;
+        let Phase::Running { started, .. } = self.servers[server].checkers[checker].phase else {
+            return;
+        };
+        self.judge(now, started, place, outcome, out);
+    }
+
+    /// Takes a result of an attempt that an identical checker made, as if it had been its own.
+    fn take_shared(
+        &mut self,
+        now: Instant,
+        place: (usize, usize),
+        target: usize,
+        outcome: Outcome,
+        out: &mut Vec<Action>,
+    ) {
+        let (server, checker) = place;
+        let known =
+            self.servers.get_mut(server).and_then(|server| server.checkers.get_mut(checker));
+        if known.is_some_and(|state| state.tries() && state.would_take(target)) {
+            self.judge(now, now, place, outcome, out);
+        }
+    }
+
+    /// What `outcome` means for a checker, its server and the quorum.
+    fn judge(
+        &mut self,
+        now: Instant,
+        started: Instant,
+        (server, checker): (usize, usize),
+        outcome: Outcome,
+        out: &mut Vec<Action>,
+    ) {
         let before = self.shown(server);
         let state = &mut self.servers[server].checkers[checker];
-        let Phase::Running { started, .. } = state.phase else { return };
         let cause = match outcome {
             Outcome::Success => passed(state.passed(now, started, None), server, checker, out),
             Outcome::SuccessWithWeight(weight) => {

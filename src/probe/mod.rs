@@ -206,6 +206,18 @@ impl Probe {
         }
     }
 
+    /// How it reaches a server; `None`: it does not, or how is its own business.
+    pub fn connect(&self) -> Option<&Connect> {
+        match self {
+            Self::Tcp(connect) | Self::Ping(connect) => Some(connect),
+            Self::Http(http) => Some(&http.connect),
+            Self::Smtp(smtp) => Some(&smtp.connect),
+            Self::Dns(dns) => Some(&dns.connect),
+            Self::Udp(udp) => Some(&udp.connect),
+            Self::Misc(_) | Self::File(_) | Self::Bfd(_) => None,
+        }
+    }
+
     /// How many targets attempts go through in turn: the urls of HTTP_GET, else 1.
     pub fn targets(&self) -> usize {
         match self {

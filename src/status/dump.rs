@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{InstanceStatus, ServerStatus, Status, counted, human};
+use super::{CheckStatus, InstanceStatus, ServerStatus, Status, counted, human};
 use crate::config::plan::{
     Authentication, Global, HmacMode, Plan, StaticObjects, VirtualAddress, VrrpInstance,
 };
@@ -27,6 +27,7 @@ fn write_all(out: &mut String, plan: &Plan, status: &Status) -> fmt::Result {
         writeln!(out, " IPVS is not as wanted: {trouble}")?;
     }
     status.servers.iter().try_for_each(|each| server(out, each))?;
+    checks(out, status)?;
     status.bfd.write(out)
 }
 
@@ -157,6 +158,39 @@ fn statistics(out: &mut String, status: &InstanceStatus) -> fmt::Result {
         // Such packets belong to no instance: they are counted for the interface.
         let value = if name == "unknown_vrid" { status.unknown_vrids } else { value };
         writeln!(out, "    {name} = {value}")?;
+    }
+    Ok(())
+}
+
+/// Who waits for a place, and whose attempts are made together.
+fn checks(out: &mut String, status: &Status) -> fmt::Result {
+    let CheckStatus { places, shared } = &status.checks;
+    if status.servers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n------< Checks >------")?;
+    for (name, it) in [("Sockets", places.sockets), ("Scripts", places.scripts)] {
+        write!(out, "   {name} = {} of {} in use, {} waiting", it.used, it.limit, it.waiting)?;
+        writeln!(out, " (longest wait so far {})", human(it.longest_wait))?;
+    }
+    writeln!(out, "   Shared checks = {}", shared.len())?;
+    for group in shared {
+        let mut members = group.members.iter();
+        let of = |&(service, server, checker): &(usize, usize, usize)| {
+            let service = &status.servers.get(service)?.server;
+            let real = service.real_servers.get(server)?;
+            Some((service.identity(), real.destination.address, &real.checkers.get(checker)?.probe))
+        };
+        let Some((service, address, probe)) = members.next().and_then(of) else { continue };
+        write!(out, "     {}", probe.name())?;
+        if let Some(connect) = probe.connect() {
+            write!(out, " of {}", connect.target)?;
+        }
+        write!(out, ": {address} of {service}")?;
+        for (service, address, _) in members.filter_map(of) {
+            write!(out, ", {address} of {service}")?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
