@@ -18,7 +18,7 @@ struct Case {
 type Target = fn(&[u8]) -> String;
 
 /// Each corpus, and what is done with it.
-const CORPORA: [(&str, Target); 10] = [
+const CORPORA: [(&str, Target); 11] = [
     ("wire", |octets| targets::wire(octets).to_owned()),
     ("wire6", |octets| targets::wire6(octets).to_owned()),
     ("ah", |octets| targets::authentication_header(octets).to_owned()),
@@ -29,6 +29,7 @@ const CORPORA: [(&str, Target); 10] = [
     ("dns", replies::dns),
     ("smtp", replies::smtp),
     ("ping", replies::ping),
+    ("grpc", replies::grpc),
 ];
 
 #[test]

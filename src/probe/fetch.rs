@@ -26,7 +26,8 @@ pub fn request(version: HttpVersion, path: &str, host: &str, wishes: Option<&Wis
     let (digit, close) = match version {
         HttpVersion::Http10 => (0, None),
         HttpVersion::Http10Close => (0, Some("close")),
-        HttpVersion::Http11 => (1, Some("close")),
+        // HTTP/2 has its own way to ask.
+        HttpVersion::Http11 | HttpVersion::Http2 => (1, Some("close")),
     };
     let method = wishes.map_or("GET", Wishes::method);
     let mut text = format!("{method} {path} HTTP/1.{digit}\r\n");
@@ -115,7 +116,8 @@ pub async fn fetch(
 ) -> Result<Page, FetchError> {
     let sent = patience.wait(stream.write_all(request)).await;
     sent.ok_or(FetchError::Silent(patience.silence))?.map_err(FetchError::Send)?;
-    let mut response = if request.starts_with(b"HEAD ") { Response::to_head() } else { Response::default() };
+    let mut response =
+        if request.starts_with(b"HEAD ") { Response::to_head() } else { Response::default() };
     let mut md5 = Md5::new();
     let (mut buffer, mut received) = (vec![0; CHUNK], 0_u64);
     while !response.is_complete() {
@@ -155,7 +157,7 @@ pub async fn fetch(
 
 impl Patience {
     /// Waits for one step; `None` when time is up.
-    async fn wait<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn wait<T>(&self, step: impl Future<Output = T>) -> Option<T> {
         match deadline(self.silence).into_iter().chain(self.until).min() {
             Some(earliest) => step_until(earliest, step).await,
             None => Some(step.await),
@@ -163,7 +165,7 @@ impl Patience {
     }
 
     /// Words the end of patience after `received` bytes.
-    fn verdict(&self, received: u64) -> FetchError {
+    pub(super) fn verdict(&self, received: u64) -> FetchError {
         match received {
             _ if self.until.is_some_and(|until| Instant::now() >= until) => {
                 FetchError::Endless { received }

@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout};
 use super::bounds::{deadline, step_until};
 use super::connect::{Seconds, open};
 use super::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
+use super::http2::{self, Http2Error};
 use super::pattern::Search;
 use super::tls::{TlsError, shake_hands};
-use super::{HttpProbe, Url};
+use super::{HttpProbe, HttpVersion, Url};
 use crate::check::Outcome;
 
 /// A whole attempt may take this many times `connect_timeout`, of which connecting, waiting for the first
@@ -26,7 +27,8 @@ pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
     let Some(limit) = url.wishes.as_ref().and_then(|wishes| wishes.limit) else {
         return visit(probe, url, None).await;
     };
-    let over = || Outcome::Failure(about(url, &format!("no complete page within {}", Seconds(limit))));
+    let over =
+        || Outcome::Failure(about(url, &format!("no complete page within {}", Seconds(limit))));
     match deadline(limit) {
         Some(until) => step_until(until, visit(probe, url, Some(until))).await.unwrap_or_else(over),
         None => visit(probe, url, None).await,
@@ -43,13 +45,12 @@ async fn visit(probe: &HttpProbe, url: &Url, until: Option<Instant>) -> Outcome 
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
-    let host = url.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
-    let request = request(probe.version, &url.path, &host, url.wishes.as_deref());
-    let Some(tls) = &probe.tls else { return converse(stream, url, &request, patience).await };
+    let Some(tls) = &probe.tls else { return converse(stream, probe, url, patience).await };
     let session = tls.session(url.virtual_host.as_deref());
+    let session = if is_http2(probe) { session.with_http2() } else { session };
     match shake_hands(stream, connect.target.ip(), &session, connect.timeout).await {
         Ok(mut stream) => {
-            let outcome = converse(&mut stream, url, &request, patience).await;
+            let outcome = converse(&mut stream, probe, url, patience).await;
             if tls.compliant || url.tls_compliant {
                 // As with any goodbye, nothing depends on its being heard.
                 let _ = timeout(connect.timeout, stream.shutdown()).await;
@@ -61,10 +62,14 @@ async fn visit(probe: &HttpProbe, url: &Url, until: Option<Instant>) -> Outcome 
     }
 }
 
+fn is_http2(probe: &HttpProbe) -> bool {
+    probe.version == HttpVersion::Http2
+}
+
 async fn converse(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    probe: &HttpProbe,
     url: &Url,
-    request: &[u8],
     patience: Patience,
 ) -> Outcome {
     let mut search = url.pattern.as_ref().map(Search::new);
@@ -79,8 +84,22 @@ async fn converse(
             }
         }
     };
-    match fetch(&mut stream, request, patience, seen).await {
+    let page = if is_http2(probe) {
+        let scheme = if probe.tls.is_some() { "https" } else { "http" };
+        match http2::request(url, probe.connect.target, scheme) {
+            Ok((request, body)) => {
+                Box::pin(http2::fetch(stream, request, body, patience, seen)).await
+            }
+            Err(error) => Err(error),
+        }
+    } else {
+        let host = url.virtual_host.clone().unwrap_or_else(|| default_host(probe.connect.target));
+        let request = request(probe.version, &url.path, &host, url.wishes.as_deref());
+        fetch(&mut stream, &request, patience, seen).await.map_err(Http2Error::Time)
+    };
+    match page {
         Ok(page) => judge(url, &page, search.map(Search::finish), lacking.as_deref()),
+        Err(Http2Error::Request(reason)) => Outcome::NotTried(about(url, &reason)),
         Err(error) => Outcome::Failure(about(url, &reason(&error, patience))),
     }
 }
@@ -118,9 +137,9 @@ pub fn judge(url: &Url, page: &Page, found: Option<bool>, lacking: Option<&str>)
     }
 }
 
-fn reason(error: &FetchError, patience: Patience) -> String {
+fn reason(error: &Http2Error, patience: Patience) -> String {
     match error {
-        FetchError::Endless { received } => {
+        Http2Error::Time(FetchError::Endless { received }) => {
             let span = Seconds(patience.silence.saturating_mul(ATTEMPT_SPAN));
             format!("page not finished within {span}, after {received} bytes")
         }

@@ -11,7 +11,9 @@ pub mod fetch;
 pub mod file;
 #[cfg(test)]
 mod fixtures;
+pub mod grpc;
 pub mod http;
+pub mod http2;
 mod misc;
 pub mod pattern;
 pub mod ping;
@@ -47,6 +49,7 @@ pub enum Probe {
     Dns(DnsProbe),
     Udp(UdpProbe),
     Ping(Connect),
+    Grpc(GrpcProbe),
     /// Watched, never tried.
     File(FileProbe),
     /// Likewise.
@@ -108,6 +111,7 @@ impl Tls {
                 name: verified.or(self.sni_name.as_deref()).or(virtual_host),
             }),
             identity: self.identity.as_ref(),
+            http2: false,
         }
     }
 }
@@ -120,6 +124,8 @@ pub enum HttpVersion {
     /// 1.0 with `Connection: close`.
     Http10Close,
     Http11,
+    /// HTTP/2, without TLS from the first octet on; ours.
+    Http2,
 }
 
 /// One `url` block.
@@ -169,6 +175,18 @@ pub struct DnsProbe {
     pub record: dns::Record,
 }
 
+/// `GRPC_CHECK`, ours: grpc.health.v1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GrpcProbe {
+    pub connect: Connect,
+    /// `service`; empty: the server as a whole.
+    pub service: String,
+    /// `virtualhost`; `None`: `ADDRESS:PORT` of the connection.
+    pub authority: Option<String>,
+    /// `tls` and what asks for it.
+    pub tls: Option<Box<Tls>>,
+}
+
 /// `UDP_CHECK`: one datagram, and what comes back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UdpProbe {
@@ -201,6 +219,7 @@ impl Probe {
             Self::Dns(_) => "DNS_CHECK",
             Self::Udp(_) => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
+            Self::Grpc(_) => "GRPC_CHECK",
             Self::File(_) => "FILE_CHECK",
             Self::Bfd(_) => "BFD_CHECK",
         }
@@ -214,6 +233,7 @@ impl Probe {
             Self::Smtp(smtp) => Some(&smtp.connect),
             Self::Dns(dns) => Some(&dns.connect),
             Self::Udp(udp) => Some(&udp.connect),
+            Self::Grpc(grpc) => Some(&grpc.connect),
             Self::Misc(_) | Self::File(_) | Self::Bfd(_) => None,
         }
     }
@@ -230,19 +250,21 @@ impl Probe {
 /// Makes one attempt at `target` (index of the url; ignored by other probes). `rules` are for MISC_CHECK.
 ///
 /// Ends within `connect_timeout` (TCP_CHECK, DNS_CHECK, UDP_CHECK, PING_CHECK), [`http::ATTEMPT_SPAN`] times it
-/// (HTTP_GET, SMTP_CHECK), or the script's timeout and 2 s (MISC_CHECK).
+/// (HTTP_GET, SMTP_CHECK, GRPC_CHECK), or the script's timeout and 2 s (MISC_CHECK).
 pub async fn run(probe: &Probe, target: usize, rules: &ScriptRules) -> Outcome {
     match probe {
         Probe::Tcp(connect) => match open(connect).await {
             Ok(_stream) => Outcome::Success,
             Err(error) => error.into(),
         },
-        Probe::Http(http) => http::attempt(http, target).await,
+        // In boxes of their own, so that those of the others stay small: thousands wait at a time.
+        Probe::Http(http) => Box::pin(http::attempt(http, target)).await,
         Probe::Misc(misc) => misc::attempt(misc, rules).await,
         Probe::Smtp(smtp) => smtp::attempt(smtp).await,
         Probe::Dns(dns) => dns::attempt(dns).await,
         Probe::Udp(udp) => udp::attempt(udp).await,
         Probe::Ping(connect) => ping::attempt(connect).await,
+        Probe::Grpc(grpc) => Box::pin(grpc::attempt(grpc)).await,
         Probe::File(_) | Probe::Bfd(_) => Outcome::NotTried("it is watched, not tried".to_owned()),
     }
 }

@@ -40,6 +40,14 @@ pub struct Session<'a> {
     pub name: Option<&'a str>,
     pub verify: Option<Verified<'a>>,
     pub identity: Option<&'a Arc<Identity>>,
+    /// The server has to agree to HTTP/2 (RFC 9113 §3.2).
+    pub http2: bool,
+}
+
+impl Session<'_> {
+    pub fn with_http2(self) -> Self {
+        Self { http2: true, ..self }
+    }
 }
 
 /// Whom the server's certificate must be from, and for.
@@ -57,6 +65,8 @@ pub enum TlsError {
     Handshake(io::Error),
     #[error("TLS handshake not finished within {}", Seconds(*.0))]
     Slow(Duration),
+    #[error("the server does not offer HTTP/2 (h2 by ALPN)")]
+    NoHttp2,
     /// Says nothing about the server: a file of ours cannot be used.
     #[error("{0}")]
     Local(String),
@@ -76,20 +86,26 @@ pub async fn shake_hands(
     let connector = TlsConnector::from(config(peer, session, name.is_some())?);
     let name = name.unwrap_or_else(|| ServerName::IpAddress(peer.into()));
     match timeout(limit, connector.connect(name, stream)).await {
+        Ok(Ok(stream)) if session.http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) => {
+            Err(TlsError::NoHttp2)
+        }
         Ok(shaken) => shaken.map_err(TlsError::Handshake),
         Err(_) => Err(TlsError::Slow(limit)),
     }
 }
 
-/// For sessions without verification and certificate one configuration with SNI and one without, made at
-/// first use: they are dear. The files of the others are read again when they have changed.
+const HTTP2: &[u8] = b"h2";
+
+/// For sessions without verification and certificate one configuration with SNI and one without, with HTTP/2
+/// and without, made at first use: they are dear. The files of the others are read again when they have changed.
 fn config(
     peer: IpAddr,
     session: &Session<'_>,
     with_sni: bool,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    static PLAIN: [OnceLock<Arc<ClientConfig>>; 2] = [const { OnceLock::new() }; 2];
-    let plain = || PLAIN[usize::from(with_sni)].get_or_init(|| Arc::new(new_config(with_sni)));
+    static PLAIN: [OnceLock<Arc<ClientConfig>>; 4] = [const { OnceLock::new() }; 4];
+    let number = usize::from(with_sni) + 2 * usize::from(session.http2);
+    let plain = || PLAIN[number].get_or_init(|| Arc::new(new_config(with_sni, session.http2)));
     if session.verify.is_none() && session.identity.is_none() {
         return Ok(plain().clone());
     }
@@ -110,7 +126,7 @@ fn provider() -> &'static Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| Arc::new(crypto::ring::default_provider()))
 }
 
-fn new_config(with_sni: bool) -> ClientConfig {
+fn new_config(with_sni: bool, http2: bool) -> ClientConfig {
     let accept = Arc::new(AcceptAll(provider().clone()));
     let mut config = ClientConfig::builder_with_provider(provider().clone())
         .with_safe_default_protocol_versions()
@@ -119,6 +135,9 @@ fn new_config(with_sni: bool) -> ClientConfig {
         .with_custom_certificate_verifier(accept)
         .with_no_client_auth();
     config.enable_sni = with_sni;
+    if http2 {
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+    }
     // A check is to be a whole one each time.
     config.resumption = rustls::client::Resumption::disabled();
     config

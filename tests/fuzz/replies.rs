@@ -6,7 +6,7 @@ use mainstay::check::Outcome;
 use mainstay::probe::pattern::{Options, Pattern, Search};
 use mainstay::probe::response::{BadHeader, Header, MAX_HEADER, Response};
 use mainstay::probe::smtp::{BadReply, MAX_REPLY, Replies, Reply};
-use mainstay::probe::{dns, ping};
+use mainstay::probe::{dns, grpc, ping};
 
 /// Lengths of pieces that a reply may come in.
 const PIECES: [usize; 3] = [1, 7, 4_095];
@@ -44,7 +44,9 @@ pub fn dns(datagram: &[u8]) -> String {
     match dns::judge(0x1234, datagram) {
         None => "passed-over".to_owned(),
         Some(Outcome::Success) => "fine".to_owned(),
-        Some(Outcome::Failure(reason)) => reason.rsplit(['(', ')']).nth(1).unwrap_or("?").to_owned(),
+        Some(Outcome::Failure(reason)) => {
+            reason.rsplit(['(', ')']).nth(1).unwrap_or("?").to_owned()
+        }
         Some(other) => panic!("{other:?}"),
     }
 }
@@ -95,4 +97,19 @@ pub fn ping(packet: &[u8]) -> String {
         _ => "passed-over",
     }
     .to_owned()
+}
+
+/// The body of a reply of grpc.health.v1.
+pub fn grpc(body: &[u8]) -> String {
+    match grpc::read(body) {
+        Ok(serving) => match grpc::judge(serving) {
+            Outcome::Success => "serving".to_owned(),
+            _ => format!("status-{}", serving.0),
+        },
+        Err(grpc::BadMessage::Nothing) => "nothing".to_owned(),
+        Err(grpc::BadMessage::Compressed) => "compressed".to_owned(),
+        Err(grpc::BadMessage::Length) => "length".to_owned(),
+        Err(grpc::BadMessage::TooLong) => "too-long".to_owned(),
+        Err(grpc::BadMessage::Malformed) => "malformed".to_owned(),
+    }
 }

@@ -4,6 +4,7 @@ mod bfd;
 mod connect;
 mod datagram;
 mod file;
+mod grpc;
 mod host;
 mod http;
 mod tls;
@@ -27,6 +28,7 @@ use bfd::BfdDraft;
 use connect::ConnectDraft;
 use datagram::{DnsDraft, UdpDraft};
 use file::FileDraft;
+use grpc::GrpcDraft;
 use host::HostDraft;
 use http::HttpDraft;
 use tls::TlsDraft;
@@ -55,6 +57,7 @@ enum Kind {
     Dns(DnsDraft),
     Udp(UdpDraft),
     Ping(ConnectDraft),
+    Grpc(GrpcDraft),
     File(FileDraft),
     Bfd(BfdDraft),
 }
@@ -102,6 +105,7 @@ impl CheckerDraft {
                 "DNS_CHECK" => Kind::Dns(DnsDraft::default()),
                 "UDP_CHECK" => Kind::Udp(UdpDraft::default()),
                 "PING_CHECK" => Kind::Ping(ConnectDraft::default()),
+                "GRPC_CHECK" => Kind::Grpc(GrpcDraft::default()),
                 "FILE_CHECK" => Kind::File(FileDraft::default()),
                 "BFD_CHECK" => Kind::Bfd(BfdDraft::default()),
                 _ => return None,
@@ -187,6 +191,10 @@ impl CheckerDraft {
                 let connect = udp.connect.finish(cx, self.at, from, connect_timeout);
                 (TCP, Probe::Udp(udp.settings.finish(connect)))
             }
+            Kind::Grpc(grpc) => {
+                let connect = grpc.connect.finish(cx, self.at, from, connect_timeout);
+                (TCP, Probe::Grpc(grpc.settings.finish(cx, connect, from.virtual_host)))
+            }
             // It has no port.
             Kind::Ping(connect) => {
                 (TCP, Probe::Ping(connect.finish_without_port(cx, self.at, from, connect_timeout)))
@@ -210,6 +218,9 @@ impl Kind {
             }
             Kind::Udp(udp) => {
                 udp.connect.read(cx, at, keyword) || udp.settings.read(cx, at, keyword)
+            }
+            Kind::Grpc(grpc) => {
+                grpc.connect.read(cx, at, keyword) || grpc.settings.read(cx, at, keyword)
             }
             Kind::Ping(connect) => connect.read(cx, at, keyword),
             Kind::File(file) => file.read(cx, at, keyword),

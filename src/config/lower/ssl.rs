@@ -68,6 +68,7 @@ fn sessions(server: &mut VirtualServer) -> impl Iterator<Item = &mut Tls> {
     let checkers = server.real_servers.iter_mut().flat_map(|real| &mut real.checkers);
     checkers.filter_map(|checker| match &mut checker.probe {
         Probe::Http(http) => http.tls.as_deref_mut(),
+        Probe::Grpc(grpc) => grpc.tls.as_deref_mut(),
         _ => None,
     })
 }

@@ -229,7 +229,9 @@ fn server_settings(server: &RealServer) -> ServerSettings {
 
 fn checker_settings(checker: &Checker) -> CheckerSettings {
     let kind = match &checker.probe {
-        Probe::Tcp(_) | Probe::Dns(_) | Probe::Udp(_) | Probe::Ping(_) => Kind::Connect,
+        Probe::Tcp(_) | Probe::Dns(_) | Probe::Udp(_) | Probe::Ping(_) | Probe::Grpc(_) => {
+            Kind::Connect
+        }
         Probe::Smtp(_) => Kind::Mail,
         Probe::File(_) | Probe::Bfd(_) => Kind::Told,
         Probe::Http(http) => {

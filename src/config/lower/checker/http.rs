@@ -55,8 +55,9 @@ impl HttpDraft {
             "1.0" => HttpVersion::Http10,
             "1.0C" | "1.0c" => HttpVersion::Http10Close,
             "1.1" => HttpVersion::Http11,
+            "2" => HttpVersion::Http2,
             other => {
-                let message = format!("http_protocol `{other}` is not 1.0, 1.0C or 1.1");
+                let message = format!("http_protocol `{other}` is not 1.0, 1.0C, 1.1 or 2");
                 return cx.bad("bad-value", at, word.span, message);
             }
         };

@@ -42,6 +42,12 @@ impl TlsDraft {
         true
     }
 
+    /// Whether anything was said.
+    pub fn was_asked(&self) -> bool {
+        let names = self.sni_name.is_some() || self.ca.is_some() || self.name.is_some();
+        names || self.sni == Some(true) || matches!(self.verify, Some((true, _)))
+    }
+
     pub fn finish(self, cx: &mut Context<'_>) -> Tls {
         let asked = self.ca.is_some() || self.name.is_some();
         let verifies = match self.verify {
