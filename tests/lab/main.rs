@@ -15,6 +15,7 @@ mod bad_config;
 mod bfd;
 mod bfd_checks;
 mod bfd_frr;
+mod check_load;
 mod checkers;
 mod checks;
 mod configs;
