@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+
 use super::super::keywords::{BlockId, Support};
 use super::super::plan::VirtualAddress;
 use super::super::source::Span;
@@ -30,12 +33,15 @@ pub(super) struct AddressDraft {
     pub at: Span,
 }
 
+/// Each address once, in the order of the file.
+pub(super) type Addresses = IndexMap<IpNet, AddressDraft>;
+
 /// Reads the block into `out`.
 pub(super) fn read_block(
     cx: &mut Context<'_>,
     block: &Statement,
     path: &str,
-    out: &mut Vec<AddressDraft>,
+    out: &mut Addresses,
     uses: &mut Vec<(String, Span)>,
 ) {
     let tree = cx.tree;
@@ -44,11 +50,11 @@ pub(super) fn read_block(
         let Some((draft, group_at)) = read(cx, at, id) else { continue };
         let address = &draft.address;
         uses.extend(address.track_group.clone().zip(group_at));
-        if out.iter().any(|other| other.address.address == address.address) {
-            let message = format!("{} is there already", address.address);
-            cx.warn("duplicate", at, at.raw, message);
-        } else {
-            out.push(draft);
+        match out.entry(address.address) {
+            Entry::Vacant(place) => drop(place.insert(draft)),
+            Entry::Occupied(first) => {
+                cx.warn("duplicate", at, at.raw, format!("{} is there already", first.key()));
+            }
         }
     }
 }
