@@ -2,6 +2,8 @@
 //! with `#`, octets in hexadecimal, and after `=>` what they are taken for: `accepted`, the name
 //! of the reason why not, or what the kernel says. What once made trouble joins them.
 
+#[path = "fuzz/replies.rs"]
+mod replies;
 #[path = "fuzz/targets.rs"]
 mod targets;
 
@@ -16,13 +18,18 @@ struct Case {
 type Target = fn(&[u8]) -> String;
 
 /// Each corpus, and what is done with it.
-const CORPORA: [(&str, Target); 6] = [
+const CORPORA: [(&str, Target); 11] = [
     ("wire", |octets| targets::wire(octets).to_owned()),
     ("wire6", |octets| targets::wire6(octets).to_owned()),
     ("ah", |octets| targets::authentication_header(octets).to_owned()),
     ("trailer", |octets| targets::hmac_trailer(octets).to_owned()),
     ("bfd", |octets| targets::bfd(octets).to_owned()),
     ("netlink", targets::netlink),
+    ("http", replies::http),
+    ("dns", replies::dns),
+    ("smtp", replies::smtp),
+    ("ping", replies::ping),
+    ("grpc", replies::grpc),
 ];
 
 #[test]

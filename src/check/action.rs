@@ -31,6 +31,9 @@ pub enum Event {
     /// Something that is watched rather than tried ([`super::Kind::Told`]) says how the server is, now.
     /// Telling the same again does no harm.
     Told { server: usize, checker: usize, outcome: Outcome },
+    /// An attempt that is as good as one of this checker ended: an identical checker of another server tried
+    /// `target`. Without effect while it makes one of its own, or has another target to see to.
+    Shared { server: usize, checker: usize, target: usize, outcome: Outcome },
     /// The virtual server goes: no further attempts, no destinations.
     Shutdown,
 }

@@ -103,11 +103,14 @@ impl Pool {
         state.announced = before.announced;
         let weight = state.effective_weight();
         state.alive = before.alive;
-        let change = state.reconsider(server, Cause::Reload);
+        state.ramp =
+            before.ramp.filter(|_| !state.slow_start.is_zero()).and_then(|ramp| ramp.at(now));
+        let change = state.reconsider(now, server, Cause::Reload);
         if weight != before.effective_weight() {
             out.push(Action::WeightChanged { server, weight });
         }
         out.extend(change);
+        self.enlist_step(server, now);
         for checker in 0..self.servers[server].checkers.len() {
             self.resume(server, checker);
         }

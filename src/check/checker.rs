@@ -161,6 +161,20 @@ impl Checker {
         }
     }
 
+    /// Whether a result about `target` is of use to it now: all is well, or it was waiting for just that one.
+    pub fn would_take(&mut self, target: usize) -> bool {
+        if !matches!(self.phase, Phase::Waiting { .. }) || target >= self.targets() {
+            return false;
+        }
+        if let Progress::InTurn { next } = &mut self.progress {
+            // One is as good as another; the turn goes on from there. A forgiven one is tried again itself.
+            if self.failures == 0 || !self.judged {
+                *next = target;
+            }
+        }
+        self.target() == target
+    }
+
     fn targets(&self) -> usize {
         match self.settings.kind {
             Kind::Pages { urls, .. } => urls.max(1),

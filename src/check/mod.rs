@@ -8,6 +8,7 @@ mod adopt;
 mod checker;
 mod pool;
 mod quorum;
+mod ramp;
 mod status;
 
 use std::time::Duration;
@@ -66,6 +67,9 @@ pub struct ServerSettings {
     pub weight: u32,
     /// `inhibit_on_failure`: down means weight 0, not absence.
     pub inhibit_on_failure: bool,
+    /// `slow_start`: the weight of a server that comes up grows over this long; 0: it is there at once. The
+    /// quorum counts the whole weight from the start.
+    pub slow_start: Duration,
     /// None at all: the server is always up.
     pub checkers: Vec<CheckerSettings>,
 }

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::action::{Action, AttemptId, Cause, Event, Outcome};
 use super::checker::{Checker, Passed, Phase, Wish};
 use super::quorum::Thresholds;
+use super::ramp::Ramp;
 use super::{MAX_WEIGHT, PoolSettings, ServerSettings, Sorry, Verdict};
 
 /// Real servers of one virtual server, their checkers, and the quorum.
@@ -26,9 +27,11 @@ pub struct Pool {
     pub(super) next_attempt: u64,
     /// Attempts under way: which server, which checker.
     pub(super) running: HashMap<AttemptId, (usize, usize)>,
-    /// One entry for each checker that waits: it is pushed when the waiting begins and popped
-    /// when it ends, so the top is always valid.
+    /// One entry for each checker that waits, pushed when the waiting begins. Others' results may let it begin
+    /// anew: an entry that says otherwise than the checker does nothing.
     due: BinaryHeap<Reverse<(Instant, usize, usize)>>,
+    /// Next steps of slow starts. One of a server that is on no ramp any more does nothing.
+    steps: BinaryHeap<Reverse<(Instant, usize)>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,9 @@ pub(super) enum Stage {
 pub(super) struct Server {
     pub weight: u32,
     pub inhibit_on_failure: bool,
+    pub slow_start: Duration,
+    /// It has come up a while ago, and its weight still grows.
+    pub ramp: Option<Ramp>,
     pub checkers: Vec<Checker>,
     /// Whether it takes part: no checker is down.
     pub alive: bool,
@@ -72,6 +78,8 @@ impl Server {
         Self {
             weight: settings.weight,
             inhibit_on_failure: settings.inhibit_on_failure,
+            slow_start: settings.slow_start,
+            ramp: None,
             checkers,
             alive,
             announced: alive,
@@ -94,8 +102,14 @@ impl Server {
         u32::try_from(effective).unwrap_or(MAX_WEIGHT)
     }
 
+    /// The weight that it has in the table, if it serves.
+    pub fn weight_in_table(&self) -> u32 {
+        let whole = self.effective_weight();
+        self.ramp.map_or(whole, |ramp| ramp.weight(whole))
+    }
+
     /// Draws the conclusion from its checkers; gives the notification that is due, if any.
-    pub fn reconsider(&mut self, server: usize, cause: Cause) -> Option<Action> {
+    pub fn reconsider(&mut self, now: Instant, server: usize, cause: Cause) -> Option<Action> {
         let was = self.alive;
         self.alive = self.checkers.iter().all(|checker| checker.up);
         let first_verdict = !self.announced && matches!(cause, Cause::Failed { .. });
@@ -103,6 +117,7 @@ impl Server {
             return None;
         }
         self.announced = true;
+        self.ramp = Ramp::new(now, self.slow_start).filter(|_| self.alive);
         Some(if self.alive {
             Action::ServerUp { server, cause }
         } else {
@@ -136,6 +151,7 @@ impl Pool {
             next_attempt: 0,
             running: HashMap::new(),
             due: BinaryHeap::new(),
+            steps: BinaryHeap::new(),
         }
     }
 
@@ -143,32 +159,47 @@ impl Pool {
     pub fn handle(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
         match (self.stage, event) {
             (Stage::New, Event::Startup { seed }) => self.start(now, seed, out),
-            (Stage::Running, Event::DeadlineReached) => self.begin_due_attempts(now, out),
+            (Stage::Running, Event::DeadlineReached) => {
+                self.begin_due_attempts(now, out);
+                self.climb(now, out);
+            }
             (Stage::Running, Event::Result { attempt, outcome }) => {
                 self.take_result(now, attempt, outcome, out);
             }
             (Stage::Running, Event::Told { server, checker, outcome }) => {
-                self.take_word(server, checker, outcome, out);
+                self.take_word(now, server, checker, outcome, out);
+            }
+            (Stage::Running, Event::Shared { server, checker, target, outcome }) => {
+                self.take_shared(now, (server, checker), target, outcome, out);
             }
             (Stage::New, Event::Shutdown) => self.stage = Stage::Stopped,
             (Stage::Running, Event::Shutdown) => self.stop(out),
             // Late or repeated.
             (Stage::Running, Event::Startup { .. })
-            | (Stage::New, Event::DeadlineReached | Event::Result { .. } | Event::Told { .. })
+            | (
+                Stage::New,
+                Event::DeadlineReached
+                | Event::Result { .. }
+                | Event::Shared { .. }
+                | Event::Told { .. },
+            )
             | (
                 Stage::Stopped,
                 Event::Startup { .. }
                 | Event::DeadlineReached
                 | Event::Result { .. }
+                | Event::Shared { .. }
                 | Event::Told { .. }
                 | Event::Shutdown,
             ) => {}
         }
     }
 
-    /// When to call again with [`Event::DeadlineReached`]; `None`: not before a result comes.
+    /// When to call again with [`Event::DeadlineReached`], at the latest; `None`: not before a result comes.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.due.peek().map(|Reverse((instant, _, _))| *instant)
+        let attempt = self.due.peek().map(|Reverse((instant, _, _))| *instant);
+        let step = self.steps.peek().map(|Reverse((instant, _))| *instant);
+        attempt.into_iter().chain(step).min()
     }
 
     /// Which destinations the table is to hold now. Nothing before the start and after the stop.
@@ -219,6 +250,9 @@ impl Pool {
             && until <= now
         {
             self.due.pop();
+            if self.servers[server].checkers[checker].phase != (Phase::Waiting { until }) {
+                continue;
+            }
             let attempt = AttemptId(self.next_attempt);
             self.next_attempt += 1;
             self.running.insert(attempt, (server, checker));
@@ -228,6 +262,28 @@ impl Pool {
         }
     }
 
+    /// Takes the steps of slow starts that are due.
+    fn climb(&mut self, now: Instant, out: &mut Vec<Action>) {
+        while let Some(&Reverse((at, server))) = self.steps.peek()
+            && at <= now
+        {
+            self.steps.pop();
+            let before = self.destination(server);
+            let state = &mut self.servers[server];
+            state.ramp = state.ramp.and_then(|ramp| ramp.at(now));
+            self.enlist_step(server, now);
+            if self.destination(server) != before {
+                out.push(Action::TableChanged);
+            }
+        }
+    }
+
+    /// Enters the next step of a server on a ramp into the list of deadlines.
+    pub(super) fn enlist_step(&mut self, server: usize, now: Instant) {
+        let next = self.servers[server].ramp.and_then(|ramp| ramp.next());
+        self.steps.extend(next.filter(|next| *next > now).map(|next| Reverse((next, server))));
+    }
+
     fn take_result(
         &mut self,
         now: Instant,
@@ -235,10 +291,42 @@ impl Pool {
         outcome: Outcome,
         out: &mut Vec<Action>,
     ) {
-        let Some((server, checker)) = self.running.remove(&attempt) else { return };
+        let Some(place) = self.running.remove(&attempt) else { return };
+        let (server, checker) = place;
+        let Phase::Running { started, .. } = self.servers[server].checkers[checker].phase else {
+            return;
+        };
+        self.judge(now, started, place, outcome, out);
+    }
+
+    /// Takes a result of an attempt that an identical checker made, as if it had been its own.
+    fn take_shared(
+        &mut self,
+        now: Instant,
+        place: (usize, usize),
+        target: usize,
+        outcome: Outcome,
+        out: &mut Vec<Action>,
+    ) {
+        let (server, checker) = place;
+        let known =
+            self.servers.get_mut(server).and_then(|server| server.checkers.get_mut(checker));
+        if known.is_some_and(|state| state.tries() && state.would_take(target)) {
+            self.judge(now, now, place, outcome, out);
+        }
+    }
+
+    /// What `outcome` means for a checker, its server and the quorum.
+    fn judge(
+        &mut self,
+        now: Instant,
+        started: Instant,
+        (server, checker): (usize, usize),
+        outcome: Outcome,
+        out: &mut Vec<Action>,
+    ) {
         let before = self.shown(server);
         let state = &mut self.servers[server].checkers[checker];
-        let Phase::Running { started, .. } = state.phase else { return };
         let cause = match outcome {
             Outcome::Success => passed(state.passed(now, started, None), server, checker, out),
             Outcome::SuccessWithWeight(weight) => {
@@ -263,7 +351,7 @@ impl Pool {
             }
         };
         self.enlist(server, checker);
-        self.settle(server, &before, cause, out);
+        self.settle(now, server, &before, cause, out);
     }
 
     /// Takes what a checker that is told rather than tried has to say before the start, so that the
@@ -282,6 +370,7 @@ impl Pool {
 
     fn take_word(
         &mut self,
+        now: Instant,
         server: usize,
         checker: usize,
         outcome: Outcome,
@@ -303,12 +392,13 @@ impl Pool {
             }
             (true, _) => passed(Passed::Recovered, server, checker, out),
         };
-        self.settle(server, &before, cause, out);
+        self.settle(now, server, &before, cause, out);
     }
 
     /// Draws the consequences of a change to `server`: alive, sum, quorum, and what to tell.
     fn settle(
         &mut self,
+        now: Instant,
         server: usize,
         before: &Shown,
         cause: Option<Cause>,
@@ -316,7 +406,8 @@ impl Pool {
     ) {
         let mut told = Vec::new();
         if let Some(cause) = cause {
-            told.extend(self.servers[server].reconsider(server, cause));
+            told.extend(self.servers[server].reconsider(now, server, cause));
+            self.enlist_step(server, now);
         }
         let state = &self.servers[server];
         self.sum = self.sum - before.share + state.share();
@@ -356,6 +447,7 @@ impl Pool {
     fn stop(&mut self, out: &mut Vec<Action>) {
         self.stage = Stage::Stopped;
         self.due.clear();
+        self.steps.clear();
         self.running.clear();
         out.push(Action::TableChanged);
         for (server, state) in self.servers.iter_mut().enumerate() {
@@ -381,13 +473,13 @@ impl Pool {
         self.stage == Stage::Running && self.sorry.is_some() && !self.held
     }
 
-    fn destination(&self, server: usize) -> Option<u32> {
+    pub(super) fn destination(&self, server: usize) -> Option<u32> {
         if self.stage != Stage::Running {
             return None;
         }
         let state = &self.servers[server];
         match state.alive && !self.sorry_serves() {
-            true => Some(state.effective_weight()),
+            true => Some(state.weight_in_table()),
             false => state.inhibit_on_failure.then_some(0),
         }
     }

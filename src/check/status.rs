@@ -26,6 +26,8 @@ pub struct ServerStatus {
     pub alive: bool,
     /// Effective weight, whether or not it is in the table.
     pub weight: u32,
+    /// The weight it has in the table: less than its own while it starts slowly. `None`: it is not there.
+    pub in_table: Option<u32>,
     pub checkers: Vec<CheckerStatus>,
 }
 
@@ -60,9 +62,10 @@ impl Pool {
 
     /// Everything there is to know, copied.
     pub fn status(&self) -> PoolStatus {
-        let servers = self.servers.iter().map(|server| ServerStatus {
+        let servers = self.servers.iter().enumerate().map(|(index, server)| ServerStatus {
             alive: server.alive,
             weight: server.effective_weight(),
+            in_table: self.destination(index),
             checkers: server.checkers.iter().map(super::checker::Checker::status).collect(),
         });
         PoolStatus {

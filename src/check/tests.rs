@@ -1,7 +1,9 @@
 mod helpers;
 mod pages;
+mod ramp;
 mod random;
 mod reload;
+mod shared;
 mod start;
 mod told;
 mod weights;

@@ -13,7 +13,7 @@ use arguments::{Arguments, parse};
 use report::Report;
 
 use crate::probe::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
-use crate::probe::tls::shake_hands;
+use crate::probe::tls::{Session, shake_hands};
 use crate::probe::{Connect, ConnectError, open};
 
 /// Without `--timeout`: as long as 32 bits of microseconds last, as in keepalived.
@@ -84,12 +84,13 @@ async fn page<W: Write>(
     };
     let stream = open(&connect).await.map_err(|error| Failure::Reason(not_connected(&error)))?;
     let host = arguments.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
-    let request = request(arguments.version, &arguments.url, &host);
+    let request = request(arguments.version, &arguments.url, &host, None);
     let patience = Patience { silence: connect.timeout, until: None };
     let seen = |piece: Piece<'_>| report.piece(piece);
     let fetched = if arguments.use_ssl {
         let name = arguments.virtual_host.as_deref().filter(|_| arguments.use_sni);
-        let shaken = shake_hands(stream, connect.target.ip(), name, connect.timeout).await;
+        let session = Session { name, ..Session::default() };
+        let shaken = shake_hands(stream, connect.target.ip(), &session, connect.timeout).await;
         let mut stream = shaken.map_err(|error| Failure::Reason(error.to_string()))?;
         fetch(&mut stream, &request, patience, seen).await
     } else {

@@ -23,6 +23,9 @@ pub struct JsonKeyword {
     pub meaning: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias_of: Option<&'static str>,
+    /// keepalived does not know it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// What there is to say of one word.
@@ -87,6 +90,7 @@ impl From<&Keyword> for JsonKeyword {
             reason,
             meaning: row.meaning,
             alias_of: row.alias_of,
+            own: row.is_own(),
         }
     }
 }
@@ -117,6 +121,9 @@ pub fn text(row: &Keyword) -> String {
         Some(other) => writeln!(out, "    Another name for {other}"),
         None => writeln!(out, "    {}", row.meaning),
     };
+    if row.is_own() {
+        out.push_str("    Mainstay's own: keepalived does not know it\n");
+    }
     if let Some(range) = range(row) {
         let _ = writeln!(out, "    Range: {range}");
     }
@@ -289,6 +296,12 @@ fn sample(name: &str, args: &str) -> String {
         "digest" => "5f2b4547f41470dc3e293e7267461575",
         "status_code" => "200",
         "path" => "/health",
+        "method" => "HEAD",
+        "header" => "Accept text/html",
+        "basic_auth" => "probe \"pass word\"",
+        "body" => "\"ping\"",
+        "expect_header" => "Content-Type ^text/html",
+        "tls_name" => "www.example",
         "misc_path" => "\"/usr/local/bin/check -H 198.51.100.1\"",
         "script" => "\"/usr/bin/pgrep -x haproxy\"",
         "router_id" => "lb1",

@@ -39,7 +39,7 @@ pub struct Keyword {
     /// Grammar of the arguments, for people.
     pub args: &'static str,
     pub default: &'static str,
-    /// How common it is: A to D.
+    /// How common it is: A to D; M: it is our own, and keepalived does not know it.
     pub level: &'static str,
     pub support: Support,
     pub meaning: &'static str,
@@ -58,6 +58,11 @@ pub struct Keyword {
 }
 
 impl Keyword {
+    /// Whether it is Mainstay's own.
+    pub fn is_own(&self) -> bool {
+        self.level == "M"
+    }
+
     /// Whether it means nothing by itself.
     pub fn needs_argument(&self) -> bool {
         self.args.starts_with(|first: char| first.is_ascii_uppercase() || first == '<')

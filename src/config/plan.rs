@@ -109,6 +109,8 @@ pub struct Global {
     pub no_checker_mail: bool,
     /// `rs_init_notifies`: servers that start up are told as such.
     pub tell_initial_servers: bool,
+    /// `share_checks`: identical checks are made once for all their servers.
+    pub share_checks: bool,
     pub startup_script: Option<OneShot>,
     pub shutdown_script: Option<OneShot>,
     /// `child_wait_time`: how long the parts may take to stop; `None`: the default.
@@ -210,6 +212,7 @@ impl Default for Global {
             no_fault_mail: false,
             no_checker_mail: false,
             tell_initial_servers: false,
+            share_checks: true,
             startup_script: None,
             shutdown_script: None,
             stop_limit: None,

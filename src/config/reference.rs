@@ -94,6 +94,9 @@ fn keyword(out: &mut String, row: &Keyword) -> fmt::Result {
         Some(other) => writeln!(out, "Another name for\n.BR {} .", escaped(other))?,
         None => writeln!(out, "{}", sentence(row.meaning))?,
     }
+    if row.is_own() {
+        writeln!(out, "Mainstay\\(aqs own.")?;
+    }
     if let Some(range) = range {
         writeln!(out, "{}", escaped(&range))?;
     }

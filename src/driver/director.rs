@@ -5,10 +5,13 @@
 //! the work runtime, which report back over a bounded channel: a hanging attempt holds up nobody,
 //! and one whose report finds no room waits with it. When it ends, attempts are abandoned.
 
+mod attempts;
 mod files;
 mod managed;
 mod news;
+mod places;
 mod sessions;
+mod sharing;
 mod table;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,12 +19,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::runtime;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
 use self::managed::Managed;
 use self::sessions::Followed;
+use self::sharing::{AttemptKey, Member};
 use self::table::KernelTable;
 pub use self::table::Open;
 use super::bfd_thread::SessionStates;
@@ -29,18 +33,14 @@ use super::clock;
 use super::outlets::Outlets;
 use super::schedule::Schedule;
 use super::{scheduling, scripts};
-use crate::check::{Action, AttemptId, Event, Outcome};
+use crate::check::{Action, Event};
 use crate::config::plan::{FlushOnStop, Plan, Scheduling, ServerIdentity};
 use crate::ipvs::ServiceKey;
-use crate::notify::ScriptRules;
-use crate::probe;
-use crate::status::ServerStatus;
+use crate::kernel;
+use crate::status::{CheckStatus, ServerStatus};
 
 /// Results waiting to be taken in; attempts beyond it wait with theirs.
 const RESULTS: usize = 1_024;
-
-/// Attempts under way at once. More wait for a place: each needs a socket or a child process.
-const CONCURRENT_ATTEMPTS: usize = 1_024;
 
 /// What the supervisor asks of the director.
 #[derive(Debug)]
@@ -48,18 +48,18 @@ pub enum Command {
     /// Make this plan the running one; services in the set are ours to delete. The answer is
     /// whether the table is as wanted.
     Reload(Arc<Plan>, BTreeSet<ServiceKey>, oneshot::Sender<bool>),
-    Status(oneshot::Sender<(Vec<ServerStatus>, Option<String>)>),
+    Status(oneshot::Sender<DirectorStatus>),
     /// Take our services out of the table (unless they are to stay) and end.
     Stop,
 }
 
-/// Result of one attempt, with the virtual server it was for: places change with a reload, keys
-/// do not.
-#[derive(Debug)]
-struct Finished {
-    service: ServerIdentity,
-    attempt: AttemptId,
-    outcome: Outcome,
+/// What there is to know.
+#[derive(Debug, Default)]
+pub struct DirectorStatus {
+    pub servers: Vec<ServerStatus>,
+    /// Why the IPVS table is not as wanted, when it is not.
+    pub ipvs_trouble: Option<String>,
+    pub checks: CheckStatus,
 }
 
 /// The supervisor's end of the director.
@@ -100,12 +100,7 @@ pub struct Director {
     changed_files: mpsc::Receiver<Changed>,
     /// BFD sessions that checkers follow.
     followed: Followed,
-    /// How MISC_CHECK scripts run.
-    rules: Arc<ScriptRules>,
-    /// Where attempts run.
-    work: runtime::Handle,
-    attempts: Arc<Semaphore>,
-    results: mpsc::Sender<Finished>,
+    attempts: Attempts,
     finished: mpsc::Receiver<Finished>,
     /// Whether a plan runs: `lvs_flush` is for the start only.
     started: bool,
@@ -132,10 +127,7 @@ impl Director {
             files,
             changed_files,
             followed: Followed::default(),
-            rules: Arc::default(),
-            work: runtime::Handle::current(),
-            attempts: Arc::new(Semaphore::new(CONCURRENT_ATTEMPTS)),
-            results,
+            attempts: Attempts::new(results, kernel::process::descriptor_limit()),
             finished,
             started: false,
             keep_on_stop,
@@ -178,7 +170,9 @@ impl Director {
             self.table.flush();
         }
         self.started = true;
-        self.files.follow(&plan, &self.work);
+        self.files.follow(&plan, self.attempts.work());
+        let rules = scripts::rules(&plan.global);
+        self.attempts.follow(plan.virtual_servers.iter(), plan.global.share_checks, rules);
         self.followed.follow(&plan);
         let now = clock::now();
         let mut old: HashMap<ServerIdentity, Managed> =
@@ -212,7 +206,6 @@ impl Director {
             self.tell(user);
         }
         self.plan = plan;
-        self.rules = Arc::new(scripts::rules(&self.plan.global));
         self.table.set_timeouts(self.plan.global.lvs_timeouts);
         self.table.set_ours(ours);
         self.synchronise();
@@ -228,12 +221,25 @@ impl Director {
         }
     }
 
+    /// The result is for the checker that asked, for those that waited for it, and for those that would have
+    /// asked next.
     fn take_in(&mut self, finished: Finished) {
-        let Finished { service, attempt, outcome } = finished;
-        if let Some(&number) = self.by_identity.get(&service) {
-            self.handle(number, Event::Result { attempt, outcome });
-            self.table.write_dirty(&self.managed);
+        let others = self.attempts.end(&finished);
+        let Finished { key, shared, outcome } = finished;
+        for AttemptKey { service, attempt } in others.joined {
+            if let Some(&number) = self.by_identity.get(&service) {
+                self.handle(number, Event::Result { attempt, outcome: outcome.clone() });
+            }
         }
+        for Member { service, server, checker } in others.idle {
+            let target = shared.map_or(0, |ticket| ticket.target);
+            let outcome = outcome.clone();
+            self.handle(service, Event::Shared { server, checker, target, outcome });
+        }
+        if let Some(&number) = self.by_identity.get(&key.service) {
+            self.handle(number, Event::Result { attempt: key.attempt, outcome });
+        }
+        self.table.write_dirty(&self.managed);
     }
 
     /// A track_file has another number: its checkers know at once.
@@ -288,22 +294,9 @@ impl Director {
         for action in self.actions.drain(..) {
             match action {
                 Action::Attempt { server, checker, target, attempt } => {
-                    let probe = managed.probe(server, checker);
-                    let reply = self.results.clone();
-                    let service = managed.identity();
-                    let places = self.attempts.clone();
-                    let rules = self.rules.clone();
-                    self.work.spawn(async move {
-                        // The semaphore is never closed.
-                        let _place = places.acquire().await;
-                        // A task of its own: should it panic, the checker still gets its result.
-                        let trying = async move { probe::run(&probe, target, &rules).await };
-                        let outcome = tokio::spawn(trying).await.unwrap_or_else(|failure| {
-                            Outcome::NotTried(format!("the attempt broke off: {failure}"))
-                        });
-                        // Nobody listens any more: the director has ended.
-                        let _ = reply.send(Finished { service, attempt, outcome }).await;
-                    });
+                    let member = Member { service: number, server, checker };
+                    let key = AttemptKey { service: managed.identity(), attempt };
+                    self.attempts.begin(member, target, key, || managed.probe(server, checker));
                 }
                 Action::TableChanged => self.table.mark(number),
                 announced => managed.announce(&self.outlets, &announced, &changed),
@@ -316,12 +309,16 @@ impl Director {
         self.table.synchronise(&self.managed);
     }
 
-    fn status(&self) -> (Vec<ServerStatus>, Option<String>) {
+    fn status(&self) -> DirectorStatus {
         let servers = self.managed.iter().map(|managed| ServerStatus {
             server: managed.server.clone(),
             pool: managed.pool.status(),
         });
-        (servers.collect(), self.table.trouble())
+        DirectorStatus {
+            servers: servers.collect(),
+            ipvs_trouble: self.table.trouble(),
+            checks: self.attempts.status(),
+        }
     }
 
     fn stop(mut self) {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::bfd_thread::BfdSide;
-use super::director::{self, Director};
+use super::director::{self, Director, DirectorStatus};
 use super::fifos::FifoSet;
 use super::host::Host;
 use super::mailer::Mailer;
@@ -406,8 +406,8 @@ impl Supervisor {
         let instances = instances.await.unwrap_or_default();
         let (reply, servers) = oneshot::channel();
         let _ = self.director.send(director::Command::Status(reply)).await;
-        let (servers, ipvs_trouble) = servers.await.unwrap_or_default();
-        Status { instances, servers, ipvs_trouble, bfd: self.bfd.status().await }
+        let DirectorStatus { servers, ipvs_trouble, checks } = servers.await.unwrap_or_default();
+        Status { instances, servers, ipvs_trouble, checks, bfd: self.bfd.status().await }
     }
 
     /// VRRP and IPVS side by side, then the scripts that both have caused.

@@ -43,6 +43,13 @@ pub fn raise_descriptor_limit() -> io::Result<()> {
     }
 }
 
+/// How many descriptors this process may have at once.
+pub fn descriptor_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit};
+    // The least that POSIX knows of.
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1_024, |(now, _)| now)
+}
+
 /// The user a child is to run as, looked up before the fork.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {

@@ -16,6 +16,9 @@ const MAX_LABEL: usize = 63;
 /// Octets of a reply that are looked at; longer ones are cut.
 const HEADER: usize = 12;
 
+/// Datagrams that are no reply to our question and are passed over; one more is a flood.
+const STRANGE: usize = 1_000;
+
 /// A domain name as it goes over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(Vec<u8>);
@@ -140,7 +143,7 @@ async fn ask(probe: &DnsProbe) -> Outcome {
         return Outcome::Failure(format!("cannot send the query: {}", sentence(&error)));
     }
     let mut buffer = [0; HEADER];
-    loop {
+    for _ in 0..=STRANGE {
         // What is longer than the buffer is cut: the header is all there is to see.
         match socket.recv(&mut buffer).await {
             Ok(length) => {
@@ -151,6 +154,7 @@ async fn ask(probe: &DnsProbe) -> Outcome {
             Err(error) => return Outcome::Failure(sentence(&error)),
         }
     }
+    Outcome::Failure(format!("more than {STRANGE} datagrams came that are no reply to the query"))
 }
 
 /// Not to be foreseen by somebody who cannot see the query; the port is random as well.

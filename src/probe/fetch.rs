@@ -1,31 +1,49 @@
 //! Fetching one page over an open stream: shared by HTTP_GET and genhash.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::HttpVersion;
+use super::bounds::{deadline, step_until};
 use super::connect::{Seconds, sentence};
 use super::response::{BadHeader, Header, Response};
+use super::wishes::Wishes;
 
 /// Read size; genhash dumps what each read brought, and keepalived reads this much.
 const CHUNK: usize = 4095;
 
-/// The request, byte for byte keepalived's (its User-Agent too: servers' logs and rules know it).
-pub fn request(version: HttpVersion, path: &str, host: &str) -> Vec<u8> {
-    let (digit, connection) = match version {
-        HttpVersion::Http10 => (0, ""),
-        HttpVersion::Http10Close => (0, "Connection: close\r\n"),
-        HttpVersion::Http11 => (1, "Connection: close\r\n"),
+/// keepalived's: servers' logs and rules know it.
+pub const USER_AGENT: &str = "KeepAliveClient";
+
+/// The request; without `wishes` byte for byte keepalived's.
+pub fn request(version: HttpVersion, path: &str, host: &str, wishes: Option<&Wishes>) -> Vec<u8> {
+    let (digit, close) = match version {
+        HttpVersion::Http10 => (0, None),
+        HttpVersion::Http10Close => (0, Some("close")),
+        // HTTP/2 has its own way to ask.
+        HttpVersion::Http11 | HttpVersion::Http2 => (1, Some("close")),
     };
-    format!(
-        "GET {path} HTTP/1.{digit}\r\nUser-Agent: KeepAliveClient\r\n{connection}Host: {host}\r\n\r\n"
-    )
-    .into_bytes()
+    let method = wishes.map_or("GET", Wishes::method);
+    let mut text = format!("{method} {path} HTTP/1.{digit}\r\n");
+    let ours = [("User-Agent", Some(USER_AGENT)), ("Connection", close), ("Host", Some(host))];
+    let ours = ours.into_iter().filter(|(name, _)| wishes.is_none_or(|all| !all.sends(name)));
+    let ours = ours.filter_map(|(name, value)| Some((name, value?)));
+    let asked = wishes.into_iter().flat_map(|all| &all.headers);
+    for (name, value) in ours.chain(asked.map(|(name, value)| (name.as_str(), value.as_str()))) {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    match wishes.and_then(|all| all.body.as_deref()) {
+        Some(body) => text += &format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+        None => text += "\r\n",
+    }
+    text.into_bytes()
 }
 
 /// The Host of a request without `virtualhost`: `address:port`, IPv6 in brackets.
@@ -98,7 +116,9 @@ pub async fn fetch(
 ) -> Result<Page, FetchError> {
     let sent = patience.wait(stream.write_all(request)).await;
     sent.ok_or(FetchError::Silent(patience.silence))?.map_err(FetchError::Send)?;
-    let (mut response, mut md5) = (Response::default(), Md5::new());
+    let mut response =
+        if request.starts_with(b"HEAD ") { Response::to_head() } else { Response::default() };
+    let mut md5 = Md5::new();
     let (mut buffer, mut received) = (vec![0; CHUNK], 0_u64);
     while !response.is_complete() {
         let read = patience.wait(stream.read(&mut buffer)).await;
@@ -116,6 +136,8 @@ pub async fn fetch(
         let body = response.feed(&buffer[..read])?;
         if in_header && response.header().is_some() {
             seen(Piece::Header(response.header_bytes()));
+            // Room for what is kept of the body.
+            response.forget_header();
         }
         if !body.is_empty() {
             md5.update(body);
@@ -135,25 +157,15 @@ pub async fn fetch(
 
 impl Patience {
     /// Waits for one step; `None` when time is up.
-    async fn wait<T>(&self, step: impl Future<Output = T>) -> Option<T> {
-        let now = Instant::now();
-        // A step that is ready at once is never asked whether it is late: a server that sends faster
-        // than we read would go on for ever.
-        if self.until.is_some_and(|until| now >= until) {
-            return None;
+    pub(super) async fn wait<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        match deadline(self.silence).into_iter().chain(self.until).min() {
+            Some(earliest) => step_until(earliest, step).await,
+            None => Some(step.await),
         }
-        // A silence beyond the clock's range is no limit.
-        let silent = now.checked_add(self.silence);
-        let deadline = match (silent, self.until) {
-            (Some(silent), Some(until)) => silent.min(until),
-            (Some(only), None) | (None, Some(only)) => only,
-            (None, None) => return Some(step.await),
-        };
-        timeout_at(deadline, step).await.ok()
     }
 
     /// Words the end of patience after `received` bytes.
-    fn verdict(&self, received: u64) -> FetchError {
+    pub(super) fn verdict(&self, received: u64) -> FetchError {
         match received {
             _ if self.until.is_some_and(|until| Instant::now() >= until) => {
                 FetchError::Endless { received }

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
+use super::bounds::{deadline, step_until};
 use super::connect::{Seconds, open};
 use super::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
+use super::http2::{self, Http2Error};
 use super::pattern::Search;
-use super::tls::shake_hands;
-use super::{HttpProbe, Url};
+use super::tls::{TlsError, shake_hands};
+use super::{HttpProbe, HttpVersion, Url};
 use crate::check::Outcome;
 
 /// A whole attempt may take this many times `connect_timeout`, of which connecting, waiting for the first
@@ -22,58 +24,98 @@ pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
     let Some(url) = probe.urls.get(target) else {
         return Outcome::NotTried(format!("there is no url number {target}"));
     };
-    let connect = &probe.connect;
-    let patience = Patience {
-        silence: connect.timeout,
-        until: Instant::now().checked_add(connect.timeout.saturating_mul(ATTEMPT_SPAN)),
+    let Some(limit) = url.wishes.as_ref().and_then(|wishes| wishes.limit) else {
+        return visit(probe, url, None).await;
     };
+    let over =
+        || Outcome::Failure(about(url, &format!("no complete page within {}", Seconds(limit))));
+    match deadline(limit) {
+        Some(until) => step_until(until, visit(probe, url, Some(until))).await.unwrap_or_else(over),
+        None => visit(probe, url, None).await,
+    }
+}
+
+/// Connects, and talks. `until`: when everything must be over at the latest.
+async fn visit(probe: &HttpProbe, url: &Url, until: Option<Instant>) -> Outcome {
+    let connect = &probe.connect;
+    let span = deadline(connect.timeout.saturating_mul(ATTEMPT_SPAN));
+    let patience =
+        Patience { silence: connect.timeout, until: span.into_iter().chain(until).min() };
     let stream = match open(connect).await {
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
-    let host = url.virtual_host.clone().unwrap_or_else(|| default_host(connect.target));
-    let request = request(probe.version, &url.path, &host);
-    let Some(tls) = &probe.tls else { return converse(stream, url, &request, patience).await };
-    let name = tls.sni_name.as_deref().or(url.virtual_host.as_deref()).filter(|_| tls.sni);
-    match shake_hands(stream, connect.target.ip(), name, connect.timeout).await {
+    let Some(tls) = &probe.tls else { return converse(stream, probe, url, patience).await };
+    let session = tls.session(url.virtual_host.as_deref());
+    let session = if is_http2(probe) { session.with_http2() } else { session };
+    match shake_hands(stream, connect.target.ip(), &session, connect.timeout).await {
         Ok(mut stream) => {
-            let outcome = converse(&mut stream, url, &request, patience).await;
+            let outcome = converse(&mut stream, probe, url, patience).await;
             if tls.compliant || url.tls_compliant {
                 // As with any goodbye, nothing depends on its being heard.
                 let _ = timeout(connect.timeout, stream.shutdown()).await;
             }
             outcome
         }
+        Err(TlsError::Local(reason)) => Outcome::NotTried(reason),
         Err(error) => Outcome::Failure(about(url, &error.to_string())),
     }
 }
 
+fn is_http2(probe: &HttpProbe) -> bool {
+    probe.version == HttpVersion::Http2
+}
+
 async fn converse(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    probe: &HttpProbe,
     url: &Url,
-    request: &[u8],
     patience: Patience,
 ) -> Outcome {
     let mut search = url.pattern.as_ref().map(Search::new);
-    let seen = |piece: Piece<'_>| {
-        if let (Some(search), Piece::Body(body)) = (&mut search, piece) {
-            search.feed(body);
+    let mut lacking = None;
+    let seen = |piece: Piece<'_>| match piece {
+        Piece::Header(header) => {
+            lacking = url.wishes.as_ref().and_then(|wishes| wishes.lacking(header));
+        }
+        Piece::Body(body) => {
+            if let Some(search) = &mut search {
+                search.feed(body);
+            }
         }
     };
-    match fetch(&mut stream, request, patience, seen).await {
-        Ok(page) => judge(url, &page, search.map(Search::finish)),
+    let page = if is_http2(probe) {
+        let scheme = if probe.tls.is_some() { "https" } else { "http" };
+        match http2::request(url, probe.connect.target, scheme) {
+            Ok((request, body)) => {
+                Box::pin(http2::fetch(stream, request, body, patience, seen)).await
+            }
+            Err(error) => Err(error),
+        }
+    } else {
+        let host = url.virtual_host.clone().unwrap_or_else(|| default_host(probe.connect.target));
+        let request = request(probe.version, &url.path, &host, url.wishes.as_deref());
+        fetch(&mut stream, &request, patience, seen).await.map_err(Http2Error::Time)
+    };
+    match page {
+        Ok(page) => judge(url, &page, search.map(Search::finish), lacking.as_deref()),
+        Err(Http2Error::Request(reason)) => Outcome::NotTried(about(url, &reason)),
         Err(error) => Outcome::Failure(about(url, &reason(&error, patience))),
     }
 }
 
-/// Judges a page, in keepalived's order: status code, then digest, then whether its pattern was `found`.
-pub fn judge(url: &Url, page: &Page, found: Option<bool>) -> Outcome {
+/// Judges a page, in keepalived's order: status code, then digest, then whether its pattern was `found`; and
+/// behind the status what its header is `lacking`.
+pub fn judge(url: &Url, page: &Page, found: Option<bool>, lacking: Option<&str>) -> Outcome {
     let Some(status) = page.header.status else {
         return Outcome::Failure(about(url, "HTTP status line has no three-digit code"));
     };
     if !url.status.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
         let expected = ranges(&url.status);
         return Outcome::Failure(about(url, &format!("HTTP status {status}, expected {expected}")));
+    }
+    if let Some(lacking) = lacking {
+        return Outcome::Failure(about(url, lacking));
     }
     match url.digest {
         Some(expected) if expected != page.md5 => {
@@ -95,9 +137,9 @@ pub fn judge(url: &Url, page: &Page, found: Option<bool>) -> Outcome {
     }
 }
 
-fn reason(error: &FetchError, patience: Patience) -> String {
+fn reason(error: &Http2Error, patience: Patience) -> String {
     match error {
-        FetchError::Endless { received } => {
+        Http2Error::Time(FetchError::Endless { received }) => {
             let span = Seconds(patience.silence.saturating_mul(ATTEMPT_SPAN));
             format!("page not finished within {span}, after {received} bytes")
         }

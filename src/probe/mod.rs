@@ -4,13 +4,16 @@
 //! and memory whatever the other side does.
 
 pub mod bfd;
+mod bounds;
 mod connect;
 pub mod dns;
 pub mod fetch;
 pub mod file;
 #[cfg(test)]
 mod fixtures;
+pub mod grpc;
 pub mod http;
+pub mod http2;
 mod misc;
 pub mod pattern;
 pub mod ping;
@@ -18,18 +21,23 @@ pub mod response;
 pub mod smtp;
 pub mod tls;
 pub mod udp;
+pub mod wishes;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use bfd::BfdProbe;
 pub use connect::{ConnectError, open};
 pub use pattern::Pattern;
+pub use tls::{Identity, Verify};
+pub use wishes::Wishes;
 
 use crate::check::Outcome;
 use crate::config::plan::Script;
 use crate::notify::ScriptRules;
+use tls::{Session, Verified};
 
 /// What a checker tries.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +49,7 @@ pub enum Probe {
     Dns(DnsProbe),
     Udp(UdpProbe),
     Ping(Connect),
+    Grpc(GrpcProbe),
     /// Watched, never tried.
     File(FileProbe),
     /// Likewise.
@@ -73,7 +82,7 @@ pub struct HttpProbe {
     /// `fast_recovery`: no pause between urls while coming up.
     pub fast_recovery: bool,
     /// SSL_GET; `None`: HTTP_GET.
-    pub tls: Option<Tls>,
+    pub tls: Option<Box<Tls>>,
 }
 
 /// What is particular to `SSL_GET`.
@@ -85,6 +94,26 @@ pub struct Tls {
     pub sni_name: Option<String>,
     /// `tls_compliant`: close_notify is sent.
     pub compliant: bool,
+    /// `tls_verify`, `tls_ca`, `tls_name`; `None`: any certificate will do.
+    pub verify: Option<Verify>,
+    /// The block `SSL`: who we are, for servers that ask.
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl Tls {
+    /// The session for a page of `virtual_host`.
+    pub fn session<'a>(&'a self, virtual_host: Option<&'a str>) -> Session<'a> {
+        let verified = self.verify.as_ref().and_then(|verify| verify.name.as_deref());
+        Session {
+            name: self.sni_name.as_deref().or(verified).or(virtual_host).filter(|_| self.sni),
+            verify: self.verify.as_ref().map(|verify| Verified {
+                ca: verify.ca.as_deref(),
+                name: verified.or(self.sni_name.as_deref()).or(virtual_host),
+            }),
+            identity: self.identity.as_ref(),
+            http2: false,
+        }
+    }
 }
 
 /// `http_protocol`.
@@ -95,6 +124,8 @@ pub enum HttpVersion {
     /// 1.0 with `Connection: close`.
     Http10Close,
     Http11,
+    /// HTTP/2, without TLS from the first octet on; ours.
+    Http2,
 }
 
 /// One `url` block.
@@ -112,6 +143,8 @@ pub struct Url {
     pub tls_compliant: bool,
     /// `regex` and what belongs to it.
     pub pattern: Option<Pattern>,
+    /// What keepalived does not know.
+    pub wishes: Option<Box<Wishes>>,
 }
 
 /// `MISC_CHECK`: a script's exit status.
@@ -140,6 +173,18 @@ pub struct DnsProbe {
     pub name: dns::Name,
     /// `type`, SOA by default.
     pub record: dns::Record,
+}
+
+/// `GRPC_CHECK`, ours: grpc.health.v1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GrpcProbe {
+    pub connect: Connect,
+    /// `service`; empty: the server as a whole.
+    pub service: String,
+    /// `virtualhost`; `None`: `ADDRESS:PORT` of the connection.
+    pub authority: Option<String>,
+    /// `tls` and what asks for it.
+    pub tls: Option<Box<Tls>>,
 }
 
 /// `UDP_CHECK`: one datagram, and what comes back.
@@ -174,8 +219,22 @@ impl Probe {
             Self::Dns(_) => "DNS_CHECK",
             Self::Udp(_) => "UDP_CHECK",
             Self::Ping(_) => "PING_CHECK",
+            Self::Grpc(_) => "GRPC_CHECK",
             Self::File(_) => "FILE_CHECK",
             Self::Bfd(_) => "BFD_CHECK",
+        }
+    }
+
+    /// How it reaches a server; `None`: it does not, or how is its own business.
+    pub fn connect(&self) -> Option<&Connect> {
+        match self {
+            Self::Tcp(connect) | Self::Ping(connect) => Some(connect),
+            Self::Http(http) => Some(&http.connect),
+            Self::Smtp(smtp) => Some(&smtp.connect),
+            Self::Dns(dns) => Some(&dns.connect),
+            Self::Udp(udp) => Some(&udp.connect),
+            Self::Grpc(grpc) => Some(&grpc.connect),
+            Self::Misc(_) | Self::File(_) | Self::Bfd(_) => None,
         }
     }
 
@@ -191,19 +250,21 @@ impl Probe {
 /// Makes one attempt at `target` (index of the url; ignored by other probes). `rules` are for MISC_CHECK.
 ///
 /// Ends within `connect_timeout` (TCP_CHECK, DNS_CHECK, UDP_CHECK, PING_CHECK), [`http::ATTEMPT_SPAN`] times it
-/// (HTTP_GET, SMTP_CHECK), or the script's timeout and 2 s (MISC_CHECK).
+/// (HTTP_GET, SMTP_CHECK, GRPC_CHECK), or the script's timeout and 2 s (MISC_CHECK).
 pub async fn run(probe: &Probe, target: usize, rules: &ScriptRules) -> Outcome {
     match probe {
         Probe::Tcp(connect) => match open(connect).await {
             Ok(_stream) => Outcome::Success,
             Err(error) => error.into(),
         },
-        Probe::Http(http) => http::attempt(http, target).await,
+        // In boxes of their own, so that those of the others stay small: thousands wait at a time.
+        Probe::Http(http) => Box::pin(http::attempt(http, target)).await,
         Probe::Misc(misc) => misc::attempt(misc, rules).await,
         Probe::Smtp(smtp) => smtp::attempt(smtp).await,
         Probe::Dns(dns) => dns::attempt(dns).await,
         Probe::Udp(udp) => udp::attempt(udp).await,
         Probe::Ping(connect) => ping::attempt(connect).await,
+        Probe::Grpc(grpc) => Box::pin(grpc::attempt(grpc)).await,
         Probe::File(_) | Probe::Bfd(_) => Outcome::NotTried("it is watched, not tried".to_owned()),
     }
 }

@@ -6,11 +6,14 @@
 //! arrive together.
 
 use std::fmt;
+use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::bounds::{KEPT, keep};
+
 /// Octets of a body that are kept for the search.
-const WINDOW: usize = 65_536;
+const WINDOW: usize = KEPT;
 
 /// Octets that stay when the window is full: a match may be this long wherever it lies.
 const OVERLAP: usize = WINDOW / 2;
@@ -41,6 +44,12 @@ pub struct Options {
     pub unicode: bool,
     /// `$` is the very end, not also before a newline there.
     pub dollar_endonly: bool,
+    /// `allow_empty_class`: `[]` is nothing and `[^]` anything.
+    pub empty_class: bool,
+    /// `alt_bsux`: `\u` and `\x` as ECMAScript has them.
+    pub alt_bsux: bool,
+    /// `firstline`: a match begins in the first line, its newline included.
+    pub first_line: bool,
 }
 
 /// Why a pattern cannot be used; several lines, with a pointer to the place.
@@ -65,6 +74,11 @@ impl Pattern {
             .map_err(|error| BadPattern(error.to_string()))?;
         let source = source.to_owned();
         Ok(Self { source, options, compiled, absent: false, min_offset: 0, max_offset: None })
+    }
+
+    /// Whether it is in this whole text, without regard to offsets.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        self.compiled.is_match(text)
     }
 
     /// As it was written.
@@ -98,21 +112,62 @@ fn translated(source: &str, options: Options) -> String {
                 Some('h') if in_class => out.push_str(r" \t"),
                 Some('h') => out.push_str(r"[ \t]"),
                 Some('R') if !in_class => out.push_str(r"(?:\r\n|[\n\x0b\f\r])"),
+                Some('U') if options.alt_bsux => out.push('U'),
+                Some('u') if options.alt_bsux => out += &code(&mut letters, 'u', 4),
+                Some('x') if options.alt_bsux => out += &code(&mut letters, 'x', 2),
                 Some(other) => out.extend(['\\', other]),
                 None => out.push('\\'),
             },
             '$' if !in_class && !options.multiline => out.push_str(end),
-            _ => {
-                match letter {
-                    '[' => in_class = true,
-                    ']' => in_class = false,
-                    _ => {}
+            '[' if !in_class => match empty_class(&mut letters, options) {
+                Some(class) => out.push_str(class),
+                None => {
+                    in_class = true;
+                    out.push('[');
+                    // A `]` in front is one of the class.
+                    out += start_of_class(&mut letters);
                 }
+            },
+            _ => {
+                in_class &= letter != ']';
                 out.push(letter);
             }
         }
     }
     out
+}
+
+/// What stands for `[]` and `[^]` where they are allowed; takes them off.
+fn empty_class(letters: &mut Chars<'_>, options: Options) -> Option<&'static str> {
+    let (rest, class) = match letters.as_str() {
+        _ if !options.empty_class => return None,
+        text if text.starts_with(']') => (&text[1..], "[a&&b]"),
+        text if text.starts_with("^]") => (&text[2..], "(?s:.)"),
+        _ => return None,
+    };
+    *letters = rest.chars();
+    Some(class)
+}
+
+/// Takes off what stands before the first member of a class that may end it.
+fn start_of_class<'t>(letters: &mut Chars<'t>) -> &'t str {
+    let text = letters.as_str();
+    let length =
+        ["^]", "]", "^"].into_iter().find(|start| text.starts_with(start)).map_or(0, str::len);
+    *letters = text[length..].chars();
+    &text[..length]
+}
+
+/// `\uHHHH` or `\xHH`, of which `letter` is taken; without the digits the letter itself.
+fn code(letters: &mut Chars<'_>, letter: char, digits: usize) -> String {
+    let text = letters.as_str();
+    match text.get(..digits).filter(|code| code.bytes().all(|octet| octet.is_ascii_hexdigit())) {
+        Some(code) => {
+            *letters = text[digits..].chars();
+            format!("\\x{{{code}}}")
+        }
+        None => letter.to_string(),
+    }
 }
 
 /// The search for one pattern in one page.
@@ -124,12 +179,15 @@ pub struct Search<'p> {
     base: u64,
     /// From where in the body matches may begin that have not been looked for.
     from: u64,
+    /// Last octet at which a match may begin; `None`: wherever.
+    most: Option<u64>,
     found: bool,
 }
 
 impl<'p> Search<'p> {
     pub fn new(pattern: &'p Pattern) -> Self {
-        Self { pattern, window: Vec::new(), base: 0, from: pattern.min_offset, found: false }
+        let (from, most) = (pattern.min_offset, pattern.max_offset);
+        Self { pattern, window: Vec::new(), base: 0, from, most, found: false }
     }
 
     /// Takes the next octets of the body.
@@ -137,7 +195,8 @@ impl<'p> Search<'p> {
         while !body.is_empty() && !self.found && !self.is_hopeless() {
             let room = WINDOW - self.window.len();
             let (now, later) = body.split_at(body.len().min(room));
-            self.window.extend_from_slice(now);
+            self.note_first_line(now);
+            keep(&mut self.window, now, WINDOW);
             body = later;
             if self.window.len() == WINDOW {
                 self.look(false);
@@ -154,9 +213,20 @@ impl<'p> Search<'p> {
         self.found
     }
 
+    /// With `firstline` no match begins behind the first newline of the body.
+    fn note_first_line(&mut self, next: &[u8]) {
+        let at = self.base + self.window.len() as u64;
+        let limit = |line: usize| at + line as u64;
+        // Once it is known, `most` is below `at`, and later newlines do not make it less.
+        if self.pattern.options.first_line && self.most.is_none_or(|most| most >= at) {
+            let end = next.iter().position(|octet| *octet == b'\n').map(limit);
+            self.most = self.most.into_iter().chain(end).min();
+        }
+    }
+
     /// Whether no match can begin any more where one may.
     fn is_hopeless(&self) -> bool {
-        self.pattern.max_offset.is_some_and(|most| most < self.from)
+        self.most.is_some_and(|most| most < self.from)
     }
 
     fn look(&mut self, at_end: bool) {
@@ -168,7 +238,7 @@ impl<'p> Search<'p> {
         let regex = &self.pattern.compiled;
         let Some(found) = regex.find_at(&self.window, start) else { return };
         let begins = self.base + found.start() as u64;
-        if self.pattern.max_offset.is_some_and(|most| begins > most) {
+        if self.most.is_some_and(|most| begins > most) {
             return;
         }
         // A match that reaches the end of the window may be one only because of that end.

@@ -5,9 +5,10 @@ use std::process;
 
 use socket2::{Protocol, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::Connect;
+use super::bounds::{deadline, far_away, step_until};
 use super::connect::{ConnectError, Seconds, new_socket, sentence, talk_to};
 use super::udp::default_payload;
 use crate::check::Outcome;
@@ -54,36 +55,39 @@ pub fn is_reply(target: IpAddr, id: Option<u16>, packet: &[u8]) -> bool {
 }
 
 pub(super) async fn attempt(connect: &Connect) -> Outcome {
-    match timeout(connect.timeout, exchange(connect)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::Failure(format!("no reply within {}", Seconds(connect.timeout))),
-    }
+    let silent = || Outcome::Failure(format!("no reply within {}", Seconds(connect.timeout)));
+    // A time-out beyond the clock's range is one of years.
+    let until = deadline(connect.timeout).unwrap_or_else(far_away);
+    exchange(connect, until).await.unwrap_or_else(silent)
 }
 
-async fn exchange(connect: &Connect) -> Outcome {
+/// `None`: there was no reply until then.
+async fn exchange(connect: &Connect, until: Instant) -> Option<Outcome> {
     let target = connect.target.ip();
     let (socket, id) = match open(connect) {
         Ok(opened) => opened,
-        Err(error) => return error.into(),
+        Err(error) => return Some(error.into()),
     };
-    if let Err(error) = socket.send(&request(target, id.unwrap_or_default())).await {
-        return Outcome::Failure(format!("cannot send: {}", sentence(&error)));
+    let request = request(target, id.unwrap_or_default());
+    if let Err(error) = step_until(until, socket.send(&request)).await? {
+        return Some(Outcome::Failure(format!("cannot send: {}", sentence(&error))));
     }
     let mut buffer = [0; 512];
     loop {
-        let packet = match socket.recv(&mut buffer).await {
+        // A raw socket hears the replies to everybody's requests: any number is passed over.
+        let packet = match step_until(until, socket.recv(&mut buffer)).await? {
             Ok(length) => &buffer[..length],
-            Err(error) => return Outcome::Failure(sentence(&error)),
+            Err(error) => return Some(Outcome::Failure(sentence(&error))),
         };
         let packet = if id.is_some() && target.is_ipv4() { without_header(packet) } else { packet };
         if is_reply(target, id, packet) {
-            return Outcome::Success;
+            return Some(Outcome::Success);
         }
     }
 }
 
 /// Takes the IPv4 header off, which raw sockets deliver.
-fn without_header(packet: &[u8]) -> &[u8] {
+pub fn without_header(packet: &[u8]) -> &[u8] {
     let words = packet.first().map_or(0, |first| usize::from(first & 0x0f));
     packet.get(4 * words..).unwrap_or_default()
 }

@@ -5,8 +5,10 @@
 //! the status code and Content-Length is looked at. So it also does without a header parser, which
 //! would refuse what keepalived lets pass.
 
+use super::bounds::{KEPT, keep};
+
 /// Longest header that is accepted (keepalived: 4096).
-pub const MAX_HEADER: usize = 65_536;
+pub const MAX_HEADER: usize = KEPT;
 
 /// What a reply's header said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +32,16 @@ pub struct Response {
     parsed: Option<Header>,
     /// Bytes of the body so far that count: never more than Content-Length.
     body_len: u64,
+    /// Nothing follows the header, whatever it says (RFC 9110 §9.3.2).
+    header_only: bool,
 }
 
 impl Response {
+    /// The reply to a HEAD.
+    pub fn to_head() -> Self {
+        Self { header_only: true, ..Self::default() }
+    }
+
     /// Takes the next bytes; gives those of them that belong to the body, less any beyond
     /// Content-Length.
     ///
@@ -53,7 +62,7 @@ impl Response {
     fn feed_header<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], BadHeader> {
         let before = self.header.len();
         let room = MAX_HEADER - before;
-        self.header.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        keep(&mut self.header, &bytes[..bytes.len().min(room)], MAX_HEADER);
         // The end may straddle the cut by up to three bytes.
         let Some(end) = header_end(&self.header, before.saturating_sub(3)) else {
             return if bytes.len() > room { Err(BadHeader::TooLong) } else { Ok(&[]) };
@@ -68,9 +77,14 @@ impl Response {
         self.parsed.as_ref()
     }
 
-    /// The header's bytes so far, with the empty line that ends it.
+    /// The header's bytes so far, with the empty line that ends it, until they are forgotten.
     pub fn header_bytes(&self) -> &[u8] {
         &self.header
+    }
+
+    /// Gives the header's bytes back; what they said stays known.
+    pub fn forget_header(&mut self) {
+        self.header = Vec::new();
     }
 
     /// Bytes of the body so far.
@@ -85,7 +99,8 @@ impl Response {
 
     /// Bytes that Content-Length promises and that have not come.
     fn missing(&self) -> Option<u64> {
-        let length = self.parsed.as_ref()?.content_length?;
+        let header = self.parsed.as_ref()?;
+        let length = if self.header_only { 0 } else { header.content_length? };
         Some(length.saturating_sub(self.body_len))
     }
 }

@@ -5,9 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::SmtpProbe;
+use super::bounds::{far_away, step_until};
 use super::connect::{Seconds, open, sentence};
 use super::http::ATTEMPT_SPAN;
 use crate::check::Outcome;
@@ -65,12 +66,12 @@ impl Replies {
     /// # Errors
     /// See [`BadReply`]. Nothing useful follows.
     pub fn take(&mut self) -> Result<Option<Reply>, BadReply> {
-        while let Some(line) = self.line()? {
+        while let Some((line, octets)) = self.line()? {
             let (code, last, text) = parse_line(&line).ok_or(BadReply::NoCode)?;
             let length = match self.unfinished {
                 Some((before, _)) if before != code => return Err(BadReply::MixedCodes),
-                Some((_, length)) => length + line.len(),
-                None => line.len(),
+                Some((_, length)) => length + octets,
+                None => octets,
             };
             if length > MAX_REPLY {
                 return Err(BadReply::TooLong);
@@ -84,8 +85,8 @@ impl Replies {
         Ok(None)
     }
 
-    /// Takes one line, without its end.
-    fn line(&mut self) -> Result<Option<Vec<u8>>, BadReply> {
+    /// Takes one line, without its end and blanks before that, and the number of octets it had with them.
+    fn line(&mut self) -> Result<Option<(Vec<u8>, usize)>, BadReply> {
         let found = self.pending[self.searched..].iter().position(|octet| *octet == b'\n');
         let Some(end) = found.map(|at| self.searched + at) else {
             self.searched = self.pending.len();
@@ -93,8 +94,9 @@ impl Replies {
         };
         let mut line: Vec<u8> = self.pending.drain(..=end).collect();
         self.searched = 0;
+        let octets = line.len();
         line.truncate(line.trim_ascii_end().len());
-        Ok(Some(line))
+        Ok(Some((line, octets)))
     }
 }
 
@@ -168,8 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// See [`Broken`].
     pub async fn send(&mut self, what: &str, bytes: &[u8]) -> Result<(), Broken> {
         let what = || what.to_owned();
-        let sent = timeout_at(self.step_end(), self.stream.write_all(bytes)).await;
-        let sent = sent.map_err(|_| Broken::Silent { what: what(), silence: self.silence })?;
+        let sent = step_until(self.step_end(), self.stream.write_all(bytes)).await;
+        let sent = sent.ok_or(Broken::Silent { what: what(), silence: self.silence })?;
         sent.map_err(|source| Broken::Send { what: what(), source })
     }
 
@@ -200,8 +202,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             {
                 return Ok(reply);
             }
-            let read = timeout_at(end, self.stream.read(&mut buffer)).await;
-            let read = read.map_err(|_| Broken::Silent { what: what(), silence: self.silence })?;
+            let read = step_until(end, self.stream.read(&mut buffer)).await;
+            let read = read.ok_or(Broken::Silent { what: what(), silence: self.silence })?;
             match read.map_err(|source| Broken::Receive { what: what(), source })? {
                 0 => return Err(Broken::Closed { what: what() }),
                 length => self.replies.feed(&buffer[..length]),
@@ -214,10 +216,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         // A silence beyond the clock's range is no limit but the conversation's.
         step.into_iter().chain(self.until).min().unwrap_or_else(far_away)
     }
-}
-
-fn far_away() -> Instant {
-    Instant::now() + crate::config::plan::LONGEST
 }
 
 /// The conversation of SMTP_CHECK: whatever follows QUIT is the end of it, as in keepalived.

@@ -1,10 +1,14 @@
-//! TLS for SSL_GET and genhash: encryption without any verification, as keepalived has it.
-//!
-//! A check asks whether a server serves, not whether it is who it says it is: certificates that are
-//! self-signed, expired or for another name are fine, and so are weak ones.
+//! TLS for SSL_GET and genhash. Without `tls_verify` it is encryption without any verification, as
+//! keepalived has it: a check asks whether a server serves, not whether it is who it says it is.
+//! Certificates that are self-signed, expired or for another name are fine then, and so are weak ones.
+
+mod encrypted;
+mod identity;
+mod trust;
 
 use std::io;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,6 +22,41 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::Seconds;
+pub use identity::Identity;
+
+/// `tls_verify` and what belongs to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Verify {
+    /// `tls_ca`: PEM certificates; `None`: those of the system.
+    pub ca: Option<PathBuf>,
+    /// `tls_name`; `None`: the name that is told, else the virtual host, else the address.
+    pub name: Option<String>,
+}
+
+/// What one session is to be like.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Session<'a> {
+    /// What SNI says; `None`, or what is no host name: no SNI (RFC 6066 §3 knows no addresses).
+    pub name: Option<&'a str>,
+    pub verify: Option<Verified<'a>>,
+    pub identity: Option<&'a Arc<Identity>>,
+    /// The server has to agree to HTTP/2 (RFC 9113 §3.2).
+    pub http2: bool,
+}
+
+impl Session<'_> {
+    pub fn with_http2(self) -> Self {
+        Self { http2: true, ..self }
+    }
+}
+
+/// Whom the server's certificate must be from, and for.
+#[derive(Debug, Clone, Copy)]
+pub struct Verified<'a> {
+    pub ca: Option<&'a Path>,
+    /// A host name, with or without a port behind it, or an address; `None`: the address of the connection.
+    pub name: Option<&'a str>,
+}
 
 /// Why there is no TLS connection. Worded for operators.
 #[derive(Debug, thiserror::Error)]
@@ -26,44 +65,79 @@ pub enum TlsError {
     Handshake(io::Error),
     #[error("TLS handshake not finished within {}", Seconds(*.0))]
     Slow(Duration),
+    #[error("the server does not offer HTTP/2 (h2 by ALPN)")]
+    NoHttp2,
+    /// Says nothing about the server: a file of ours cannot be used.
+    #[error("{0}")]
+    Local(String),
 }
 
-/// Shakes hands with `peer` over `stream`, within `limit`. `name`: what SNI says; `None`, or what is no host
-/// name: no SNI (RFC 6066 §3 knows no addresses).
+/// Shakes hands with `peer` over `stream`, within `limit`.
 ///
 /// # Errors
 /// See [`TlsError`].
 pub async fn shake_hands(
     stream: TcpStream,
     peer: IpAddr,
-    name: Option<&str>,
+    session: &Session<'_>,
     limit: Duration,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
-    let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
-    let connector = TlsConnector::from(config(name.is_some()));
+    let name = session.name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
+    let connector = TlsConnector::from(config(peer, session, name.is_some())?);
     let name = name.unwrap_or_else(|| ServerName::IpAddress(peer.into()));
     match timeout(limit, connector.connect(name, stream)).await {
+        Ok(Ok(stream)) if session.http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) => {
+            Err(TlsError::NoHttp2)
+        }
         Ok(shaken) => shaken.map_err(TlsError::Handshake),
         Err(_) => Err(TlsError::Slow(limit)),
     }
 }
 
-/// One configuration with SNI and one without, made at first use: they are dear.
-fn config(with_sni: bool) -> Arc<ClientConfig> {
-    static CONFIGS: [OnceLock<Arc<ClientConfig>>; 2] = [const { OnceLock::new() }; 2];
-    CONFIGS[usize::from(with_sni)].get_or_init(|| Arc::new(new_config(with_sni))).clone()
+const HTTP2: &[u8] = b"h2";
+
+/// For sessions without verification and certificate one configuration with SNI and one without, with HTTP/2
+/// and without, made at first use: they are dear. The files of the others are read again when they have changed.
+fn config(
+    peer: IpAddr,
+    session: &Session<'_>,
+    with_sni: bool,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    static PLAIN: [OnceLock<Arc<ClientConfig>>; 4] = [const { OnceLock::new() }; 4];
+    let number = usize::from(with_sni) + 2 * usize::from(session.http2);
+    let plain = || PLAIN[number].get_or_init(|| Arc::new(new_config(with_sni, session.http2)));
+    if session.verify.is_none() && session.identity.is_none() {
+        return Ok(plain().clone());
+    }
+    let mut config = ClientConfig::clone(plain());
+    if let Some(verified) = session.verify {
+        let trust = trust::trust(verified.ca).map_err(TlsError::Local)?;
+        let verifier = trust.verifier_of(verified.name, peer).map_err(TlsError::Local)?;
+        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+    }
+    if let Some(identity) = session.identity {
+        config.client_auth_cert_resolver = identity.resolver().map_err(TlsError::Local)?;
+    }
+    Ok(Arc::new(config))
 }
 
-fn new_config(with_sni: bool) -> ClientConfig {
-    let provider = Arc::new(crypto::ring::default_provider());
-    let accept = Arc::new(AcceptAll(provider.clone()));
-    let mut config = ClientConfig::builder_with_provider(provider)
+fn provider() -> &'static Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(crypto::ring::default_provider()))
+}
+
+fn new_config(with_sni: bool, http2: bool) -> ClientConfig {
+    let accept = Arc::new(AcceptAll(provider().clone()));
+    let mut config = ClientConfig::builder_with_provider(provider().clone())
         .with_safe_default_protocol_versions()
         .expect("the provider has cipher suites for the default versions")
         .dangerous()
         .with_custom_certificate_verifier(accept)
         .with_no_client_auth();
     config.enable_sni = with_sni;
+    if http2 {
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+    }
     // A check is to be a whole one each time.
     config.resumption = rustls::client::Resumption::disabled();
     config

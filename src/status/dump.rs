@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{InstanceStatus, ServerStatus, Status, counted, human};
+use super::{CheckStatus, InstanceStatus, ServerStatus, Status, counted, human};
 use crate::config::plan::{
     Authentication, Global, HmacMode, Plan, StaticObjects, VirtualAddress, VrrpInstance,
 };
@@ -27,6 +27,7 @@ fn write_all(out: &mut String, plan: &Plan, status: &Status) -> fmt::Result {
         writeln!(out, " IPVS is not as wanted: {trouble}")?;
     }
     status.servers.iter().try_for_each(|each| server(out, each))?;
+    checks(out, status)?;
     status.bfd.write(out)
 }
 
@@ -161,6 +162,39 @@ fn statistics(out: &mut String, status: &InstanceStatus) -> fmt::Result {
     Ok(())
 }
 
+/// Who waits for a place, and whose attempts are made together.
+fn checks(out: &mut String, status: &Status) -> fmt::Result {
+    let CheckStatus { places, shared } = &status.checks;
+    if status.servers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n------< Checks >------")?;
+    for (name, it) in [("Sockets", places.sockets), ("Scripts", places.scripts)] {
+        write!(out, "   {name} = {} of {} in use, {} waiting", it.used, it.limit, it.waiting)?;
+        writeln!(out, " (longest wait so far {})", human(it.longest_wait))?;
+    }
+    writeln!(out, "   Shared checks = {}", shared.len())?;
+    for group in shared {
+        let mut members = group.members.iter();
+        let of = |&(service, server, checker): &(usize, usize, usize)| {
+            let service = &status.servers.get(service)?.server;
+            let real = service.real_servers.get(server)?;
+            Some((service.identity(), real.destination.address, &real.checkers.get(checker)?.probe))
+        };
+        let Some((service, address, probe)) = members.next().and_then(of) else { continue };
+        write!(out, "     {}", probe.name())?;
+        if let Some(connect) = probe.connect() {
+            write!(out, " of {}", connect.target)?;
+        }
+        write!(out, ": {address} of {service}")?;
+        for (service, address, _) in members.filter_map(of) {
+            write!(out, ", {address} of {service}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
 fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
     let (server, pool) = (&status.server, &status.pool);
     writeln!(out, " Virtual server = {}", server.identity())?;
@@ -182,6 +216,9 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
             "   Real server = {address} {}, {up}, weight {}",
             real.destination.forward, state.weight
         )?;
+        if let Some(now) = state.in_table.filter(|now| state.alive && *now != state.weight) {
+            write!(out, " ({now} for now: it starts slowly)")?;
+        }
         let failed = state.checkers.iter().filter(|checker| !checker.up);
         for reason in failed.filter_map(|checker| checker.last_failure.as_ref()) {
             write!(out, ", {reason}")?;

@@ -52,6 +52,38 @@ pub struct ServerStatus {
     pub pool: PoolStatus,
 }
 
+/// Attempts of checks under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckPlaces {
+    pub sockets: PlacesInUse,
+    pub scripts: PlacesInUse,
+}
+
+/// How many places there are for attempts of one kind, and who has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlacesInUse {
+    pub limit: usize,
+    pub used: usize,
+    /// Attempts that are due and have none.
+    pub waiting: usize,
+    /// The longest that one had to wait so far.
+    pub longest_wait: Duration,
+}
+
+/// Identical checkers whose attempts are made once: virtual server, real server and checker of each by
+/// their places in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedCheck {
+    pub members: Vec<(usize, usize, usize)>,
+}
+
+/// How the checks as a whole are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckStatus {
+    pub places: CheckPlaces,
+    pub shared: Vec<SharedCheck>,
+}
+
 /// Everything a dump shows.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -59,6 +91,7 @@ pub struct Status {
     pub servers: Vec<ServerStatus>,
     /// Why the IPVS table is not as wanted, when it is not.
     pub ipvs_trouble: Option<String>,
+    pub checks: CheckStatus,
     pub bfd: BfdStatus,
 }
 

@@ -498,7 +498,8 @@ fn checker_facts(checker: &Checker) -> BTreeSet<String> {
         Probe::Dns(dns) => facts.extend(connect(&dns.connect)),
         Probe::Udp(udp) => facts.extend(connect(&udp.connect)),
         Probe::Misc(misc) => drop(facts.insert(format!("script: {}", words(&misc.script)))),
-        Probe::File(_) | Probe::Bfd(_) => {}
+        // The last is none of keepalived's.
+        Probe::File(_) | Probe::Bfd(_) | Probe::Grpc(_) => {}
     }
     facts
 }

@@ -115,7 +115,7 @@ pub fn connect(timing: Timing) -> CheckerSettings {
 }
 
 pub fn server(weight: u32, checkers: Vec<CheckerSettings>) -> ServerSettings {
-    ServerSettings { weight, inhibit_on_failure: false, checkers }
+    ServerSettings { weight, inhibit_on_failure: false, slow_start: Duration::ZERO, checkers }
 }
 
 pub fn pool(servers: Vec<ServerSettings>) -> PoolSettings {

@@ -156,3 +156,25 @@ fn weights_of_zero_hold_no_quorum() {
     lab.next(0, Outcome::SuccessWithWeight(4));
     assert_eq!(lab.table(), (vec![Some(4), Some(0)], None), "until a checker sets a weight");
 }
+
+/// Ten thousand services of four servers each, all started in the same moment: none of the sixty seconds
+/// of their warmup has half as many first attempts again as its share.
+#[test]
+fn first_attempts_of_many_services_come_in_no_burst() {
+    let mut seconds = [0_u32; 60];
+    for seed in 0..10_000 {
+        let slow = Timing { warmup: Duration::from_secs(60), ..timing(1, false) };
+        let servers = (0..4).map(|_| server(1, vec![connect(slow.clone())])).collect();
+        let mut lab = Lab::new(pool(servers));
+        lab.handle(Event::Startup { seed });
+        let begin = lab.at(1_000);
+        let status = lab.pool.status();
+        let checkers = status.servers.iter().flat_map(|server| &server.checkers);
+        for at in checkers.filter_map(|checker| checker.next_attempt) {
+            seconds[(at - begin).as_secs() as usize] += 1;
+        }
+    }
+    assert_eq!(seconds.iter().sum::<u32>(), 40_000);
+    let share = 40_000 / 60;
+    assert!(seconds.iter().all(|count| (share / 2..share * 3 / 2).contains(count)), "{seconds:?}");
+}

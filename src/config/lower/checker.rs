@@ -4,8 +4,12 @@ mod bfd;
 mod connect;
 mod datagram;
 mod file;
+mod grpc;
+mod host;
 mod http;
+mod tls;
 mod url;
+mod wishes;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,12 +23,16 @@ use super::context::Context;
 use super::global::replace;
 use super::script;
 use super::timing::{Defaults, TimingDraft};
-use crate::probe::{MiscProbe, Probe, SmtpProbe, Tls, smtp};
+use crate::probe::{MiscProbe, Probe, SmtpProbe, smtp};
 use bfd::BfdDraft;
 use connect::ConnectDraft;
 use datagram::{DnsDraft, UdpDraft};
 use file::FileDraft;
+use grpc::GrpcDraft;
+use host::HostDraft;
 use http::HttpDraft;
+use tls::TlsDraft;
+pub(super) use tls::path as certificate_path;
 
 /// Attempts and pauses of each kind (keepalived.conf(5)).
 const TCP: Defaults = Defaults { retry: 1, delay_before_retry: Duration::from_secs(1) };
@@ -49,6 +57,7 @@ enum Kind {
     Dns(DnsDraft),
     Udp(UdpDraft),
     Ping(ConnectDraft),
+    Grpc(GrpcDraft),
     File(FileDraft),
     Bfd(BfdDraft),
 }
@@ -57,6 +66,7 @@ enum Kind {
 struct SmtpDraft {
     connect: ConnectDraft,
     helo: Option<String>,
+    hosts: Vec<HostDraft>,
 }
 
 #[derive(Debug, Default)]
@@ -88,13 +98,14 @@ impl CheckerDraft {
                 "TCP_CHECK" => Kind::Tcp(ConnectDraft::default()),
                 "HTTP_GET" => Kind::Http(HttpDraft::default()),
                 "SSL_GET" => {
-                    Kind::Http(HttpDraft { tls: Some(Tls::default()), ..HttpDraft::default() })
+                    Kind::Http(HttpDraft { tls: Some(TlsDraft::default()), ..HttpDraft::default() })
                 }
                 "MISC_CHECK" => Kind::Misc(MiscDraft::default()),
                 "SMTP_CHECK" => Kind::Smtp(SmtpDraft::default()),
                 "DNS_CHECK" => Kind::Dns(DnsDraft::default()),
                 "UDP_CHECK" => Kind::Udp(UdpDraft::default()),
                 "PING_CHECK" => Kind::Ping(ConnectDraft::default()),
+                "GRPC_CHECK" => Kind::Grpc(GrpcDraft::default()),
                 "FILE_CHECK" => Kind::File(FileDraft::default()),
                 "BFD_CHECK" => Kind::Bfd(BfdDraft::default()),
                 _ => return None,
@@ -131,6 +142,21 @@ impl CheckerDraft {
         false
     }
 
+    /// An SMTP_CHECK with `host` blocks is as many checkers, and every other is itself.
+    pub fn split(mut self) -> Vec<Self> {
+        let Kind::Smtp(smtp) = &mut self.kind else { return vec![self] };
+        let hosts = std::mem::take(&mut smtp.hosts);
+        if hosts.is_empty() {
+            return vec![self];
+        }
+        let of_host = |host: HostDraft| {
+            let (connect, helo) = (host.connect.or(&smtp.connect), smtp.helo.clone());
+            let kind = Kind::Smtp(SmtpDraft { connect, helo, hosts: Vec::new() });
+            Self { at: host.at, timing: host.timing.or(self.timing), kind }
+        };
+        hosts.into_iter().map(of_host).collect()
+    }
+
     /// The session that it follows, if that is what it does.
     pub fn session(&self) -> Option<&str> {
         match &self.kind {
@@ -165,6 +191,10 @@ impl CheckerDraft {
                 let connect = udp.connect.finish(cx, self.at, from, connect_timeout);
                 (TCP, Probe::Udp(udp.settings.finish(connect)))
             }
+            Kind::Grpc(grpc) => {
+                let connect = grpc.connect.finish(cx, self.at, from, connect_timeout);
+                (TCP, Probe::Grpc(grpc.settings.finish(cx, connect, from.virtual_host)))
+            }
             // It has no port.
             Kind::Ping(connect) => {
                 (TCP, Probe::Ping(connect.finish_without_port(cx, self.at, from, connect_timeout)))
@@ -189,6 +219,9 @@ impl Kind {
             Kind::Udp(udp) => {
                 udp.connect.read(cx, at, keyword) || udp.settings.read(cx, at, keyword)
             }
+            Kind::Grpc(grpc) => {
+                grpc.connect.read(cx, at, keyword) || grpc.settings.read(cx, at, keyword)
+            }
             Kind::Ping(connect) => connect.read(cx, at, keyword),
             Kind::File(file) => file.read(cx, at, keyword),
             Kind::Bfd(bfd) => bfd.read(cx, at, keyword),
@@ -201,6 +234,7 @@ impl SmtpDraft {
     fn read(&mut self, cx: &mut Context<'_>, at: &Statement, keyword: &Keyword) -> bool {
         match keyword.name {
             "helo_name" => replace(&mut self.helo, cx.string(at)),
+            "host" => self.hosts.extend(HostDraft::read(cx, at)),
             _ => return false,
         }
         true

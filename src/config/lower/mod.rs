@@ -27,6 +27,7 @@ mod route_metric;
 mod rule;
 mod script;
 mod service;
+mod ssl;
 mod statics;
 mod strict;
 mod sync_group;
@@ -56,6 +57,7 @@ use instance::InstanceDraft;
 use link::LinkNames;
 use names::Names;
 use rule::Priorities;
+use ssl::SslDraft;
 use statics::StaticDraft;
 use sync_group::{Instances, SyncGroupDraft};
 use track_file::TrackFiles;
@@ -80,6 +82,7 @@ pub(super) struct Lowering {
     link_delays: links::Delays,
     garp_groups: Vec<(Vec<String>, Gaps)>,
     names: Rc<Names>,
+    ssl: SslDraft,
     statics: StaticDraft,
     priorities: Priorities,
 }
@@ -116,6 +119,7 @@ impl Lowering {
             "virtual_server_group" => self.group(&mut cx, root),
             "vrrp_sync_group" => self.sync_group(&mut cx, root),
             "virtual_server" => self.virtual_server(&mut cx, root),
+            "SSL" => self.ssl.read(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
         }
     }
@@ -251,7 +255,8 @@ impl Lowering {
 
     /// The plan, once the whole file has been read.
     pub fn finish(mut self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
-        let virtual_servers = self.settled_servers(sources, diagnostics);
+        let mut virtual_servers = self.settled_servers(sources, diagnostics);
+        std::mem::take(&mut self.ssl).settle(&mut virtual_servers);
         self.addresses_held_twice(diagnostics);
         let (static_objects, track_groups) = std::mem::take(&mut self.statics).finish(
             self.global.default_interface.as_deref(),

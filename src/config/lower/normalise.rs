@@ -165,6 +165,7 @@ impl VirtualServerDraft {
         checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
         RealServer {
             destination,
+            slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
             mails: draft.mails,
             checkers,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::super::keywords::Keyword;
 use super::super::plan::Script;
@@ -25,6 +26,7 @@ pub(super) struct RealServerDraft {
     pub upper_threshold: Option<u32>,
     pub lower_threshold: Option<u32>,
     pub inhibit_on_failure: Option<bool>,
+    pub slow_start: Option<Duration>,
     /// `smtp_alert`.
     pub mails: Option<bool>,
     pub notify_up: Option<Script>,
@@ -49,6 +51,7 @@ impl RealServerDraft {
             upper_threshold: None,
             lower_threshold: None,
             inhibit_on_failure: None,
+            slow_start: None,
             mails: None,
             notify_up: None,
             notify_down: None,
@@ -75,6 +78,7 @@ impl RealServerDraft {
             "lvs_method" => replace(&mut self.forward, service::forwarding(cx, at)),
             "uthreshold" => replace(&mut self.upper_threshold, cx.number(at, keyword)),
             "lthreshold" => replace(&mut self.lower_threshold, cx.number(at, keyword)),
+            "slow_start" => replace(&mut self.slow_start, cx.duration(at, keyword)),
             "inhibit_on_failure" => replace(&mut self.inhibit_on_failure, cx.flag(at)),
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "notify_up" => {
@@ -101,6 +105,6 @@ impl RealServerDraft {
             let message = "this server follows the same bfd_instance already".to_owned();
             return cx.warn("duplicate", at, at.raw, message);
         }
-        self.checkers.push(draft);
+        self.checkers.extend(draft.split());
     }
 }

@@ -26,13 +26,7 @@ pub(super) fn read_command(cx: &mut Context<'_>, statement: &Statement) -> Optio
 
 /// `KEYWORD WORD`: one word, quotes and escapes resolved.
 pub(super) fn read_word(cx: &mut Context<'_>, statement: &Statement) -> Option<String> {
-    cx.argument(statement)?;
-    let keyword = cx.keyword_span(statement);
-    let (line, name) = (cx.text(statement.raw), cx.text(keyword));
-    let Ok(mut words) = arguments(line.strip_prefix(name).unwrap_or(line)) else {
-        cx.bad("bad-value", statement, statement.raw, "a quote or an escape is not complete");
-        return None;
-    };
+    let mut words = read_words(cx, statement)?;
     if words.len() > 1 {
         let at = statement.raw;
         let message =
@@ -41,6 +35,18 @@ pub(super) fn read_word(cx: &mut Context<'_>, statement: &Statement) -> Option<S
     }
     words.truncate(1);
     words.pop()
+}
+
+/// `KEYWORD WORD…`: all of them, quotes and escapes resolved; there is one at least.
+pub(super) fn read_words(cx: &mut Context<'_>, statement: &Statement) -> Option<Vec<String>> {
+    cx.argument(statement)?;
+    let keyword = cx.keyword_span(statement);
+    let (line, name) = (cx.text(statement.raw), cx.text(keyword));
+    let Ok(words) = arguments(line.strip_prefix(name).unwrap_or(line)) else {
+        cx.bad("bad-value", statement, statement.raw, "a quote or an escape is not complete");
+        return None;
+    };
+    (!words.is_empty()).then_some(words)
 }
 
 fn words<'a>(cx: &mut Context<'a>, statement: &Statement) -> Option<Vec<Piece<'a>>> {

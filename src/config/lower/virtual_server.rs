@@ -50,6 +50,7 @@ pub(super) struct VirtualServerDraft {
     pub hysteresis: Option<(u32, Span)>,
     pub weight: Option<u32>,
     pub inhibit_on_failure: bool,
+    pub slow_start: Option<Duration>,
     pub omega: bool,
     /// `smtp_alert`.
     pub mails: Option<bool>,
@@ -132,6 +133,7 @@ impl VirtualServerDraft {
             hysteresis: None,
             weight: None,
             inhibit_on_failure: false,
+            slow_start: None,
             omega: false,
             mails: None,
             quorum_up: None,
@@ -173,6 +175,7 @@ impl VirtualServerDraft {
                 cx.set_once(at, &mut self.quorum_down, script);
             }
             "weight" => replace(&mut self.weight, cx.number(at, keyword)),
+            "slow_start" => replace(&mut self.slow_start, cx.duration(at, keyword)),
             "inhibit_on_failure" => self.inhibit_on_failure = true,
             "omega" => self.omega = true,
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),

@@ -1,6 +1,7 @@
 //! Virtual servers and their real servers.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Script;
 use crate::check::{QuorumRule, Timing};
@@ -73,6 +74,8 @@ pub struct RealServer {
     pub destination: Destination,
     /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
     pub inhibit_on_failure: bool,
+    /// `slow_start`: the weight of a server that comes up grows over this long.
+    pub slow_start: Duration,
     /// `smtp_alert`; `None`: as the global settings say, else yes.
     pub mails: Option<bool>,
     pub checkers: Vec<Checker>,

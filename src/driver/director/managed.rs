@@ -222,13 +222,16 @@ fn server_settings(server: &RealServer) -> ServerSettings {
     ServerSettings {
         weight: server.destination.weight,
         inhibit_on_failure: server.inhibit_on_failure,
+        slow_start: server.slow_start,
         checkers: server.checkers.iter().map(checker_settings).collect(),
     }
 }
 
 fn checker_settings(checker: &Checker) -> CheckerSettings {
     let kind = match &checker.probe {
-        Probe::Tcp(_) | Probe::Dns(_) | Probe::Udp(_) | Probe::Ping(_) => Kind::Connect,
+        Probe::Tcp(_) | Probe::Dns(_) | Probe::Udp(_) | Probe::Ping(_) | Probe::Grpc(_) => {
+            Kind::Connect
+        }
         Probe::Smtp(_) => Kind::Mail,
         Probe::File(_) | Probe::Bfd(_) => Kind::Told,
         Probe::Http(http) => {

@@ -47,6 +47,7 @@ async fn check(address: SocketAddr, timeout_ms: u64) -> (Outcome, u128) {
         status: vec![(200, 299)],
         pattern: None,
         tls_compliant: false,
+        wishes: None,
     };
     let probe = Probe::Http(HttpProbe {
         connect,
@@ -71,9 +72,51 @@ fn request_is_keepaliveds_byte_for_byte() {
         b"GET /i HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: w\r\n\r\n";
     let newer =
         b"GET /i HTTP/1.1\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: w\r\n\r\n";
-    assert_eq!(request(HttpVersion::Http10, "/i", "10.0.0.1:80"), plain);
-    assert_eq!(request(HttpVersion::Http10Close, "/i", "w"), close);
-    assert_eq!(request(HttpVersion::Http11, "/i", "w"), newer);
+    assert_eq!(request(HttpVersion::Http10, "/i", "10.0.0.1:80", None), plain);
+    assert_eq!(request(HttpVersion::Http10Close, "/i", "w", None), close);
+    assert_eq!(request(HttpVersion::Http11, "/i", "w", None), newer);
+}
+
+#[test]
+fn wishes_come_behind_our_own_headers_or_in_their_place() {
+    let wishes = Wishes {
+        method: Some("PUT".to_owned()),
+        headers: vec![
+            ("Accept".to_owned(), "text/html".to_owned()),
+            ("user-agent".to_owned(), "probe/1".to_owned()),
+        ],
+        body: Some("a=1&b=\u{e9}".to_owned()),
+        ..Wishes::default()
+    };
+    let asked = request(HttpVersion::Http11, "/i", "w", Some(&wishes));
+    let expected = "PUT /i HTTP/1.1\r\nConnection: close\r\nHost: w\r\nAccept: text/html\r\n\
+                    user-agent: probe/1\r\nContent-Length: 8\r\n\r\na=1&b=\u{e9}";
+    assert_eq!(String::from_utf8(asked).unwrap(), expected);
+}
+
+/// The length in a reply to HEAD is that of a page that does not come.
+#[tokio::test]
+async fn a_reply_to_head_ends_with_its_header() {
+    let mut stream = pipe_that_says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await;
+    let request = request(
+        HttpVersion::Http11,
+        "/",
+        "w",
+        Some(&Wishes { method: Some("HEAD".to_owned()), ..Wishes::default() }),
+    );
+    let patience = Patience { silence: Duration::from_secs(5), until: None };
+    let page = fetch(&mut stream, &request, patience, |_| {}).await.unwrap();
+    assert_eq!((page.header.content_length, page.body_len), (Some(9), 0));
+}
+
+/// One end of a pipe whose other end says this and stays open.
+async fn pipe_that_says(says: &'static [u8]) -> tokio::io::DuplexStream {
+    let (ours, mut theirs) = tokio::io::duplex(4_096);
+    tokio::spawn(async move {
+        theirs.write_all(says).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    ours
 }
 
 #[test]
@@ -180,7 +223,7 @@ async fn endless_header_fails_when_the_limit_is_reached() {
     })
     .await;
     let (outcome, _) = check(address, 2000).await;
-    assert_eq!(outcome, failure("url /p: HTTP header is longer than 65536 bytes"));
+    assert_eq!(outcome, failure("url /p: HTTP header is longer than 24576 bytes"));
 }
 
 #[tokio::test]

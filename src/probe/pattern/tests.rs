@@ -9,7 +9,7 @@ fn pattern(source: &str) -> Pattern {
 fn found_in(pattern: &Pattern, body: &[u8], piece: usize) -> bool {
     let mut search = Search::new(pattern);
     body.chunks(piece).for_each(|part| search.feed(part));
-    assert!(search.window.capacity() <= 2 * WINDOW);
+    assert!(search.window.capacity() <= WINDOW);
     search.finish()
 }
 
@@ -113,4 +113,56 @@ proptest! {
             prop_assert_eq!(found_in(&pattern(source), body.as_bytes(), piece), whole);
         }
     }
+}
+
+fn with(source: &str, options: Options, body: &str) -> bool {
+    let pattern = Pattern::new(source, options).unwrap();
+    let whole = found_in(&pattern, body.as_bytes(), 70_000);
+    assert_eq!(found_in(&pattern, body.as_bytes(), 3), whole, "{source} in pieces of 3");
+    whole
+}
+
+/// pcre2api(3), PCRE2_ALLOW_EMPTY_CLASS; without it a `]` in front is a member.
+#[test]
+fn empty_classes_are_nothing_and_anything() {
+    let empty = Options { empty_class: true, ..Options::default() };
+    assert!(!with("a[]", empty, "a] b"));
+    assert!(with("a[^]b", empty, "a\nb"));
+    assert!(!with("a[^]b", empty, "ab"));
+    assert!(with("a[x]$", empty, "ax"), "others are what they were");
+    for (source, body) in [("a[]x]b", "a]b"), ("a[^]x]b", "a-b"), ("[]$]$", "]")] {
+        assert!(with(source, Options::default(), body), "{source}");
+    }
+    assert!(!with("a[^]x]b", Options::default(), "a]b"));
+}
+
+/// pcre2api(3), PCRE2_ALT_BSUX.
+#[test]
+fn with_alt_bsux_codes_are_ecmascripts() {
+    let bsux = Options { alt_bsux: true, ..Options::default() };
+    for (source, body) in [
+        (r"\u0041b", "Ab"),
+        (r"\u004", "u004"),
+        (r"\Ux", "Ux"),
+        (r"\x41", "A"),
+        (r"\x4", "x4"),
+        (r"\x{41}", "x".repeat(41).as_str()),
+    ] {
+        assert!(with(&format!("^{source}$"), bsux, body), "{source}");
+    }
+}
+
+/// pcre2api(3), PCRE2_FIRSTLINE: the match begins before or at the first newline, and may go on behind it.
+#[test]
+fn with_firstline_a_match_begins_in_the_first_line() {
+    let first = Options { first_line: true, ..Options::default() };
+    assert!(with("up", first, "all up\ndown"));
+    assert!(with(r"up\ndown", first, "all up\ndown"));
+    assert!(with(r"\ndown", first, "up\ndown\n"));
+    assert!(!with("down", first, "up\ndown"));
+    assert!(with("down", first, "down, without any newline"));
+    let late = format!("{}\nup", "x".repeat(3 * WINDOW));
+    assert!(!with("up", first, &late));
+    assert!(with("up", first, &late.replacen('x', "up", 1)));
+    assert!(with("xup", first, &late.replace('\n', "")));
 }

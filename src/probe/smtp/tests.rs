@@ -112,6 +112,17 @@ fn lines_that_are_no_replies_are_told_apart() {
     assert_eq!(judge("220 \n"), Ok(Some(bare)), "a lone LF ends a line too");
 }
 
+/// Blanks in front of a line's end are no text, but they have to be read all the same.
+#[test]
+fn blanks_count_towards_the_length_of_a_reply() {
+    let mut replies = Replies::default();
+    let line = format!("220-{}\r\n", " ".repeat(8_000));
+    for expected in [Ok(None), Ok(None), Err(BadReply::TooLong)] {
+        replies.feed(line.as_bytes());
+        assert_eq!(replies.take(), expected);
+    }
+}
+
 proptest! {
     #[test]
     fn any_octets_however_cut_give_replies_or_a_reason(

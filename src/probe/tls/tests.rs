@@ -17,6 +17,8 @@ use crate::notify::ScriptRules;
 use crate::probe::fixtures::to;
 use crate::probe::{HttpProbe, HttpVersion, Probe, Tls, Url, run};
 
+mod verified;
+
 const PAGE: &[u8] = b"HTTP/1.0 200 OK\r\n\r\nhello";
 
 /// One certificate for all, and a note of the name that was asked for.
@@ -69,6 +71,7 @@ async fn ssl_get(address: SocketAddr, virtual_host: Option<&str>, tls: Tls) -> O
         ]),
         status: vec![(200, 299)],
         tls_compliant: false,
+        wishes: None,
         pattern: None,
     };
     let probe = HttpProbe {
@@ -76,7 +79,7 @@ async fn ssl_get(address: SocketAddr, virtual_host: Option<&str>, tls: Tls) -> O
         version: HttpVersion::Http10,
         urls: vec![url],
         fast_recovery: false,
-        tls: Some(tls),
+        tls: Some(Box::new(tls)),
     };
     run(&Probe::Http(probe), 0, &ScriptRules::default()).await
 }

@@ -5,6 +5,7 @@
 //! hosts are kept below `target/tmp/lab/`.
 
 mod bfdd;
+mod canned;
 mod capture;
 mod director;
 mod frr;
@@ -27,6 +28,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use bfdd::{Bfdd, BfddPeer};
+pub use canned::Canned;
 pub use capture::Capture;
 pub use director::{Director, Program, mainstay};
 pub use frr::{FRR_LINK_LOCAL, Frr, FrrRouter};

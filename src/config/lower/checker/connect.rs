@@ -12,7 +12,7 @@ use super::super::global::replace;
 use super::Inherited;
 use crate::probe::Connect;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(in super::super) struct ConnectDraft {
     ip: Option<IpAddr>,
     port: Option<u16>,
@@ -40,6 +40,18 @@ impl ConnectDraft {
             _ => return false,
         }
         true
+    }
+
+    /// Fills the gaps from the block around.
+    pub fn or(self, outer: &Self) -> Self {
+        Self {
+            ip: self.ip.or(outer.ip),
+            port: self.port.or(outer.port),
+            bind_address: self.bind_address.or(outer.bind_address),
+            bind_port: self.bind_port.or(outer.bind_port),
+            bind_interface: self.bind_interface.or_else(|| outer.bind_interface.clone()),
+            fwmark: self.fwmark.or(outer.fwmark),
+        }
     }
 
     pub fn finish(

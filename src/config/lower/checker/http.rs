@@ -9,18 +9,22 @@ use super::super::context::Context;
 use super::super::global::{flag, replace};
 use super::Inherited;
 use super::connect::ConnectDraft;
+use super::tls::TlsDraft;
 use super::url::url;
-use crate::probe::{HttpProbe, HttpVersion, Tls, Url};
+use super::wishes::WishesDraft;
+use crate::probe::{HttpProbe, HttpVersion, Url};
 
 #[derive(Debug, Default)]
 pub(super) struct HttpDraft {
     pub connect: ConnectDraft,
     /// SSL_GET.
-    pub tls: Option<Tls>,
+    pub tls: Option<TlsDraft>,
     pub version: HttpVersion,
     pub virtual_host: Option<String>,
     pub fast_recovery: bool,
-    pub urls: Vec<Url>,
+    pub urls: Vec<(Url, WishesDraft)>,
+    /// For all urls.
+    pub wishes: WishesDraft,
     /// A url was reported to be no good.
     pub bad_url: bool,
 }
@@ -35,7 +39,8 @@ impl HttpDraft {
                 Some(url) => self.urls.push(url),
                 None => self.bad_url = true,
             },
-            other => return self.tls.as_mut().is_some_and(|tls| tls_keyword(tls, cx, at, other)),
+            _ if self.wishes.read(cx, at, keyword) => {}
+            name => return self.tls.as_mut().is_some_and(|tls| tls.read(cx, at, name)),
         }
         true
     }
@@ -50,47 +55,34 @@ impl HttpDraft {
             "1.0" => HttpVersion::Http10,
             "1.0C" | "1.0c" => HttpVersion::Http10Close,
             "1.1" => HttpVersion::Http11,
+            "2" => HttpVersion::Http2,
             other => {
-                let message = format!("http_protocol `{other}` is not 1.0, 1.0C or 1.1");
+                let message = format!("http_protocol `{other}` is not 1.0, 1.0C, 1.1 or 2");
                 return cx.bad("bad-value", at, word.span, message);
             }
         };
     }
 
     pub fn finish(
-        mut self,
+        self,
         cx: &mut Context<'_>,
         block: Span,
         from: &Inherited<'_>,
         timeout: Duration,
     ) -> HttpProbe {
-        for url in &mut self.urls {
-            let inherited = self.virtual_host.as_deref().or(from.virtual_host);
-            url.virtual_host = url.virtual_host.take().or(inherited.map(str::to_owned));
+        let inherited = self.virtual_host.as_deref().or(from.virtual_host);
+        let mut urls = Vec::with_capacity(self.urls.len());
+        for (mut url, wishes) in self.urls {
+            url.virtual_host = url.virtual_host.or(inherited.map(str::to_owned));
+            url.wishes = wishes.or(&self.wishes).finish();
+            urls.push(url);
         }
-        self.urls.shrink_to_fit();
         HttpProbe {
             connect: self.connect.finish(cx, block, from, timeout),
             version: self.version,
-            urls: self.urls,
+            urls,
             fast_recovery: self.fast_recovery,
-            tls: self.tls,
+            tls: self.tls.map(|tls| Box::new(tls.finish(cx))),
         }
     }
-}
-
-/// What only SSL_GET knows.
-fn tls_keyword(tls: &mut Tls, cx: &mut Context<'_>, at: &Statement, name: &str) -> bool {
-    match name {
-        "enable_sni" => flag(cx, at, &mut tls.sni),
-        "sni_name" => {
-            tls.sni = true;
-            if cx.words(at).len() > 1 {
-                replace(&mut tls.sni_name, cx.string(at));
-            }
-        }
-        "tls_compliant" => flag(cx, at, &mut tls.compliant),
-        _ => return false,
-    }
-    true
 }

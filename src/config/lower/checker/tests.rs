@@ -5,6 +5,8 @@ use crate::probe::dns::{Name, Record};
 use crate::probe::{FileProbe, Probe};
 use std::time::Duration;
 
+mod beyond;
+
 const FILE: &str = "track_file load {\n file /run/load\n weight 3 reverse\n}\n";
 
 /// The checkers of a real server on 198.51.100.1:25, and the codes of what there is to say.
@@ -154,7 +156,7 @@ fn what_belongs_to_a_regex_may_come_in_any_order() {
 #[test]
 fn a_regex_that_cannot_be_used_is_reported() {
     assert_eq!(url("regex (?=a)").1, ["bad-regex"]);
-    assert_eq!(url("regex a\n regex_options firstline").1, ["regex-option"]);
+    assert_eq!(url("regex a\n regex_options first_line").1, ["regex-option"]);
     assert_eq!(url("regex a\n regex_min_offset x").1, ["not-a-number"]);
     assert_eq!(url("").0, None);
 }
@@ -164,7 +166,7 @@ fn ssl_get_is_http_get_with_tls() {
     let tls = |lines: &str| {
         let check = format!("SSL_GET {{\n url {{\n path /\n }}\n{lines}\n}}");
         match checker(&check).probe {
-            Probe::Http(http) => http.tls.unwrap(),
+            Probe::Http(http) => *http.tls.unwrap(),
             other => panic!("{other:?}"),
         }
     };

@@ -7,27 +7,34 @@ use super::super::super::value;
 use super::super::context::Context;
 use super::super::global::{flag, replace};
 use super::super::script;
+use super::wishes::WishesDraft;
 use crate::probe::pattern::Options;
 use crate::probe::{Pattern, Url};
 
-/// One `url` block; `None` without a path.
-pub(super) fn url(cx: &mut Context<'_>, block: &Statement, checker: &str) -> Option<Url> {
+/// One `url` block, and what of it the checker may have to say more about; `None` without a path.
+pub(super) fn url(
+    cx: &mut Context<'_>,
+    block: &Statement,
+    checker: &str,
+) -> Option<(Url, WishesDraft)> {
     let tree = cx.tree;
     let id = cx.table.block(&format!("virtual_server/real_server/{checker}/url"))?;
     let (mut path, mut virtual_host, mut digest, mut status) = (None, None, None, Vec::new());
     let (mut pattern, mut tls_compliant) = (PatternDraft::default(), false);
+    let mut wishes = WishesDraft::default();
     for at in tree.children(block) {
-        match cx.keyword(id, at).map(|keyword| keyword.name) {
-            Some("path") => replace(&mut path, cx.string(at)),
-            Some("virtualhost") => replace(&mut virtual_host, cx.string(at)),
-            Some("digest") => {
+        let Some(keyword) = cx.keyword(id, at) else { continue };
+        match keyword.name {
+            "path" => replace(&mut path, cx.string(at)),
+            "virtualhost" => replace(&mut virtual_host, cx.string(at)),
+            "digest" => {
                 let value = self::digest(cx, at);
                 cx.set_once(at, &mut digest, value);
             }
-            Some("status_code") => status_codes(cx, at, &mut status),
-            Some("tls_compliant") => flag(cx, at, &mut tls_compliant),
-            Some(name) => pattern.read(cx, at, name),
-            None => {}
+            "status_code" => status_codes(cx, at, &mut status),
+            "tls_compliant" => flag(cx, at, &mut tls_compliant),
+            _ if wishes.read(cx, at, keyword) => {}
+            name => pattern.read(cx, at, name),
         }
     }
     let Some(path) = path else {
@@ -38,7 +45,9 @@ pub(super) fn url(cx: &mut Context<'_>, block: &Statement, checker: &str) -> Opt
     if status.is_empty() {
         status.push((200, 299));
     }
-    Some(Url { path, virtual_host, digest, status, tls_compliant, pattern: pattern.finish(cx) })
+    let pattern = pattern.finish(cx);
+    let url = Url { path, virtual_host, digest, status, tls_compliant, pattern, wishes: None };
+    Some((url, wishes))
 }
 
 fn digest(cx: &mut Context<'_>, at: &Statement) -> Option<[u8; 16]> {
@@ -117,10 +126,24 @@ impl PatternDraft {
                 "ungreedy" => self.options.ungreedy = true,
                 "utf" | "ucp" => self.options.unicode = true,
                 "dollar_endonly" => self.options.dollar_endonly = true,
-                // What PCRE2 is to do faster, or not to allow, makes no difference here.
-                "auto_callout" | "never_ucp" | "never_utf" | "no_auto_capture"
-                | "no_auto_possess" | "no_dotstar_anchor" | "no_start_optimize"
-                | "never_backslash_c" | "dupnames" | "alt_verbnames" | "use_offset_limit" => {}
+                "allow_empty_class" => self.options.empty_class = true,
+                "alt_bsux" => self.options.alt_bsux = true,
+                "firstline" => self.options.first_line = true,
+                // What PCRE2 is to do faster, or not to allow, makes no difference here; `^` behind a
+                // newline at the end matches anyhow, and there are no back-references.
+                "alt_circumflex"
+                | "match_unset_backref"
+                | "auto_callout"
+                | "never_ucp"
+                | "never_utf"
+                | "no_auto_capture"
+                | "no_auto_possess"
+                | "no_dotstar_anchor"
+                | "no_start_optimize"
+                | "never_backslash_c"
+                | "dupnames"
+                | "alt_verbnames"
+                | "use_offset_limit" => {}
                 _ => {
                     let message = format!("regex option `{name}` is not supported; ignored");
                     cx.warn("regex-option", at, word.span, message);

@@ -47,6 +47,7 @@ fn real_server(address: &str) -> RealServer {
     RealServer {
         destination: destination(address),
         inhibit_on_failure: false,
+        slow_start: Duration::ZERO,
         mails: None,
         checkers: vec![tcp_check(address)],
         notify_up: None,

@@ -1,0 +1,11 @@
+//! Replies of web servers, and the search for a pattern in them.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/replies.rs"]
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod replies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    replies::http(octets);
+});
