@@ -31,6 +31,14 @@ pub enum Event {
     /// Something that is watched rather than tried ([`super::Kind::Told`]) says how the server is, now.
     /// Telling the same again does no harm.
     Told { server: usize, checker: usize, outcome: Outcome },
+    /// The kernel would not take these servers, and took all others: they do not serve, whatever their
+    /// checkers say, and the quorum does without them. In rising order.
+    Refused { servers: Vec<usize> },
+    /// `ha_suspend`: no attempts from now on; everything stays as it was found. Before the start: it
+    /// begins so. What is told rather than tried is taken all the same.
+    Suspended,
+    /// Attempts begin again, spread as after a start.
+    Resumed { seed: u64 },
     /// The virtual server goes: no further attempts, no destinations.
     Shutdown,
 }

@@ -1,8 +1,10 @@
 mod helpers;
 mod pages;
 mod random;
+mod refused;
 mod reload;
 mod start;
+mod suspended;
 mod told;
 mod weights;
 

@@ -51,6 +51,7 @@ pub(super) struct VirtualServerDraft {
     pub weight: Option<u32>,
     pub inhibit_on_failure: bool,
     pub omega: bool,
+    pub ha_suspend: bool,
     /// `smtp_alert`.
     pub mails: Option<bool>,
     pub quorum_up: Option<Script>,
@@ -133,6 +134,7 @@ impl VirtualServerDraft {
             weight: None,
             inhibit_on_failure: false,
             omega: false,
+            ha_suspend: false,
             mails: None,
             quorum_up: None,
             quorum_down: None,
@@ -175,6 +177,7 @@ impl VirtualServerDraft {
             "weight" => replace(&mut self.weight, cx.number(at, keyword)),
             "inhibit_on_failure" => self.inhibit_on_failure = true,
             "omega" => self.omega = true,
+            "ha_suspend" => self.ha_suspend = true,
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
             "sorry_server" => self.sorry_server(cx, at),
