@@ -42,6 +42,7 @@ mod quorum;
 mod refused;
 mod restart;
 mod routing;
+mod scale;
 mod scripts_of_checks;
 mod service_reload;
 mod stopping;

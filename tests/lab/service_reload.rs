@@ -90,9 +90,9 @@ fn another_protocol_port_or_address_is_another_service(lab: &Lab, program: Progr
     let lab = Switched::new(lab);
     let plain = one("    lvs_sched rr", "");
     let director = Director::start(&lab.host, program, &plain);
+    lab.becomes("it serves", "192.0.2.111:80/1");
     let destination = |service: &str| format!("-a {service} -r 192.0.2.111:80 -m -w 1");
     for (config, service) in [
-        (plain.clone(), "-t 192.0.2.142:80"),
         (plain.replace("TCP", "UDP"), "-u 192.0.2.142:80"),
         (plain.replace("192.0.2.142 80", "192.0.2.142 81"), "-t 192.0.2.142:81"),
         (plain.replace("192.0.2.142 80", "192.0.2.11 80"), "-t 192.0.2.11:80"),
@@ -160,7 +160,7 @@ fn a_firewall_mark_of_ipv6_has_tunnels_into_both_families(lab: &Lab, program: Pr
             "-A -f 10 -6 -s rr",
             "-a -f 10 -6 -r [2001:db8::111]:0 -i -w 1 --tun-type gre --tun-csum",
             "-a -f 10 -6 -r [2001:db8::112]:0 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum",
-            "-a -f 10 -6 -r 192.0.2.113:0 -i -w 1",
+            "-a -f 10 -6 -r 192.0.2.113:0 -i -w 1 --tun-type ipip",
         ],
     );
 }

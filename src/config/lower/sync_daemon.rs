@@ -135,7 +135,7 @@ impl SyncDraft {
                 None => {
                     let message =
                         format!("lvs_sync_daemon follows vrrp_instance {name}, which does not run");
-                    let finding = Diagnostic::error("unknown-instance", *at, message);
+                    let finding = Diagnostic::error("sync-daemon-instance", *at, message);
                     diagnostics.push(finding.label("no sync daemon is started"));
                     return None;
                 }
@@ -176,7 +176,7 @@ pub(super) fn without_mixed_families(
                 "{ip} is of the other address family than its virtual_server, which the kernel refuses \
                  while a sync daemon runs"
             );
-            let finding = Diagnostic::error("mixed-families", at, message);
+            let finding = Diagnostic::error("mixed-family-tunnel", at, message);
             let finding = finding.label("this server is left out").also(daemons, "the sync daemon");
             diagnostics.push(
                 finding.help("leave out lvs_sync_daemon, or give it a server of its own family"),

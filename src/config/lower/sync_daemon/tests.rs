@@ -84,7 +84,7 @@ fn an_option_that_is_no_good_is_left_out_by_itself() {
 #[test]
 fn without_its_interface_or_its_instance_there_is_none() {
     assert_eq!(daemons("abcdefghijklmnop"), (None, vec!["bad-value"]));
-    assert_eq!(daemons("eth1 VI_9"), (None, vec!["unknown-instance"]));
+    assert_eq!(daemons("eth1 VI_9"), (None, vec!["sync-daemon-instance"]));
     let twice = loaded("lvs_sync_daemon eth1\n lvs_sync_daemon eth2", "", "");
     assert_eq!(codes(&twice), ["duplicate"]);
     assert_eq!(twice.plan.global.sync_daemons.unwrap().settings.interface, "eth1");
@@ -112,7 +112,7 @@ fn tunnels_into_the_other_family_are_left_out_beside_a_sync_daemon() {
     let without = loaded("", "", servers);
     assert_eq!((codes(&without), without.plan.virtual_servers.len()), (vec![], 2));
     let with = loaded("lvs_sync_daemon eth1", "", servers);
-    assert_eq!(codes(&with), ["mixed-families", "mixed-families"]);
+    assert_eq!(codes(&with), ["mixed-family-tunnel", "mixed-family-tunnel"]);
     let [server] = &with.plan.virtual_servers[..] else { panic!("{:?}", with.plan) };
     assert_eq!(server.real_servers.len(), 1);
     assert!(server.real_servers[0].destination.address.ip.is_ipv4());
