@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::config::plan::{Global, Scheduling};
-use crate::kernel::{bind_to, lock_memory, real_time, set_nice};
+use crate::kernel::{bind_to, gather_heap, lock_memory, real_time, set_nice};
 
 /// The vrrp thread's real-time priority where nothing is said: the lowest there is. It is above
 /// every ordinary process, which is all that adverts need.
@@ -18,6 +18,14 @@ pub fn be_on_time(global: &Global) {
     apply("the vrrp thread", &Scheduling { real_time, ..wanted.clone() });
     if let Err(error) = lock_memory() {
         tracing::info!("memory is not locked, adverts may wait for swap: {error}");
+    }
+}
+
+/// Makes what was allocated so far quick to find again, however long nobody touches it. What has been
+/// gathered already costs nothing.
+pub fn gather_memory() {
+    if let Err(error) = gather_heap() {
+        tracing::debug!("memory is not in huge pages: {error}");
     }
 }
 

@@ -152,6 +152,7 @@ impl Supervisor {
             sessions: bfd.for_vrrp(),
             followed: sync.for_vrrp(),
         };
+        scheduling::gather_memory();
         let vrrp = vrrp_thread::spawn(&plan, settings)
             .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
         let announcer = tokio::spawn(announcer::run(vrrp.reports, outlets.clone()));
@@ -329,6 +330,7 @@ impl Supervisor {
         if let Err(error) = self.bfd.follow(&self.plan).await {
             tracing::error!("cannot start BFD: {error}; its sessions stay down");
         }
+        tokio::task::block_in_place(scheduling::gather_memory);
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
         self.trackers.follow(&self.plan);
         self.put_into_effect().await;

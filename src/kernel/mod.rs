@@ -16,6 +16,7 @@ pub mod calendar;
 mod change;
 mod deadline;
 mod file_watch;
+mod huge_pages;
 mod interface;
 mod ipvs;
 mod link;
@@ -45,6 +46,7 @@ pub use bfd_socket::{BfdReceiver, BfdSender, ReceivedBfd};
 pub use change::{ChangeFailure, KernelChange, KernelObject};
 pub use deadline::DeadlineTimer;
 pub use file_watch::FileWatch;
+pub use huge_pages::gather_heap;
 pub use interface::{InterfaceAddress, Link, interface_index, node_name};
 pub use ipvs::KernelDataPlane;
 pub use link::{

@@ -47,7 +47,7 @@ use self::wants::{Holders, Owner};
 use super::bfd_thread::SessionStates;
 use super::clock;
 use super::quick_hash::QuickMap;
-use super::scheduling::be_on_time;
+use super::scheduling::{be_on_time, gather_memory};
 use super::sync_daemons::Followed;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{ArpSocket, DeadlineTimer, Inbox, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
@@ -178,6 +178,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
                     Ok(mut thread) => {
                         let _ = opened.send(Ok(()));
                         thread.start(&plan);
+                        gather_memory();
                         thread.run(receive_commands).await;
                     }
                     Err(error) => drop(opened.send(Err(error))),
