@@ -376,12 +376,6 @@ impl VrrpInstance {
     pub fn has_peer(&self, address: IpAddr) -> bool {
         self.peers().iter().any(|peer| peer.address == address)
     }
-
-    /// Whether packets for the identity that both have tell which of them is meant.
-    pub fn can_be_told_from(&self, twin: &Self) -> bool {
-        let unicast = |each: &Self| matches!(each.transport, Transport::Unicast { .. });
-        unicast(self) && unicast(twin) && !self.peers().iter().any(|p| twin.has_peer(p.address))
-    }
 }
 
 /// One `vrrp_sync_group`. What it tracks is among its members' trackers.

@@ -1,7 +1,7 @@
 //! Lints of virtual servers and their checks.
 
 use super::super::diagnostic::Diagnostic;
-use super::facts::{Block, Said};
+use super::facts::Block;
 use super::finding;
 
 /// Defaults of keepalived.conf(5), in seconds.
@@ -20,9 +20,11 @@ pub(super) fn lint(block: Block<'_>) -> Vec<Diagnostic> {
     }
     found.extend(quorum(block));
     unchecked(block, &mut found);
+    let of_service = Timing::of(block);
     let servers = block.children().filter(|child| child.keyword() == "real_server");
     let mut slow = servers.flat_map(|server| {
-        server.children().filter(is_check).filter_map(move |check| slow(block, server, check))
+        let inherited = Timing::of(server).or(of_service);
+        server.children().filter(is_check).filter_map(move |check| slow(inherited, check))
     });
     // Mostly all checks of a service are alike: one finding for all.
     if let Some(first) = slow.next() {
@@ -69,24 +71,56 @@ fn unchecked(block: Block<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// What a block says of when checks run, in seconds; what it does not say comes from the block around it.
+#[derive(Clone, Copy, Default)]
+struct Timing {
+    delay_loop: Option<f64>,
+    connect_timeout: Option<f64>,
+    misc_timeout: Option<f64>,
+    retry: Option<f64>,
+    delay_before_retry: Option<f64>,
+}
+
+impl Timing {
+    fn of(block: Block<'_>) -> Self {
+        let mut timing = Self::default();
+        for child in block.children() {
+            let place = match child.keyword() {
+                "delay_loop" => &mut timing.delay_loop,
+                "connect_timeout" => &mut timing.connect_timeout,
+                "misc_timeout" => &mut timing.misc_timeout,
+                "retry" | "nb_get_retry" => &mut timing.retry,
+                "delay_before_retry" => &mut timing.delay_before_retry,
+                _ => continue,
+            };
+            *place = child.said().seconds().or(*place);
+        }
+        timing
+    }
+
+    fn or(self, outer: Self) -> Self {
+        Self {
+            delay_loop: self.delay_loop.or(outer.delay_loop),
+            connect_timeout: self.connect_timeout.or(outer.connect_timeout),
+            misc_timeout: self.misc_timeout.or(outer.misc_timeout),
+            retry: self.retry.or(outer.retry),
+            delay_before_retry: self.delay_before_retry.or(outer.delay_before_retry),
+        }
+    }
+}
+
 /// The longest that all attempts may take, against the time to the next check.
-fn slow(service: Block<'_>, server: Block<'_>, check: Block<'_>) -> Option<Diagnostic> {
-    let nearest = |names: &[&str]| -> Option<Said> {
-        let levels = [check, server, service];
-        levels.into_iter().find_map(|level| level.last(names)).map(|found| found.said())
-    };
-    let seconds =
-        |names: &[&str], default| nearest(names).and_then(|said| said.seconds()).unwrap_or(default);
+fn slow(inherited: Timing, check: Block<'_>) -> Option<Diagnostic> {
+    let timing = Timing::of(check).or(inherited);
     let is_script = check.keyword() == "MISC_CHECK";
     let is_page = check.keyword().ends_with("_GET");
-    let delay_loop = seconds(&["delay_loop"], DELAY_LOOP);
+    let delay_loop = timing.delay_loop.unwrap_or(DELAY_LOOP);
     let timeout = match is_script {
-        true => seconds(&["misc_timeout"], delay_loop),
-        false => seconds(&["connect_timeout"], CONNECT_TIMEOUT),
+        true => timing.misc_timeout.unwrap_or(delay_loop),
+        false => timing.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
     };
-    let default_retry = if is_script { 0.0 } else { 1.0 };
-    let retry = seconds(&["retry", "nb_get_retry"], default_retry);
-    let pause = seconds(&["delay_before_retry"], if is_page { 3.0 } else { 1.0 });
+    let retry = timing.retry.unwrap_or(if is_script { 0.0 } else { 1.0 });
+    let pause = timing.delay_before_retry.unwrap_or(if is_page { 3.0 } else { 1.0 });
     let longest = timeout * (retry + 1.0) + pause * retry;
     (longest > delay_loop).then(|| {
         let message = format!(

@@ -4,6 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+
+use super::super::diagnostic::Diagnostic;
 use super::super::keywords::{BlockId, Support};
 use super::super::plan::VirtualAddress;
 use super::super::source::Span;
@@ -11,6 +15,11 @@ use super::super::tree::{Statement, Word};
 use super::super::value;
 use super::context::Context;
 use super::names::Table;
+
+/// Addresses of one block. It is far above what anybody has, and keeps a file that a program went wrong
+/// about from taking all memory.
+const MOST: usize = 100_000;
+const TOO_MANY: &str = "there are more than 100000 addresses";
 
 /// Longest label the kernel takes, in octets (IFNAMSIZ less its NUL).
 const LONGEST_LABEL: usize = 15;
@@ -30,25 +39,32 @@ pub(super) struct AddressDraft {
     pub at: Span,
 }
 
+/// Each address once, in the order of the file.
+pub(super) type Addresses = IndexMap<IpNet, AddressDraft>;
+
 /// Reads the block into `out`.
 pub(super) fn read_block(
     cx: &mut Context<'_>,
     block: &Statement,
     path: &str,
-    out: &mut Vec<AddressDraft>,
+    out: &mut Addresses,
     uses: &mut Vec<(String, Span)>,
 ) {
     let tree = cx.tree;
     let Some(id) = cx.table.block(path) else { return };
     for at in tree.children(block) {
+        if out.len() == MOST {
+            let finding = Diagnostic::error("too-many-addresses", at.raw, TOO_MANY);
+            return cx.push(finding.label("this one and all that follow are left out"));
+        }
         let Some((draft, group_at)) = read(cx, at, id) else { continue };
         let address = &draft.address;
         uses.extend(address.track_group.clone().zip(group_at));
-        if out.iter().any(|other| other.address.address == address.address) {
-            let message = format!("{} is there already", address.address);
-            cx.warn("duplicate", at, at.raw, message);
-        } else {
-            out.push(draft);
+        match out.entry(address.address) {
+            Entry::Vacant(place) => drop(place.insert(draft)),
+            Entry::Occupied(first) => {
+                cx.warn("duplicate", at, at.raw, format!("{} is there already", first.key()));
+            }
         }
     }
 }

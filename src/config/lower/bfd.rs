@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
 use super::super::plan::BfdInstance;
@@ -44,6 +46,33 @@ pub(super) struct Defined {
     pub at: Span,
 }
 
+/// All so far, by name in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct AllDefined {
+    by_name: IndexMap<Arc<str>, Defined>,
+    by_endpoint: HashMap<Endpoint, Arc<str>>,
+}
+
+impl AllDefined {
+    pub fn get(&self, name: &str) -> Option<&Defined> {
+        self.by_name.get(name)
+    }
+
+    pub fn insert(&mut self, defined: Defined) {
+        let (name, endpoint) = (defined.session.name.clone(), defined.session.endpoint);
+        self.by_endpoint.insert(endpoint, name.clone());
+        self.by_name.insert(name, defined);
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Defined> {
+        self.by_name.values()
+    }
+
+    pub fn into_values(self) -> impl Iterator<Item = Defined> {
+        self.by_name.into_values()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Draft {
     source: Option<IpAddr>,
@@ -64,9 +93,13 @@ struct Draft {
 }
 
 /// `bfd_instance NAME { … }`; `None` if there can be no such session, which is reported here.
-pub(super) fn read(cx: &mut Context<'_>, block: &Statement, before: &[Defined]) -> Option<Defined> {
+pub(super) fn read(
+    cx: &mut Context<'_>,
+    block: &Statement,
+    before: &AllDefined,
+) -> Option<Defined> {
     let name = cx.string(block)?;
-    if let Some(first) = before.iter().find(|known| *known.session.name == *name) {
+    if let Some(first) = before.get(&name) {
         let message = format!("bfd_instance {name} is there already");
         cx.push(left_out("duplicate", block.raw, message).also(first.at, "first one"));
         return None;
@@ -85,7 +118,7 @@ pub(super) fn read(cx: &mut Context<'_>, block: &Statement, before: &[Defined]) 
     }
     let defined = draft.finish(cx, block, &name)?;
     let endpoint = defined.session.endpoint;
-    if let Some(first) = before.iter().find(|known| known.session.endpoint == endpoint) {
+    if let Some(first) = before.by_endpoint.get(&endpoint).and_then(|name| before.get(name)) {
         let message = format!(
             "bfd_instance {name} watches {}, as {} does, from the same address",
             endpoint.neighbor, first.session.name

@@ -9,14 +9,14 @@ use super::super::plan::{NotifyScripts, OldChecksum, UnicastPeer, VirtualRoute, 
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::super::value;
-use super::address::{self, AddressDraft};
+use super::address::{self, Addresses};
 use super::authentication::AuthenticationDraft;
 use super::context::Context;
 use super::global::{self, GarpDraft, replace};
 use super::hmac::HmacDraft;
 use super::link::LinkDraft;
 use super::rule::{self, Priorities};
-use super::tracking::{self, Kind, TrackDraft};
+use super::tracking::{self, Kind, TrackDrafts};
 use super::{peers, route, script};
 
 /// `state`: a wish only; all but an owner begin as BACKUP.
@@ -78,8 +78,8 @@ pub(super) struct InstanceDraft {
     pub strict: Option<bool>,
     pub authentication: AuthenticationDraft,
     pub hmac: Option<HmacDraft>,
-    pub addresses: Vec<AddressDraft>,
-    pub excluded_addresses: Vec<AddressDraft>,
+    pub addresses: Addresses,
+    pub excluded_addresses: Addresses,
     pub no_addresses_wanted: bool,
     pub routes: Vec<VirtualRoute>,
     pub rules: Vec<VirtualRule>,
@@ -92,7 +92,7 @@ pub(super) struct InstanceDraft {
     pub vmac_xmit_base: Option<Span>,
     /// `accept`, `no_accept`.
     pub accept: Option<bool>,
-    pub trackers: Vec<TrackDraft>,
+    pub trackers: TrackDrafts,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
     /// `lvs_sync_daemon_interface`.
@@ -213,10 +213,10 @@ impl InstanceDraft {
             "virtual_ipaddress" => {
                 let path = "vrrp_instance/virtual_ipaddress";
                 self.addresses_named |= cx.tree.children(at).next().is_some();
-                let mut addresses = Vec::new();
-                std::mem::swap(&mut addresses, &mut self.addresses);
+                let mut addresses = std::mem::take(&mut self.addresses);
                 address::read_block(cx, at, path, &mut addresses, &mut Vec::new());
-                addresses.retain(|draft| self.belongs(cx, draft.at, draft.address.address.addr()));
+                addresses
+                    .retain(|_, draft| self.belongs(cx, draft.at, draft.address.address.addr()));
                 self.addresses = addresses;
             }
             "virtual_ipaddress_excluded" => {

@@ -8,6 +8,7 @@ use super::super::plan::{
     Authentication, Hmac, OwnLink, Tracker, Transport, VirtualAddress, VrrpInstance,
 };
 use super::super::source::SourceMap;
+use super::address::Addresses;
 use super::global::GlobalDraft;
 use super::instance::{InitialState, InstanceDraft};
 use super::link::{LinkDraft, LinkNames};
@@ -382,7 +383,7 @@ impl InstanceDraft {
             let finding = Diagnostic::warning("no-virtual-address", self.at, message);
             diagnostics.push(finding.label(label));
         }
-        if let Some(first) = self.addresses.get(MOST_ADDRESSES) {
+        if let Some((_, first)) = self.addresses.get_index(MOST_ADDRESSES) {
             let message = format!(
                 "an advert holds {MOST_ADDRESSES} addresses: from here on they are held but not \
                  advertised"
@@ -399,7 +400,7 @@ impl InstanceDraft {
         };
         // What the MTU really is shows when the instance runs.
         let fitting = layout.most_addresses(ETHERNET_MTU);
-        if let Some(first) = self.addresses.get(fitting) {
+        if let Some((_, first)) = self.addresses.get_index(fitting) {
             let message = format!(
                 "an advert of {ETHERNET_MTU} octets holds {fitting} addresses: unless the MTU is \
                  greater, they are held but not advertised from here on"
@@ -409,9 +410,9 @@ impl InstanceDraft {
     }
 }
 
-fn plain(drafts: Vec<super::address::AddressDraft>) -> Vec<VirtualAddress> {
+fn plain(drafts: Addresses) -> Vec<VirtualAddress> {
     // Not in place of the drafts, which have room for more and larger ones.
     let mut addresses = Vec::with_capacity(drafts.len());
-    addresses.extend(drafts.into_iter().map(|draft| draft.address));
+    addresses.extend(drafts.into_values().map(|draft| draft.address));
     addresses
 }

@@ -1,5 +1,6 @@
 //! How an instance's adverts travel: version, address family, group or peers, interval.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -122,7 +123,7 @@ impl InstanceDraft {
         if self.interface.is_some() {
             return;
         }
-        for draft in self.addresses.iter_mut().chain(&mut self.excluded_addresses) {
+        for draft in self.addresses.values_mut().chain(self.excluded_addresses.values_mut()) {
             if draft.address.interface.is_none() {
                 let default = global.default_interface.as_deref().unwrap_or(DEFAULT_INTERFACE);
                 let message = format!(
@@ -151,12 +152,13 @@ impl InstanceDraft {
     fn usable_peers(&self, diagnostics: &mut Diagnostics) -> Vec<UnicastPeer> {
         let own = self.source.map(|(source, _)| source);
         let mut peers: Vec<UnicastPeer> = Vec::with_capacity(self.peers.len());
+        let mut seen = HashSet::new();
         for &(peer, at) in &self.peers {
             if Some(peer.address) == own {
                 let message = format!("unicast peer {} is our own unicast_src_ip", peer.address);
                 let finding = Diagnostic::warning("unicast-peer-is-self", at, message);
                 diagnostics.push(finding.label("left out").help("remove it"));
-            } else if !peers.iter().any(|other| other.address == peer.address) {
+            } else if seen.insert(peer.address) {
                 peers.push(peer);
             }
         }
@@ -200,7 +202,7 @@ impl InstanceDraft {
     /// mode only.
     pub fn first_is_link_local(&self, strict: bool, diagnostics: &mut Diagnostics) {
         let first = self.addresses.first().filter(|_| strict);
-        let Some(first) = first else { return };
+        let Some((_, first)) = first else { return };
         if let IpAddr::V6(address) = first.address.address.addr()
             && !address.is_unicast_link_local()
         {

@@ -313,7 +313,7 @@ impl InstanceDraft {
         };
         let (everywhere, ipv6) = (self.use_vmac_addr, self.is_ipv6());
         let mut further: Vec<OwnLink> = Vec::new();
-        for draft in self.addresses.iter_mut().chain(&mut self.excluded_addresses) {
+        for draft in self.addresses.values_mut().chain(self.excluded_addresses.values_mut()) {
             let parent = draft.address.interface.as_ref().unwrap_or(own);
             let of_ipv6 = matches!(draft.address.address, IpNet::V6(_));
             let own_serves = parent == own && (of_ipv6 == ipv6 || link.is_none());

@@ -1,7 +1,11 @@
 //! What is said of interfaces: `interface_up_down_delays`, and `garp_group`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{Gaps, LinkDelays, VrrpInstance};
@@ -21,16 +25,20 @@ pub(super) struct LinkDraft {
     at: Span,
 }
 
+/// By interface, in the order of the file.
+pub(super) type Delays = IndexMap<String, LinkDraft>;
+
 /// `IFNAME DOWN [UP]`, one a line.
-pub(super) fn read_delays(cx: &mut Context<'_>, block: &Statement, out: &mut Vec<LinkDraft>) {
+pub(super) fn read_delays(cx: &mut Context<'_>, block: &Statement, out: &mut Delays) {
     let tree = cx.tree;
     for at in tree.children(block) {
         let Some(draft) = read_delay(cx, at) else { continue };
-        if out.iter().any(|known| known.interface == draft.interface) {
-            let message = format!("{} has its delays already", draft.interface);
-            cx.warn("duplicate", at, at.raw, message);
-        } else {
-            out.push(draft);
+        match out.entry(draft.interface.clone()) {
+            Entry::Vacant(place) => drop(place.insert(draft)),
+            Entry::Occupied(first) => {
+                let message = format!("{} has its delays already", first.key());
+                cx.warn("duplicate", at, at.raw, message);
+            }
         }
     }
 }
@@ -64,24 +72,31 @@ fn delay(cx: &mut Context<'_>, at: &Statement, word: Word) -> Option<Duration> {
 /// The delays, none of them so long that the peers of an instance would take over before it
 /// believes that its link is down.
 pub(super) fn finish(
-    drafts: Vec<LinkDraft>,
+    drafts: Delays,
     instances: &[Arc<VrrpInstance>],
     diagnostics: &mut Diagnostics,
 ) -> Vec<(String, LinkDelays)> {
-    drafts.into_iter().map(|draft| finish_one(draft, instances, diagnostics)).collect()
+    let mut most: HashMap<&str, Duration> = HashMap::new();
+    for instance in instances {
+        let waits = most.entry(&instance.interface).or_insert(Duration::MAX);
+        *waits = (*waits).min(others_wait(instance));
+    }
+    let most = |draft: &LinkDraft| most.get(draft.interface.as_str()).copied();
+    drafts.into_values().map(|draft| finish_one(most(&draft), draft, diagnostics)).collect()
+}
+
+/// How long the routers with the instance's interval can hear nothing and not take over.
+fn others_wait(instance: &VrrpInstance) -> Duration {
+    let interval = instance.router.adver_interval.as_duration();
+    interval * u32::from(instance.router.down_timer_adverts.saturating_sub(1)) - interval / 256
 }
 
 fn finish_one(
+    most: Option<Duration>,
     mut draft: LinkDraft,
-    instances: &[Arc<VrrpInstance>],
     diagnostics: &mut Diagnostics,
 ) -> (String, LinkDelays) {
-    let here = instances.iter().filter(|instance| instance.interface == draft.interface);
-    let most = here.map(|instance| {
-        let interval = instance.router.adver_interval.as_duration();
-        interval * u32::from(instance.router.down_timer_adverts.saturating_sub(1)) - interval / 256
-    });
-    if let Some(most) = most.min().filter(|most| draft.delays.down > *most) {
+    if let Some(most) = most.filter(|most| draft.delays.down > *most) {
         let in_seconds =
             |delay: Duration| seconds(i64::try_from(delay.as_micros()).unwrap_or(i64::MAX));
         let (asked, most_s) = (in_seconds(draft.delays.down), in_seconds(most));

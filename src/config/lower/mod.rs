@@ -35,6 +35,7 @@ mod timing;
 mod track_file;
 mod track_process;
 mod tracking;
+mod twins;
 mod virtual_server;
 
 use std::collections::hash_map::Entry;
@@ -58,8 +59,9 @@ use names::Names;
 use rule::Priorities;
 use statics::StaticDraft;
 use sync_daemon::SyncDraft;
-use sync_group::SyncGroupDraft;
+use sync_group::{Instances, SyncGroupDraft};
 use track_file::TrackFiles;
+use twins::Twins;
 
 /// What has been understood so far. Instances wait for the end of the file, since what they
 /// inherit from `global_defs` and the sync group they are in may come later.
@@ -77,7 +79,7 @@ pub(super) struct Lowering {
     groups: HashMap<String, Group>,
     track_files: Rc<TrackFiles>,
     bfd_sessions: Rc<bfd::Sessions>,
-    link_delays: Vec<links::LinkDraft>,
+    link_delays: links::Delays,
     garp_groups: Vec<(Vec<String>, Gaps)>,
     names: Rc<Names>,
     statics: StaticDraft,
@@ -330,7 +332,8 @@ impl Lowering {
         diagnostics: &mut Diagnostics,
     ) -> Vec<Arc<VrrpInstance>> {
         let mut names = LinkNames::of(&mut self.instances, diagnostics);
-        let mut seen: HashMap<Identity, Vec<(usize, Span)>> = HashMap::new();
+        let of_groups = self.priority_changes_of_groups();
+        let mut seen: HashMap<Identity, Twins> = HashMap::new();
         let mut settled: Vec<Arc<VrrpInstance>> = Vec::with_capacity(self.instances.len());
         for draft in std::mem::take(&mut self.instances) {
             let at = draft.at;
@@ -338,35 +341,40 @@ impl Lowering {
             let finished =
                 draft.finish(&self.global, &self.tracking, &mut names, sources, diagnostics);
             let Some(mut instance) = finished else { continue };
-            self.settle_notify(&mut instance, mails, priority_changes);
+            let by_group = of_groups.get(&instance.name).copied();
+            self.settle_notify(&mut instance, mails, priority_changes.or(by_group));
             let identity = instance.identity().on_the_wire();
             let (vrid, interface) = (identity.vrid, identity.interface.clone());
-            let twins = seen.entry(identity).or_default();
-            let alike =
-                |&&(number, _): &&(usize, Span)| !instance.can_be_told_from(&settled[number]);
-            if let Some(&(_, first)) = twins.iter().find(alike) {
+            if let Err(first) = seen.entry(identity).or_default().add(&instance, at) {
                 diagnostics.push(duplicate_vrid(vrid, &interface, at, first));
                 continue;
             }
-            twins.push((settled.len(), at));
             settled.push(Arc::new(instance));
         }
         settled
     }
 
-    /// What the instance leaves to its group, or to the global settings.
+    /// What sync groups say of `notify_priority_changes`, by member; the first group counts.
+    fn priority_changes_of_groups(&self) -> HashMap<String, bool> {
+        let mut all: HashMap<&str, Option<bool>> = HashMap::new();
+        for group in &self.sync_groups {
+            for member in group.members() {
+                all.entry(member).or_insert(group.priority_changes);
+            }
+        }
+        all.into_iter().filter_map(|(name, said)| Some((name.to_owned(), said?))).collect()
+    }
+
+    /// What the instance and its group leave to the global settings.
     fn settle_notify(
         &self,
         instance: &mut VrrpInstance,
         mails: Option<bool>,
         priority_changes: Option<bool>,
     ) {
-        let by_group = self.sync_groups.iter().find(|group| group.has(&instance.name));
-        let by_group = by_group.and_then(|group| group.priority_changes);
         let global = &self.global.notify;
         instance.notify.mails = mails.unwrap_or(global.mails_of_vrrp());
-        instance.notify.priority_changes =
-            priority_changes.or(by_group).unwrap_or(global.priority_changes);
+        instance.notify.priority_changes = priority_changes.unwrap_or(global.priority_changes);
     }
 
     fn settled_groups(
@@ -375,11 +383,13 @@ impl Lowering {
         diagnostics: &mut Diagnostics,
     ) -> Vec<SyncGroup> {
         let mut taken = HashMap::new();
+        let mut instances = Instances::new(instances);
         let mut settled = Vec::with_capacity(self.sync_groups.len());
         for draft in std::mem::take(&mut self.sync_groups) {
             let mails = draft.mails.unwrap_or(self.global.notify.mails_of_vrrp());
             let names = &self.instance_names;
-            let group = draft.finish(instances, names, &mut taken, &self.tracking, diagnostics);
+            let group =
+                draft.finish(&mut instances, names, &mut taken, &self.tracking, diagnostics);
             settled.extend(group.map(|mut group| {
                 group.notify.mails = mails;
                 group
@@ -399,7 +409,7 @@ impl Lowering {
                 continue;
             }
             let own = instance.interface.as_ref().map_or("", |(name, _)| name);
-            for draft in instance.addresses.iter().chain(&instance.excluded_addresses) {
+            for draft in instance.addresses.values().chain(instance.excluded_addresses.values()) {
                 let interface = draft.address.interface.as_deref().unwrap_or(own);
                 let key = (interface, draft.address.address.addr());
                 let (name, first) = *seen.entry(key).or_insert((&instance.name, draft.at));

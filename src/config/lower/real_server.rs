@@ -1,5 +1,6 @@
 //! `real_server`, as read: what it inherits is not filled in yet.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::super::keywords::Keyword;
@@ -31,6 +32,8 @@ pub(super) struct RealServerDraft {
     pub timing: TimingDraft,
     pub virtual_host: Option<String>,
     pub checkers: Vec<CheckerDraft>,
+    /// The `bfd_instance`s that checkers of it follow.
+    sessions: HashSet<String>,
 }
 
 impl RealServerDraft {
@@ -52,6 +55,7 @@ impl RealServerDraft {
             timing: TimingDraft::default(),
             virtual_host: None,
             checkers: Vec::new(),
+            sessions: HashSet::new(),
         };
         let tree = cx.tree;
         let id = cx.table.block("virtual_server/real_server")?;
@@ -89,10 +93,11 @@ impl RealServerDraft {
             }
         }
     }
+
     /// A session counts once for each server.
     fn add_checker(&mut self, cx: &mut Context<'_>, at: &Statement, draft: CheckerDraft) {
-        let session = draft.session();
-        if self.checkers.iter().any(|other| session.is_some() && other.session() == session) {
+        let session = draft.session().map(str::to_owned);
+        if session.is_some_and(|session| !self.sessions.insert(session)) {
             let message = "this server follows the same bfd_instance already".to_owned();
             return cx.warn("duplicate", at, at.raw, message);
         }

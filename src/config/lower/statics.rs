@@ -7,7 +7,7 @@ use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{StaticObjects, TrackGroup, VirtualAddress};
 use super::super::source::Span;
 use super::super::tree::Statement;
-use super::address::{self, AddressDraft};
+use super::address::{self, Addresses};
 use super::context::Context;
 use super::rule::Priorities;
 use super::{duplicate, route, rule};
@@ -18,7 +18,7 @@ const DEFAULT_INTERFACE: &str = "eth0";
 /// The blocks as read so far.
 #[derive(Debug, Default)]
 pub(super) struct StaticDraft {
-    addresses: Vec<AddressDraft>,
+    addresses: Addresses,
     objects: StaticObjects,
     groups: Vec<(TrackGroup, Vec<Span>)>,
     group_names: HashMap<String, Span>,
@@ -101,7 +101,7 @@ impl StaticDraft {
         });
         let groups = groups.collect();
         let interface = default_interface.unwrap_or(DEFAULT_INTERFACE);
-        let addresses = self.addresses.into_iter().map(|draft| VirtualAddress {
+        let addresses = self.addresses.into_values().map(|draft| VirtualAddress {
             interface: draft.address.interface.or_else(|| Some(interface.to_owned())),
             ..draft.address
         });

@@ -1,7 +1,9 @@
 //! `vrrp_sync_group`: instances that change state together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::plan::{NotifyScripts, SyncGroup, Tracker, VrrpInstance};
@@ -10,16 +12,37 @@ use super::super::tree::Statement;
 use super::context::Context;
 use super::global::replace;
 use super::script;
-use super::tracking::{self, Definitions, Kind, TrackDraft};
+use super::tracking::{self, Definitions, Kind, TrackDrafts};
 use crate::vrrp::Tracked;
+
+/// The instances that can run, and where each name is among them.
+pub(super) struct Instances<'i> {
+    all: &'i mut [Arc<VrrpInstance>],
+    by_name: HashMap<String, usize>,
+}
+
+impl<'i> Instances<'i> {
+    pub fn new(all: &'i mut [Arc<VrrpInstance>]) -> Self {
+        let by_name = all.iter().zip(0..).map(|(each, place)| (each.name.clone(), place)).collect();
+        Self { all, by_name }
+    }
+
+    fn get(&self, name: &str) -> Option<&VrrpInstance> {
+        self.by_name.get(name).map(|place| &*self.all[*place])
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut VrrpInstance> {
+        self.by_name.get(name).map(|place| Arc::make_mut(&mut self.all[*place]))
+    }
+}
 
 /// One block as read; its members may not have been yet.
 #[derive(Debug, Default)]
 pub(super) struct SyncGroupDraft {
     name: String,
     at: Span,
-    members: Vec<(String, Span)>,
-    trackers: Vec<TrackDraft>,
+    members: IndexMap<String, Span>,
+    trackers: TrackDrafts,
     /// `sync_group_tracking_weight`: members keep the weights of their own trackers.
     weights: bool,
     notify: NotifyScripts,
@@ -57,19 +80,19 @@ impl SyncGroupDraft {
         Some(draft)
     }
 
-    /// Whether it names that instance.
-    pub fn has(&self, instance: &str) -> bool {
-        self.members.iter().any(|(member, _)| member == instance)
+    /// The instances it names.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        self.members.keys().map(String::as_str)
     }
 
     fn read_members(&mut self, cx: &mut Context<'_>, block: &Statement) {
         let tree = cx.tree;
         for at in tree.children(block) {
             let Some(name) = cx.text_at(at, 0) else { continue };
-            if self.members.iter().any(|(member, _)| member == name) {
+            if self.members.contains_key(name) {
                 cx.warn("duplicate", at, at.raw, format!("{name} is in the group already"));
             } else {
-                self.members.push((name.to_owned(), at.raw));
+                self.members.insert(name.to_owned(), at.raw);
             }
         }
     }
@@ -91,7 +114,7 @@ impl SyncGroupDraft {
     /// groups before.
     pub fn finish(
         self,
-        instances: &mut [Arc<VrrpInstance>],
+        instances: &mut Instances<'_>,
         all_names: &HashMap<String, Span>,
         taken: &mut HashMap<String, Span>,
         definitions: &Definitions,
@@ -114,24 +137,25 @@ impl SyncGroupDraft {
         }
         self.complain_of_size(members.len(), diagnostics);
         let group = self.trackers(definitions, diagnostics);
-        let is_member = |instance: &&mut VrrpInstance| members.contains(&instance.name);
-        let owners = instances.iter().filter(|each| members.contains(&each.name));
-        let all_start_active = owners.clone().count() == members.len()
-            && owners.clone().all(|each| each.router.starts_active);
-        for instance in instances.iter_mut().map(Arc::make_mut).filter(is_member) {
+        let starts_active =
+            |name: &String| instances.get(name).is_some_and(|each| each.router.starts_active);
+        let all_start_active = members.iter().all(starts_active);
+        // Members that are refused take the whole plan with them.
+        members.retain(|name| instances.get(name).is_some());
+        for name in &members {
+            let Some(instance) = instances.get_mut(name) else { continue };
             instance.router.in_sync_group = true;
             // One alone must not run ahead of the others.
             instance.router.starts_active &= all_start_active;
             if !self.weights {
                 self.without_weights(instance, diagnostics);
             }
-            let known: Vec<_> = instance.trackers.iter().map(|each| each.what.clone()).collect();
+            let known: HashSet<_> =
+                instance.trackers.iter().map(|each| each.what.clone()).collect();
             let own = Tracked::Interface(instance.interface.as_str().into());
             let new = |each: &&Tracker| !known.contains(&each.what) && each.what != own;
             instance.trackers.extend(group.iter().filter(new).cloned());
         }
-        // Members that are refused take the whole plan with them.
-        members.retain(|name| instances.iter().any(|each| each.name == *name));
         (!members.is_empty()).then_some(SyncGroup { name: self.name, members, notify: self.notify })
     }
 

@@ -1,8 +1,12 @@
 //! `vrrp_script`, `track_file`, and the blocks in which instances and groups track them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::plan::{
@@ -24,7 +28,7 @@ const MOST_WEIGHT: i16 = 253;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What kind of thing a `track_*` block tracks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Interface,
     Script,
@@ -43,13 +47,16 @@ pub(super) struct TrackDraft {
     at: Span,
 }
 
-/// Everything that can be tracked by name.
+/// The lines of an instance or group, each thing once, in the order of the file.
+pub(super) type TrackDrafts = IndexMap<(Kind, String), TrackDraft>;
+
+/// Everything that can be tracked, by name, in the order of the file.
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
-    scripts: Vec<Definition<TrackScript>>,
-    files: Vec<Definition<TrackFile>>,
-    processes: Vec<Definition<TrackProcess>>,
-    sessions: Vec<bfd::Defined>,
+    scripts: IndexMap<Arc<str>, Definition<TrackScript>>,
+    files: IndexMap<Arc<str>, Definition<TrackFile>>,
+    processes: IndexMap<Arc<str>, Definition<TrackProcess>>,
+    sessions: bfd::AllDefined,
 }
 
 /// A definition, with what its trackers have where they say nothing.
@@ -65,15 +72,15 @@ pub(super) fn read_block(
     cx: &mut Context<'_>,
     block: &Statement,
     kind: Kind,
-    out: &mut Vec<TrackDraft>,
+    out: &mut TrackDrafts,
 ) {
     let tree = cx.tree;
     for at in tree.children(block) {
-        if let Some(draft) = read_line(cx, at, kind) {
-            if out.iter().any(|other| other.kind == kind && other.name == draft.name) {
+        let Some(draft) = read_line(cx, at, kind) else { continue };
+        match out.entry((kind, draft.name.clone())) {
+            Entry::Vacant(place) => drop(place.insert(draft)),
+            Entry::Occupied(_) => {
                 cx.warn("duplicate", at, at.raw, format!("{} is tracked already", draft.name));
-            } else {
-                out.push(draft);
             }
         }
     }
@@ -122,7 +129,7 @@ impl Definitions {
     /// `vrrp_script NAME { … }`.
     pub fn read_script(&mut self, cx: &mut Context<'_>, block: &Statement) {
         let Some(name) = cx.string(block) else { return };
-        if self.scripts.iter().any(|known| *known.what.name == *name) {
+        if self.scripts.contains_key(name.as_str()) {
             let message = format!("vrrp_script {name} is there already; the first one counts");
             return cx.warn("duplicate", block, block.raw, message);
         }
@@ -147,7 +154,8 @@ impl Definitions {
             init_fail: draft.init_fail,
         };
         let weight = draft.weight.unwrap_or(0);
-        self.scripts.push(Definition { what, weight, reverse: draft.reverse });
+        let definition = Definition { what, weight, reverse: draft.reverse };
+        self.scripts.insert(definition.what.name.clone(), definition);
     }
 
     /// `track_file NAME { … }`, and under its older name; gives what a FILE_CHECK needs of it.
@@ -158,7 +166,7 @@ impl Definitions {
         path: &str,
     ) -> Option<(String, track_file::TrackFile)> {
         let name = cx.string(block)?;
-        if self.files.iter().any(|known| *known.what.name == *name) {
+        if self.files.contains_key(name.as_str()) {
             let message = format!("track_file {name} is there already; the first one counts");
             cx.warn("duplicate", block, block.raw, message);
             return None;
@@ -173,14 +181,14 @@ impl Definitions {
         let (weight, reverse) = (draft.weight.unwrap_or(1), draft.reverse);
         let checked = track_file::TrackFile { path: path.clone(), weight: weight.into(), reverse };
         let what = TrackFile { name: Arc::from(name.as_str()), path, init: draft.init };
-        self.files.push(Definition { what, weight, reverse });
+        self.files.insert(what.name.clone(), Definition { what, weight, reverse });
         Some((name, checked))
     }
 
     /// `vrrp_track_process NAME { … }`.
     pub fn read_process(&mut self, cx: &mut Context<'_>, block: &Statement) {
         let Some(name) = cx.string(block) else { return };
-        if self.processes.iter().any(|known| *known.what.name == *name) {
+        if self.processes.contains_key(name.as_str()) {
             let message =
                 format!("vrrp_track_process {name} is there already; the first one counts");
             return cx.warn("duplicate", block, block.raw, message);
@@ -188,14 +196,14 @@ impl Definitions {
         let draft = ProcessDraft::read(cx, block);
         let Some(what) = draft.finish(&name, block, cx) else { return };
         let (weight, reverse) = (draft.weight.unwrap_or(0), draft.reverse);
-        self.processes.push(Definition { what, weight, reverse });
+        self.processes.insert(what.name.clone(), Definition { what, weight, reverse });
     }
 
     /// `bfd_instance NAME { … }`; gives its name, and whether checkers hear of it.
     pub fn read_bfd(&mut self, cx: &mut Context<'_>, block: &Statement) -> Option<(String, bool)> {
         let defined = bfd::read(cx, block, &self.sessions)?;
         let known = (defined.session.name.to_string(), defined.session.for_checkers);
-        self.sessions.push(defined);
+        self.sessions.insert(defined);
         Some(known)
     }
 
@@ -203,18 +211,17 @@ impl Definitions {
     /// and left out.
     pub fn resolve(
         &self,
-        drafts: &[TrackDraft],
+        drafts: &TrackDrafts,
         interface: &str,
         report: &mut dyn FnMut(Diagnostic),
     ) -> Vec<Tracker> {
         let mut trackers: Vec<Tracker> = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        for draft in drafts.values() {
             if draft.kind == Kind::Interface && draft.name == interface {
                 report(own_interface(draft));
                 continue;
             }
             match self.tracker(draft) {
-                Some(tracker) if trackers.iter().any(|other| other.what == tracker.what) => {}
                 Some(tracker) => trackers.push(tracker),
                 None => report(self.unknown(draft)),
             }
@@ -227,19 +234,19 @@ impl Definitions {
         let (what, weight, reverse) = match draft.kind {
             Kind::Interface => (Tracked::Interface(Arc::from(name)), 0, false),
             Kind::Script => {
-                let known = self.scripts.iter().find(|known| &*known.what.name == name)?;
+                let known = self.scripts.get(name)?;
                 (Tracked::Script(known.what.name.clone()), known.weight, known.reverse)
             }
             Kind::File => {
-                let known = self.files.iter().find(|known| &*known.what.name == name)?;
+                let known = self.files.get(name)?;
                 (Tracked::File(known.what.name.clone()), known.weight, known.reverse)
             }
             Kind::Process => {
-                let known = self.processes.iter().find(|known| &*known.what.name == name)?;
+                let known = self.processes.get(name)?;
                 (Tracked::Process(known.what.name.clone()), known.weight, known.reverse)
             }
             Kind::Bfd => {
-                let known = self.session(name).filter(|known| known.session.for_vrrp)?;
+                let known = self.sessions.get(name).filter(|known| known.session.for_vrrp)?;
                 (Tracked::Bfd(known.session.name.clone()), known.weight, known.reverse)
             }
         };
@@ -247,30 +254,27 @@ impl Definitions {
         Some(Tracker { what, weight, reverse: draft.reverse.unwrap_or(reverse) })
     }
 
-    fn session(&self, name: &str) -> Option<&bfd::Defined> {
-        self.sessions.iter().find(|known| &*known.session.name == name)
-    }
-
     /// Those that somebody tracks, and all BFD sessions.
-    pub fn finish<'t>(self, trackers: impl Iterator<Item = &'t Tracker> + Clone) -> AllTracked {
-        let tracked = |what: &Tracked| trackers.clone().any(|tracker| tracker.what == *what);
-        let scripts = self.scripts.into_iter().map(|known| known.what);
+    pub fn finish<'t>(self, trackers: impl Iterator<Item = &'t Tracker>) -> AllTracked {
+        let tracked: HashSet<&Tracked> = trackers.map(|tracker| &tracker.what).collect();
+        let tracked = |what: &Tracked| tracked.contains(what);
+        let scripts = self.scripts.into_values().map(|known| known.what);
         let scripts = scripts.filter(|each| tracked(&Tracked::Script(each.name.clone())));
-        let files = self.files.into_iter().map(|known| known.what);
+        let files = self.files.into_values().map(|known| known.what);
         let files = files.filter(|each| tracked(&Tracked::File(each.name.clone())));
-        let processes = self.processes.into_iter().map(|known| known.what);
+        let processes = self.processes.into_values().map(|known| known.what);
         let processes = processes.filter(|each| tracked(&Tracked::Process(each.name.clone())));
         AllTracked {
             scripts: scripts.collect(),
             files: files.collect(),
             processes: processes.collect(),
-            sessions: self.sessions.into_iter().map(|known| known.session).collect(),
+            sessions: self.sessions.into_values().map(|known| known.session).collect(),
         }
     }
 
     fn unknown(&self, draft: &TrackDraft) -> Diagnostic {
         let name = &draft.name;
-        if draft.kind == Kind::Bfd && self.session(name).is_some() {
+        if draft.kind == Kind::Bfd && self.sessions.get(name).is_some() {
             let message = format!("bfd_instance {name} says `checker`: VRRP does not hear of it");
             return Diagnostic::error("unknown-bfd", draft.at, message)
                 .label("it is not tracked")
@@ -289,19 +293,19 @@ impl Definitions {
     fn candidates(&self, kind: Kind) -> (&'static str, &'static str, Vec<&str>) {
         match kind {
             Kind::File => {
-                let known = self.files.iter().map(|known| &*known.what.name);
+                let known = self.files.keys().map(|name| &**name);
                 ("unknown-track-file", "track_file", known.collect())
             }
             Kind::Process => {
-                let known = self.processes.iter().map(|known| &*known.what.name);
+                let known = self.processes.keys().map(|name| &**name);
                 ("unknown-track-process", "vrrp_track_process", known.collect())
             }
             Kind::Script | Kind::Interface => {
-                let known = self.scripts.iter().map(|known| &*known.what.name);
+                let known = self.scripts.keys().map(|name| &**name);
                 ("unknown-script", "vrrp_script", known.collect())
             }
             Kind::Bfd => {
-                let known = self.sessions.iter().filter(|known| known.session.for_vrrp);
+                let known = self.sessions.values().filter(|known| known.session.for_vrrp);
                 let known = known.map(|known| &*known.session.name);
                 ("unknown-bfd", "bfd_instance", known.collect())
             }

@@ -101,3 +101,16 @@ fn more_addresses_than_a_packet_holds_are_pointed_out() {
     let instance = &far_too_many.plan.vrrp_instances[0];
     assert_eq!((instance.addresses.len(), instance.excluded_addresses.len()), (255, 1));
 }
+
+#[test]
+fn addresses_without_end_are_one_error() {
+    let addresses: String =
+        (0..100_003).map(|n| format!("10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255)).collect();
+    let text = format!(
+        "vrrp_instance V {{\n interface eth0\n virtual_router_id 1\n \
+         virtual_ipaddress_excluded {{\n{addresses} }}\n virtual_ipaddress {{\n 192.0.2.1\n }}\n}}"
+    );
+    let loaded = parse_text("t", text);
+    assert_eq!(codes(&loaded), ["too-many-addresses"]);
+    assert_eq!(loaded.plan.vrrp_instances[0].excluded_addresses.len(), 100_000);
+}
