@@ -241,6 +241,35 @@ fn every_test_named_in_the_conformance_table_of_bfd_exists() {
     assert!(named > 20, "only {named} tests are named");
 }
 
+/// The director's has its observations 1 to 56, and a test or a gap for each.
+#[test]
+fn every_observation_of_the_director_has_its_test() {
+    let table = fs::read_to_string(root().join("tests/lvs.md")).expect("the table is there");
+    let all: Vec<Source> = sources("src").into_iter().chain(sources("tests")).collect();
+    let mut faults = String::new();
+    let rows = table.lines().filter(|line| line.starts_with('|') && is_numbered(line));
+    let mut numbers = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, .., tests] = cells[..] else { panic!("one cell: {row}") };
+        numbers.push(number.parse::<usize>().expect("is_numbered"));
+        let names: Vec<&str> = tests_named_in(tests).collect();
+        if cells.len() != 5 || names.is_empty() && !tests.starts_with("GAP: ") {
+            let _ = writeln!(faults, "tests/lvs.md: {number} has not five cells with a test");
+        }
+        for name in names.iter().filter(|name| !all.iter().any(|each| has_test(each, name))) {
+            let _ = writeln!(faults, "tests/lvs.md: {number}: no test is called `{name}`");
+        }
+    }
+    assert!(faults.is_empty(), "\n{faults}");
+    assert_eq!(numbers, (1..=56).collect::<Vec<_>>());
+}
+
+fn is_numbered(row: &str) -> bool {
+    let number = row.trim_matches('|').split('|').next().unwrap_or_default().trim();
+    !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit())
+}
+
 /// A row that is neither head nor line below it.
 fn is_rule(line: &str) -> bool {
     line.starts_with('|') && !line.starts_with("|---") && !line.starts_with("| § |")
@@ -290,16 +319,19 @@ fn has_test(source: &Source, name: &str) -> bool {
     parts.iter().all(in_path) && (is_marked(&source.code, function) || is_listed(source, function))
 }
 
-/// `#[test]` and nothing but other attributes stand before the function, and no `#[ignore]`.
+/// `#[test]`, or tokio's, and nothing but other attributes stand before the function, and no `#[ignore]`.
 fn is_marked(code: &str, function: &str) -> bool {
     let place = code.find(&format!("fn {function}("));
     place.is_some_and(|at| {
-        let before: Vec<&str> = code[..at].lines().rev().map(str::trim).collect();
+        let before = code[..at].strip_suffix("async ").unwrap_or(&code[..at]);
+        let before: Vec<&str> = before.lines().rev().map(str::trim).collect();
         let attributes = before.iter().skip_while(|line| line.is_empty());
         let attributes = attributes.take_while(|line| line.starts_with("#[") || line.is_empty());
         let mut attributes = attributes.filter(|line| !line.is_empty()).peekable();
         attributes.peek().is_some()
-            && attributes.clone().any(|line| *line == "#[test]")
+            && attributes
+                .clone()
+                .any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
             && !attributes.any(|line| line.starts_with("#[ignore"))
     })
 }

@@ -34,6 +34,14 @@ pub enum Event {
     /// An attempt that is as good as one of this checker ended: an identical checker of another server tried
     /// `target`. Without effect while it makes one of its own, or has another target to see to.
     Shared { server: usize, checker: usize, target: usize, outcome: Outcome },
+    /// The kernel would not take these servers, and took all others: they do not serve, whatever their
+    /// checkers say, and the quorum does without them. In rising order.
+    Refused { servers: Vec<usize> },
+    /// `ha_suspend`: no attempts from now on; everything stays as it was found. Before the start: it
+    /// begins so. What is told rather than tried is taken all the same.
+    Suspended,
+    /// Attempts begin again, spread as after a start.
+    Resumed { seed: u64 },
     /// The virtual server goes: no further attempts, no destinations.
     Shutdown,
 }

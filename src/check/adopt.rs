@@ -57,6 +57,9 @@ impl Pool {
             }
         }
         self.sum = self.servers.iter().map(Server::share).sum();
+        if self.suspended {
+            self.suspend();
+        }
         self.schedule_idle(now, seed);
         self.judge_quorum(out);
     }
@@ -100,7 +103,7 @@ impl Pool {
                 state.checkers[index].set_down_if_alpha();
             }
         }
-        state.announced = before.announced;
+        (state.announced, state.refused) = (before.announced, before.refused);
         let weight = state.effective_weight();
         state.alive = before.alive;
         state.ramp =

@@ -22,6 +22,8 @@ pub struct Pool {
     pub(super) sorry: Option<Sorry>,
     /// Whether the quorum is held.
     pub(super) held: bool,
+    /// `ha_suspend`: nothing is tried.
+    pub(super) suspended: bool,
     /// Effective weights of the servers that are up, added up.
     pub(super) sum: u64,
     pub(super) next_attempt: u64,
@@ -51,6 +53,8 @@ pub(super) struct Server {
     pub checkers: Vec<Checker>,
     /// Whether it takes part: no checker is down.
     pub alive: bool,
+    /// The kernel would not take it.
+    pub refused: bool,
     /// Whether scripts know its state. An alpha server's first verdict is news even if it is "down".
     pub announced: bool,
 }
@@ -82,6 +86,7 @@ impl Server {
             ramp: None,
             checkers,
             alive,
+            refused: false,
             announced: alive,
         }
     }
@@ -132,7 +137,7 @@ impl Server {
 
     /// What it adds to the quorum's sum.
     pub fn share(&self) -> u64 {
-        if self.alive { u64::from(self.effective_weight()) } else { 0 }
+        if self.alive && !self.refused { u64::from(self.effective_weight()) } else { 0 }
     }
 }
 
@@ -147,6 +152,7 @@ impl Pool {
             servers: servers.map(Server::new).collect(),
             sorry: settings.sorry,
             held: false,
+            suspended: false,
             sum: 0,
             next_attempt: 0,
             running: HashMap::new(),
@@ -172,6 +178,14 @@ impl Pool {
             (Stage::Running, Event::Shared { server, checker, target, outcome }) => {
                 self.take_shared(now, (server, checker), target, outcome, out);
             }
+            (Stage::Running, Event::Refused { servers }) => self.take_refusals(&servers, out),
+            (Stage::New, Event::Suspended) => self.suspended = true,
+            (Stage::New, Event::Resumed { .. }) => self.suspended = false,
+            (Stage::Running, Event::Suspended) => self.suspend(),
+            (Stage::Running, Event::Resumed { seed }) => {
+                self.suspended = false;
+                self.schedule_idle(now, seed);
+            }
             (Stage::New, Event::Shutdown) => self.stage = Stage::Stopped,
             (Stage::Running, Event::Shutdown) => self.stop(out),
             // Late or repeated.
@@ -181,7 +195,8 @@ impl Pool {
                 Event::DeadlineReached
                 | Event::Result { .. }
                 | Event::Shared { .. }
-                | Event::Told { .. },
+                | Event::Told { .. }
+                | Event::Refused { .. },
             )
             | (
                 Stage::Stopped,
@@ -190,6 +205,9 @@ impl Pool {
                 | Event::Result { .. }
                 | Event::Shared { .. }
                 | Event::Told { .. }
+                | Event::Refused { .. }
+                | Event::Suspended
+                | Event::Resumed { .. }
                 | Event::Shutdown,
             ) => {}
         }
@@ -225,6 +243,9 @@ impl Pool {
 
     /// Gives every checker that neither waits nor runs its first attempt.
     pub(super) fn schedule_idle(&mut self, now: Instant, seed: u64) {
+        if self.suspended {
+            return;
+        }
         let mut random = SplitMix(seed);
         for (server, state) in self.servers.iter_mut().enumerate() {
             for (checker, state) in state.checkers.iter_mut().enumerate() {
@@ -234,6 +255,18 @@ impl Pool {
                     state.phase = Phase::Waiting { until };
                     self.due.push(Reverse((until, server, checker)));
                 }
+            }
+        }
+    }
+
+    /// Whoever waits for its next attempt waits no more. What is under way is owed its result, which
+    /// will say nothing.
+    pub(super) fn suspend(&mut self) {
+        self.suspended = true;
+        self.due.clear();
+        for state in self.servers.iter_mut().flat_map(|server| &mut server.checkers) {
+            if matches!(state.phase, Phase::Waiting { .. }) {
+                state.phase = Phase::Idle;
             }
         }
     }
@@ -296,6 +329,10 @@ impl Pool {
         let Phase::Running { started, .. } = self.servers[server].checkers[checker].phase else {
             return;
         };
+        if self.suspended {
+            self.servers[server].checkers[checker].phase = Phase::Idle;
+            return;
+        }
         self.judge(now, started, place, outcome, out);
     }
 
@@ -308,6 +345,9 @@ impl Pool {
         outcome: Outcome,
         out: &mut Vec<Action>,
     ) {
+        if self.suspended {
+            return;
+        }
         let (server, checker) = place;
         let known =
             self.servers.get_mut(server).and_then(|server| server.checkers.get_mut(checker));
@@ -422,6 +462,21 @@ impl Pool {
         out.append(&mut told);
     }
 
+    /// Notes which servers the kernel would not take.
+    fn take_refusals(&mut self, servers: &[usize], out: &mut Vec<Action>) {
+        let before = self.sorry_serves();
+        for (index, server) in self.servers.iter_mut().enumerate() {
+            server.refused = servers.binary_search(&index).is_ok();
+        }
+        self.sum = self.servers.iter().map(Server::share).sum();
+        let mut told = Vec::new();
+        self.judge_quorum(&mut told);
+        if self.sorry_serves() != before {
+            out.push(Action::TableChanged);
+        }
+        out.append(&mut told);
+    }
+
     /// Compares the sum with the thresholds.
     pub(super) fn judge_quorum(&mut self, out: &mut Vec<Action>) {
         match (self.held, self.thresholds.judge(self.held, self.sum)) {
@@ -480,6 +535,8 @@ impl Pool {
         let state = &self.servers[server];
         match state.alive && !self.sorry_serves() {
             true => Some(state.weight_in_table()),
+            // Whether the kernel takes it now shows only if it is asked to.
+            false if state.alive && state.refused => Some(0),
             false => state.inhibit_on_failure.then_some(0),
         }
     }

@@ -17,6 +17,8 @@ pub struct PoolStatus {
     pub loss: u64,
     /// Whether the sorry server serves.
     pub sorry_serves: bool,
+    /// Nothing is tried, for want of its address on this host.
+    pub suspended: bool,
     pub servers: Vec<ServerStatus>,
 }
 
@@ -24,6 +26,8 @@ pub struct PoolStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerStatus {
     pub alive: bool,
+    /// The kernel would not take it.
+    pub refused: bool,
     /// Effective weight, whether or not it is in the table.
     pub weight: u32,
     /// The weight it has in the table: less than its own while it starts slowly. `None`: it is not there.
@@ -55,6 +59,11 @@ impl Pool {
         self.held
     }
 
+    /// Whether nothing is tried (`ha_suspend`).
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
     /// Whether `server` is up; `false` for an index out of range.
     pub fn is_alive(&self, server: usize) -> bool {
         self.servers.get(server).is_some_and(|server| server.alive)
@@ -64,6 +73,7 @@ impl Pool {
     pub fn status(&self) -> PoolStatus {
         let servers = self.servers.iter().enumerate().map(|(index, server)| ServerStatus {
             alive: server.alive,
+            refused: server.refused,
             weight: server.effective_weight(),
             in_table: self.destination(index),
             checkers: server.checkers.iter().map(super::checker::Checker::status).collect(),
@@ -74,6 +84,7 @@ impl Pool {
             gain: self.thresholds.gain,
             loss: self.thresholds.loss,
             sorry_serves: self.sorry_serves(),
+            suspended: self.suspended,
             servers: servers.collect(),
         }
     }

@@ -2,9 +2,11 @@ mod helpers;
 mod pages;
 mod ramp;
 mod random;
+mod refused;
 mod reload;
 mod shared;
 mod start;
+mod suspended;
 mod told;
 mod weights;
 

@@ -2,13 +2,12 @@
 //! that a likeness of spelling cannot give.
 
 /// Unknown keywords, and what to do about each. Taken from published configurations.
-const UNKNOWN: [(&str, &str); 13] = [
+const UNKNOWN: [(&str, &str); 12] = [
     ("nb_get_retry", "it is called `retry` here: retry 3"),
     ("nat_mask", "remove the line: it has had no effect since keepalived 1.2"),
     ("net_mask", "remove the line: a netmask belongs to an address, as in 192.0.2.10/24"),
     ("netmask", "write it with the address, as in 192.0.2.10/24"),
     ("lvs_id", "it is called `router_id` now, in global_defs"),
-    ("ha_suspend", "remove the line: it was part of Heartbeat, and keepalived only ever read it"),
     ("state_master", "state MASTER"),
     ("virtual_ip", "addresses stand in a block: virtual_ipaddress { 192.0.2.10/24 }"),
     ("vip", "addresses stand in a block: virtual_ipaddress { 192.0.2.10/24 }"),

@@ -23,11 +23,13 @@ use crate::vrrp::RouterSettings;
 pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, LinkDelays, Tracker, Transport, UnicastPeer};
 pub use crate::wire::Authentication;
 pub use bfd::BfdInstance;
-pub use daemon::{Daemon, ReloadCheck, ReloadFile};
+pub use daemon::{Daemon, IpvsNamespace, ReloadCheck, ReloadFile};
 pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 pub use position::Position;
-pub use server::{Checker, GroupUse, RealServer, ServerIdentity, SorryServer, VirtualServer};
+pub use server::{
+    Checker, GroupUse, RealServer, ServerIdentity, SorryServer, SyncDaemons, VirtualServer,
+};
 
 /// Everything one configuration asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,6 +92,8 @@ pub struct Global {
     pub disable_local_igmp: bool,
     /// `lvs_timeouts`.
     pub lvs_timeouts: Timeouts,
+    /// `lvs_sync_daemon`.
+    pub sync_daemons: Option<SyncDaemons>,
     /// `lvs_flush`: empty the IPVS table at start, whoever made its entries.
     pub lvs_flush: bool,
     /// `lvs_flush_on_stop`.
@@ -202,6 +206,7 @@ impl Default for Global {
             firewall: Firewall::default(),
             disable_local_igmp: false,
             lvs_timeouts: Timeouts::default(),
+            sync_daemons: None,
             lvs_flush: false,
             lvs_flush_on_stop: FlushOnStop::Off,
             keep_links: false,

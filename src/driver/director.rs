@@ -7,6 +7,7 @@
 
 mod attempts;
 mod files;
+mod host_addresses;
 mod managed;
 mod news;
 mod places;
@@ -23,7 +24,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
+use self::host_addresses::HostAddresses;
 use self::managed::Managed;
+use self::news::News;
 use self::sessions::Followed;
 use self::sharing::{AttemptKey, Member};
 use self::table::KernelTable;
@@ -79,7 +82,7 @@ const COMMANDS: usize = 4;
 pub fn spawn(director: Director, scheduling: Scheduling) -> io::Result<Handle> {
     let (commands, receive_commands) = mpsc::channel(COMMANDS);
     let (ending, ended) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("director".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending: oneshot::Sender<()> = ending;
@@ -93,6 +96,8 @@ pub struct Director {
     plan: Arc<Plan>,
     managed: Vec<Managed>,
     by_identity: HashMap<ServerIdentity, usize>,
+    /// By each of their services.
+    by_key: HashMap<ServiceKey, usize>,
     schedule: Schedule,
     table: KernelTable,
     outlets: Outlets,
@@ -101,6 +106,8 @@ pub struct Director {
     /// BFD sessions that checkers follow.
     followed: Followed,
     attempts: Attempts,
+    /// Addresses that `ha_suspend` asks about.
+    addresses: HostAddresses,
     finished: mpsc::Receiver<Finished>,
     /// Whether a plan runs: `lvs_flush` is for the start only.
     started: bool,
@@ -110,6 +117,8 @@ pub struct Director {
     seed: u64,
     /// Reused for each event.
     actions: Vec<Action>,
+    /// What is told once the kernel has what it follows from.
+    news: Vec<News>,
     due: Vec<(Instant, usize)>,
 }
 
@@ -121,18 +130,21 @@ impl Director {
             plan: Arc::default(),
             managed: Vec::new(),
             by_identity: HashMap::new(),
+            by_key: HashMap::new(),
             schedule: Schedule::default(),
             table: KernelTable::new(open),
             outlets,
             files,
             changed_files,
             followed: Followed::default(),
+            addresses: HostAddresses::default(),
             attempts: Attempts::new(results, kernel::process::descriptor_limit()),
             finished,
             started: false,
             keep_on_stop,
             seed,
             actions: Vec::new(),
+            news: Vec::new(),
             due: Vec::new(),
         }
     }
@@ -158,6 +170,7 @@ impl Director {
                 Some(finished) = self.finished.recv() => self.take_in(finished),
                 Some(change) = self.changed_files.recv() => self.file_changed(&change),
                 Some(()) = self.followed.changed() => self.sessions_changed(),
+                Some(()) = self.addresses.changed() => self.addresses_changed(),
                 () = sleep_until(deadline) => self.fire_due(),
             }
         }
@@ -174,14 +187,17 @@ impl Director {
         let rules = scripts::rules(&plan.global);
         self.attempts.follow(plan.virtual_servers.iter(), plan.global.share_checks, rules);
         self.followed.follow(&plan);
+        self.addresses.follow(&plan);
         let now = clock::now();
         let mut old: HashMap<ServerIdentity, Managed> =
             self.managed.drain(..).map(|each| (each.identity(), each)).collect();
         self.schedule.clear();
         self.by_identity.clear();
+        self.by_key.clear();
         for server in &plan.virtual_servers {
             let mut managed = Managed::new(Arc::new(server.clone()));
             managed.preset(&self.files, &self.followed);
+            managed.begin_suspended(&self.addresses);
             let number = self.managed.len();
             self.seed = self.seed.wrapping_add(1);
             match old.remove(&managed.identity()) {
@@ -198,6 +214,7 @@ impl Director {
                 }
             }
             self.by_identity.insert(managed.identity(), number);
+            self.by_key.extend(managed.server.keys().map(|key| (key, number)));
             self.managed.push(managed);
             self.act(number);
         }
@@ -239,7 +256,7 @@ impl Director {
         if let Some(&number) = self.by_identity.get(&key.service) {
             self.handle(number, Event::Result { attempt: key.attempt, outcome });
         }
-        self.table.write_dirty(&self.managed);
+        self.write();
     }
 
     /// A track_file has another number: its checkers know at once.
@@ -247,7 +264,7 @@ impl Director {
         for user in self.files.take_in(change) {
             self.tell(user);
         }
-        self.table.write_dirty(&self.managed);
+        self.write();
     }
 
     /// Sessions have come up or gone down: their servers follow at once.
@@ -255,7 +272,18 @@ impl Director {
         for user in self.followed.take_in() {
             self.tell(user);
         }
-        self.table.write_dirty(&self.managed);
+        self.write();
+    }
+
+    /// Services have come to this host, or gone elsewhere (`ha_suspend`).
+    fn addresses_changed(&mut self) {
+        for identity in self.addresses.take_in() {
+            let Some(&number) = self.by_identity.get(&identity) else { continue };
+            self.seed = self.seed.wrapping_add(1);
+            if let Some(event) = self.managed[number].follow_address(&self.addresses, self.seed) {
+                self.handle(number, event);
+            }
+        }
     }
 
     /// Tells a FILE_CHECK what its file says, a BFD_CHECK how its session is.
@@ -279,6 +307,37 @@ impl Director {
         self.due = due;
         self.table.write_dirty(&self.managed);
         self.table.compare(&self.managed);
+        self.settle_refusals();
+        self.tell_news();
+    }
+
+    /// Brings the kernel's table in line with what has changed, and then tells of it.
+    fn write(&mut self) {
+        self.table.write_dirty(&self.managed);
+        self.settle_refusals();
+        self.tell_news();
+    }
+
+    /// What the kernel would not take does not serve. That may bring a sorry server in, which is written
+    /// then, and may be refused itself.
+    fn settle_refusals(&mut self) {
+        for _ in 0..2 {
+            let changed = self.table.take_changed_refusals();
+            let numbers = changed.iter().filter_map(|key| self.by_key.get(key).copied());
+            for number in numbers.collect::<BTreeSet<usize>>() {
+                let servers = self.managed[number].refused_by(&self.table);
+                self.handle(number, Event::Refused { servers });
+                news::retract_start(&mut self.news, number, &self.managed[number]);
+            }
+            self.table.write_dirty(&self.managed);
+        }
+    }
+
+    fn tell_news(&mut self) {
+        for News { number, actions, changed } in self.news.drain(..) {
+            let managed = &self.managed[number];
+            actions.iter().for_each(|action| managed.announce(&self.outlets, action, &changed));
+        }
     }
 
     fn handle(&mut self, number: usize, event: Event) {
@@ -290,7 +349,7 @@ impl Director {
     fn act(&mut self, number: usize) {
         let managed = &self.managed[number];
         self.schedule.set(number, managed.pool.next_deadline());
-        let changed = news::changed_servers(&self.actions);
+        let mut news = News::of(number, &self.actions);
         for action in self.actions.drain(..) {
             match action {
                 Action::Attempt { server, checker, target, attempt } => {
@@ -299,14 +358,19 @@ impl Director {
                     self.attempts.begin(member, target, key, || managed.probe(server, checker));
                 }
                 Action::TableChanged => self.table.mark(number),
-                announced => managed.announce(&self.outlets, &announced, &changed),
+                announced => news.actions.push(announced),
             }
+        }
+        if !news.actions.is_empty() {
+            self.news.push(news);
         }
     }
 
     /// Compares the kernel's whole table with what is wanted, and makes it so.
     fn synchronise(&mut self) {
         self.table.synchronise(&self.managed);
+        self.settle_refusals();
+        self.tell_news();
     }
 
     fn status(&self) -> DirectorStatus {

@@ -9,6 +9,7 @@
 //! | work runtime: `announcer` | news of VRRP, on its way to scripts, FIFOs and mail | the vrrp thread has ended |
 //! | work runtime: `fifos`, `mailer` | open FIFOs and their readers; the mail relay | last, in bounded time |
 //! | work runtime: `tracking` | tracked scripts, files and processes | the plan no longer wants it, or a stop |
+//! | ipvs-sync thread (`sync_daemons`) | the kernel's sync daemons | told to stop; its end ends the process |
 //! | log thread (`logging`) | console, syslog | last, after writing what is queued |
 //!
 //! They share nothing but bounded channels.
@@ -31,6 +32,7 @@ mod schedule;
 mod scheduling;
 mod scripts;
 mod supervisor;
+mod sync_daemons;
 mod tracking;
 mod vrrp_thread;
 mod waited_for;
@@ -43,9 +45,10 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
 use crate::config::diagnostic::{Diagnostics, Severity};
-use crate::config::plan::Plan;
+use crate::config::plan::{IpvsNamespace, Plan};
 use crate::config::{self, Loaded, Verdict};
 use crate::kernel;
+use crate::kernel::namespace::Namespace;
 use crate::status::counted;
 use crate::vrrp::Tracked;
 pub use logging::LogOptions;
@@ -76,6 +79,8 @@ pub struct Options {
     pub release_ipvs: bool,
     /// The IPVS table is computed but kept in memory.
     pub ipvs_in_memory: bool,
+    /// Where the IPVS table is, if elsewhere; found at start.
+    pub ipvs_namespace: Option<Namespace>,
     pub foreground: bool,
     pub dump_configuration: bool,
     pub ignore_interrupt: bool,
@@ -124,6 +129,7 @@ impl Options {
             release_addresses: true,
             release_ipvs: true,
             ipvs_in_memory: false,
+            ipvs_namespace: None,
             foreground: true,
             dump_configuration: false,
             ignore_interrupt: false,
@@ -182,6 +188,7 @@ fn start(mut options: Options) -> Result<i32, Failure> {
     kernel::process::ignore_until_handled(&[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2]);
     let mut loaded = load(&options)?;
     process_files::settle(&mut options, &mut loaded.plan);
+    options.ipvs_namespace = ipvs_namespace(&loaded.plan)?;
     // Before there is a second thread: each would have to join by itself.
     if let Some(name) = &loaded.plan.daemon.net_namespace {
         let what = format!("cannot join network namespace {name}");
@@ -203,6 +210,17 @@ fn start(mut options: Options) -> Result<i32, Failure> {
     // After the fork standard error leads nowhere: syslog has to be told, too.
     tracing::error!("{}", failure.message);
     if console { Ok(failure.status) } else { Err(failure) }
+}
+
+/// `None`: where everything else is.
+fn ipvs_namespace(plan: &Plan) -> Result<Option<Namespace>, Failure> {
+    let found = match &plan.daemon.ipvs_namespace {
+        IpvsNamespace::Ours => return Ok(None),
+        IpvsNamespace::OfTheStart => Namespace::current(),
+        IpvsNamespace::Named(name) => Namespace::named(name),
+    };
+    let what = "cannot find the network namespace of net_namespace_ipvs";
+    found.map(Some).map_err(|error| Failure::fatal(what, error))
 }
 
 fn serve(options: Options, loaded: Loaded) -> Result<(), Failure> {
@@ -249,6 +267,11 @@ fn restrict(loaded: &mut Loaded, options: &Options) {
     if !options.bfd {
         loaded.plan.bfd_instances.clear();
     }
+    // Whose the sync daemons are: the instance's, else the servers'.
+    loaded.plan.global.sync_daemons.take_if(|daemons| match daemons.instance {
+        Some(_) => !options.vrrp,
+        None => !options.checkers,
+    });
 }
 
 /// A missing interface is more often a typing error than one that comes later, so the start is

@@ -101,6 +101,8 @@ fn with_tag(path: &Path, tag: &str) -> PathBuf {
 pub(super) fn fixed_at_start(old: &Daemon, new: &Daemon) -> Option<&'static str> {
     if old.net_namespace != new.net_namespace {
         Some("net_namespace")
+    } else if old.ipvs_namespace != new.ipvs_namespace {
+        Some("net_namespace_ipvs")
     } else if old.instance != new.instance {
         Some("instance")
     } else {

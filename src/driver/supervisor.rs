@@ -22,6 +22,7 @@ use super::process_files::{self, Dump, dump_file};
 use super::record::{self, Record};
 use super::reload_time::{self, ReloadTime};
 use super::scripts::Scripts;
+use super::sync_daemons::SyncSide;
 use super::tracking::Trackers;
 use super::{
     Failure, Options, announcer, log_findings, log_script_findings, restrict, scheduling, scripts,
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::config::plan::Plan;
 use crate::config::{self, Loaded};
-use crate::ipvs::{MemoryDataPlane, ServiceKey};
+use crate::ipvs::{DataPlaneError, MemoryDataPlane, ServiceKey};
 use crate::kernel::{KernelDataPlane, NftMonitor};
 use crate::notify::mail::Postman;
 use crate::status::{Status, counted, dump as render, json, statistics};
@@ -85,6 +86,7 @@ struct Supervisor {
     announcer: JoinHandle<()>,
     trackers: Trackers,
     bfd: BfdSide,
+    sync: SyncSide,
     director: mpsc::Sender<director::Command>,
     director_ended: oneshot::Receiver<()>,
     signals: Signals,
@@ -142,11 +144,13 @@ impl Supervisor {
         let outlets = Outlets { scripts, fifos: fifos.fifos.clone(), mailer };
         let mut bfd = BfdSide::new();
         bfd.follow(&plan).await.map_err(|e| Failure::fatal("cannot start BFD", e))?;
+        let sync = SyncSide::new(data_plane(&options), !options.release_ipvs);
         let settings = vrrp_thread::Settings {
             release_addresses: options.release_addresses,
             leftovers: leftovers(&owned),
             links_changed: links_changed.clone(),
             sessions: bfd.for_vrrp(),
+            followed: sync.for_vrrp(),
         };
         scheduling::gather_memory();
         let vrrp = vrrp_thread::spawn(&plan, settings)
@@ -173,6 +177,7 @@ impl Supervisor {
             announcer,
             trackers,
             bfd,
+            sync,
             director: director.commands,
             director_ended: director.ended,
             signals,
@@ -210,6 +215,7 @@ impl Supervisor {
                 _ = &mut self.vrrp_ended => return self.give_up("vrrp").await,
                 _ = &mut self.director_ended => return self.give_up("director").await,
                 () = self.bfd.ended() => return self.give_up("bfd").await,
+                () = self.sync.ended() => return self.give_up("ipvs-sync").await,
             }
         }
         self.stop().await;
@@ -226,6 +232,18 @@ impl Supervisor {
     /// Hands the plan to the director. Once the kernel is as wanted, what an earlier plan or run
     /// left is dealt with, and only this plan's is ours.
     async fn put_into_effect(&mut self) {
+        let plan = self.plan.clone();
+        // What the table must not have beside sync daemons comes after they have stopped, and goes
+        // before they start.
+        let released = self.sync.release(&plan).await;
+        self.tell_director().await;
+        let followed = self.sync.follow(&plan).await;
+        if let Err(error) = released.and(followed) {
+            tracing::error!("cannot start the ipvs-sync thread: {error}; no sync daemon runs");
+        }
+    }
+
+    async fn tell_director(&mut self) {
         let (reply, done) = oneshot::channel();
         let command = director::Command::Reload(self.plan.clone(), self.ours.clone(), reply);
         // The ends of both threads are noticed in `run`.
@@ -407,7 +425,8 @@ impl Supervisor {
         let (reply, servers) = oneshot::channel();
         let _ = self.director.send(director::Command::Status(reply)).await;
         let DirectorStatus { servers, ipvs_trouble, checks } = servers.await.unwrap_or_default();
-        Status { instances, servers, ipvs_trouble, checks, bfd: self.bfd.status().await }
+        let (bfd, sync) = (self.bfd.status().await, self.sync.status());
+        Status { instances, servers, ipvs_trouble, checks, bfd, sync }
     }
 
     /// VRRP and IPVS side by side, then the scripts that both have caused.
@@ -417,7 +436,7 @@ impl Supervisor {
         drop(self.trackers);
         let _ = self.vrrp.send(vrrp_thread::Command::Stop).await;
         let _ = self.director.send(director::Command::Stop).await;
-        let parts = async {
+        let vrrp_and_director = async {
             // Already resolved when it is its end that we stop for.
             if !self.vrrp.is_closed() {
                 let _ = self.vrrp_ended.await;
@@ -426,6 +445,9 @@ impl Supervisor {
             if !self.director.is_closed() {
                 let _ = self.director_ended.await;
             }
+        };
+        let parts = async {
+            tokio::join!(vrrp_and_director, self.sync.stop());
             // Last: a session that ends is no reason for a transition of ours any more.
             self.bfd.stop().await;
         };
@@ -466,7 +488,13 @@ fn data_plane(options: &Options) -> director::Open {
     if options.ipvs_in_memory {
         return Box::new(|| Ok(Box::new(MemoryDataPlane::default())));
     }
-    Box::new(|| Ok(Box::new(KernelDataPlane::open()?)))
+    match options.ipvs_namespace.clone() {
+        None => Box::new(|| Ok(Box::new(KernelDataPlane::open()?))),
+        Some(elsewhere) => Box::new(move || {
+            let opened = elsewhere.run(KernelDataPlane::open).map_err(DataPlaneError::Io)??;
+            Ok(Box::new(opened))
+        }),
+    }
 }
 
 /// A director without its record still works; only what it leaves after a crash is then found

@@ -1,12 +1,14 @@
 //! A data plane in memory, with the kernel's refusals: for tests, simulation, `--dry-run`.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::io;
 use std::net::IpAddr;
 
 use super::{
     Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Family, Forward, Persistence,
-    Service, ServiceKey, SocketKey, Table, Timeouts, Tunnel,
+    Service, ServiceKey, SocketKey, SyncDaemon, SyncRole, SyncSettings, Table, Timeouts, Tunnel,
+    has_mixed_families,
 };
 
 /// The kernel's own refusals (errno(3)), as numbers: a pure module has no `libc`.
@@ -25,12 +27,15 @@ const SCHEDULERS: &[&str] = &[
 const ENGINES: &[&str] = &["sip"];
 /// IP_VS_SCHEDNAME_MAXLEN less its NUL.
 const LONGEST_NAME: usize = 15;
+/// What an MTU of 1500 leaves beside IP and UDP headers.
+const LARGEST_SYNC_PACKET: u16 = 1_472;
 
 /// Starts empty; [`Table`]s can be put in and taken out.
 #[derive(Debug, Clone)]
 pub struct MemoryDataPlane {
     table: Table,
     timeouts: Timeouts,
+    daemons: BTreeMap<SyncRole, SyncDaemon>,
 }
 
 impl Default for MemoryDataPlane {
@@ -44,7 +49,7 @@ impl MemoryDataPlane {
     pub fn with_table(table: Table) -> Self {
         // The kernel's own.
         let timeouts = Timeouts { tcp_s: 900, tcp_fin_s: 120, udp_s: 300 };
-        Self { table, timeouts }
+        Self { table, timeouts, daemons: BTreeMap::new() }
     }
 
     pub fn table(&self) -> &Table {
@@ -102,6 +107,7 @@ impl MemoryDataPlane {
         key: &ServiceKey,
         destination: &Destination,
     ) -> Result<(), DataPlaneError> {
+        self.check_family(key, destination)?;
         let entry = self.entry(key)?;
         check_destination(key, destination)?;
         entry.destinations.entry(destination.address).or_insert_with(|| destination.clone());
@@ -113,6 +119,7 @@ impl MemoryDataPlane {
         key: &ServiceKey,
         destination: &Destination,
     ) -> Result<(), DataPlaneError> {
+        self.check_family(key, destination)?;
         let entry = self.entry(key)?;
         check_destination(key, destination)?;
         let held = entry.destinations.get_mut(&destination.address);
@@ -124,6 +131,20 @@ impl MemoryDataPlane {
         if let Some(entry) = self.table.services.get_mut(key) {
             entry.destinations.remove(&address);
         }
+    }
+
+    /// While a sync daemon runs a tunnel may not lead into the other family.
+    fn check_family(
+        &self,
+        key: &ServiceKey,
+        destination: &Destination,
+    ) -> Result<(), DataPlaneError> {
+        let known = self.table.services.contains_key(key);
+        let mixed = Family::of(destination.address.ip) != key.family();
+        if known && mixed && !self.daemons.is_empty() {
+            return Err(refused(errno::EINVAL));
+        }
+        Ok(())
     }
 
     fn entry(&mut self, key: &ServiceKey) -> Result<&mut Entry, DataPlaneError> {
@@ -147,6 +168,35 @@ impl DataPlane for MemoryDataPlane {
             Some(Failed { index, error })
         });
         failed.collect()
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, DataPlaneError> {
+        Ok(self.daemons.values().cloned().collect())
+    }
+
+    /// Any interface is there.
+    fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError> {
+        let SyncDaemon { role, settings } = daemon;
+        let no_group = settings.group.is_some_and(|group| !group.is_multicast());
+        if no_group || has_mixed_families(&self.table) {
+            return Err(refused(errno::EINVAL));
+        }
+        let filled = || SyncSettings {
+            // For an Ethernet interface.
+            max_len: Some(settings.max_len.unwrap_or(LARGEST_SYNC_PACKET)),
+            group: Some(settings.group()),
+            port: Some(settings.port()),
+            ttl: Some(settings.ttl()),
+            ..settings.clone()
+        };
+        let held = self.daemons.entry(*role);
+        held.or_insert_with(|| SyncDaemon { role: *role, settings: filled() });
+        Ok(())
+    }
+
+    fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DataPlaneError> {
+        self.daemons.remove(&role);
+        Ok(())
     }
 }
 

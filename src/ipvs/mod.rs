@@ -3,11 +3,17 @@
 //! Words and ranges are those of ipvsadm(8).
 
 mod display;
+mod learn;
 mod memory;
 mod reconcile;
+mod sync;
 
 pub use memory::MemoryDataPlane;
 pub use reconcile::{difference, entry_difference};
+pub use sync::{
+    SYNC_GROUP, SYNC_PORT, SYNC_TTL, SyncChange, SyncDaemon, SyncRole, SyncSettings,
+    has_mixed_families, sync_difference,
+};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -184,6 +190,25 @@ pub trait DataPlane: Send {
     /// Carries out `commands` in order. A failing one does not stop those after it. Adding what
     /// is there already and deleting what is gone are no failures.
     fn apply(&mut self, commands: &[Command]) -> Vec<Failed>;
+
+    /// The sync daemons that run, two at most.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, DataPlaneError>;
+
+    /// Starts a sync daemon. One of that role that runs already goes on as it was.
+    ///
+    /// # Errors
+    /// The kernel's: no such interface, or destinations of the other family than their services.
+    fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError>;
+
+    /// Stops the sync daemon of that role, if it runs. **Waits until its thread has ended, which takes
+    /// a second and more.**
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DataPlaneError>;
 }
 
 /// A command that was refused: its place in the slice, and why.

@@ -3,6 +3,7 @@
 pub(super) mod decode;
 mod encode;
 mod numbers;
+mod stop_daemon;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,10 +18,11 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 use super::netlink::messages;
 use super::netlink_socket::{CommandSocket, Refusal, RequestKind};
 use crate::ipvs::{
-    Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Service, SocketKey, Table,
-    Timeouts,
+    Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Service, SocketKey, SyncDaemon,
+    SyncRole, Table, Timeouts,
 };
 use numbers::{GENL_HEADER_LEN, IPVS_FAMILY_NAME};
+use stop_daemon::DaemonStopper;
 
 /// The family may still be unknown just after its module was loaded.
 const RESOLVE_ATTEMPTS: usize = 3;
@@ -28,6 +30,7 @@ const RESOLVE_ATTEMPTS: usize = 3;
 /// The table of the network namespace in which it was opened.
 pub struct KernelDataPlane {
     socket: CommandSocket,
+    stopper: DaemonStopper,
     /// Number of the family IPVS, chosen by the kernel when the module is loaded.
     family: u16,
 }
@@ -39,8 +42,9 @@ impl KernelDataPlane {
     /// `NoIpvs` when this kernel has none.
     pub fn open() -> Result<Self, DataPlaneError> {
         let socket = CommandSocket::open(NETLINK_GENERIC).map_err(DataPlaneError::Io)?;
+        let stopper = DaemonStopper::open().map_err(DataPlaneError::Io)?;
         let family = resolve_or_load()?;
-        Ok(Self { socket, family })
+        Ok(Self { socket, stopper, family })
     }
 
     fn services(&mut self) -> io::Result<Vec<Service>> {
@@ -109,6 +113,40 @@ impl DataPlane for KernelDataPlane {
             Some(Failed { index: refusal.index, error })
         });
         failed.collect()
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, DataPlaneError> {
+        let kind = RequestKind { kind: self.family, flags: 0 };
+        let dump = self.socket.dump(|out| {
+            encode::get_daemons(out);
+            kind
+        });
+        let dump = dump.map_err(read_error)?;
+        Ok(payloads(&dump, self.family).filter_map(decode::daemon).collect())
+    }
+
+    fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError> {
+        let kind = RequestKind { kind: self.family, flags: 0 };
+        let refused = self.socket.execute(std::slice::from_ref(daemon), |daemon, out| {
+            encode::new_daemon(daemon, out);
+            kind
+        });
+        match refused.first() {
+            None => Ok(()),
+            Some(refusal) if refusal.errno == libc::EEXIST => Ok(()),
+            Some(refusal) if refusal.errno == libc::EPERM => Err(DataPlaneError::NotPermitted),
+            Some(refusal) => Err(DataPlaneError::Io(refusal.error())),
+        }
+    }
+
+    fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DataPlaneError> {
+        match self.stopper.stop(encode::sync_state(role)) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                Err(DataPlaneError::NotPermitted)
+            }
+            result => result.map_err(DataPlaneError::Io),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::rtnl_monitor::parse_events;
 use super::rule;
 use super::rule::{RTM_DELRULE, RTM_NEWRULE};
 use super::{KernelEvent, rtnl};
-use crate::ipvs::{Destination, Family, Service, Timeouts};
+use crate::ipvs::{Destination, Family, Service, SyncDaemon, Timeouts};
 use crate::routing::{InstalledRoute, Rule};
 
 /// `struct genlmsghdr`, which generic netlink puts before the attributes.
@@ -27,6 +27,7 @@ pub enum KernelReply {
     Service(Service),
     Destination(Destination),
     Timeouts(Timeouts),
+    SyncDaemon(SyncDaemon),
     /// A request was carried out (0) or refused, with the kernel's own words.
     Verdict {
         errno: i32,
@@ -66,5 +67,6 @@ fn ipvs(payload: &[u8]) -> Vec<KernelReply> {
     let service = decode::service(attributes).map(KernelReply::Service);
     let destination = decode::destination(attributes, Family::Inet).map(KernelReply::Destination);
     let timeouts = (timeouts != Timeouts::default()).then_some(KernelReply::Timeouts(timeouts));
-    service.into_iter().chain(destination).chain(timeouts).collect()
+    let daemon = decode::daemon(attributes).map(KernelReply::SyncDaemon);
+    service.into_iter().chain(destination).chain(timeouts).chain(daemon).collect()
 }

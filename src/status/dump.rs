@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{CheckStatus, InstanceStatus, ServerStatus, Status, counted, human};
+use super::{CheckStatus, InstanceStatus, ServerStatus, Status, SyncStatus, counted, human};
 use crate::config::plan::{
     Authentication, Global, HmacMode, Plan, StaticObjects, VirtualAddress, VrrpInstance,
 };
@@ -26,6 +26,7 @@ fn write_all(out: &mut String, plan: &Plan, status: &Status) -> fmt::Result {
     if let Some(trouble) = &status.ipvs_trouble {
         writeln!(out, " IPVS is not as wanted: {trouble}")?;
     }
+    sync_daemons(out, &status.sync)?;
     status.servers.iter().try_for_each(|each| server(out, each))?;
     checks(out, status)?;
     status.bfd.write(out)
@@ -195,6 +196,18 @@ fn checks(out: &mut String, status: &Status) -> fmt::Result {
     Ok(())
 }
 
+fn sync_daemons(out: &mut String, sync: &SyncStatus) -> fmt::Result {
+    if let Some(trouble) = &sync.trouble {
+        writeln!(out, " The sync daemons are not as wanted: {trouble}")?;
+    }
+    let follows = sync.instance.as_ref().map(|name| format!(", follows {name}"));
+    let follows = follows.unwrap_or_default();
+    if sync.wanted && sync.running.is_empty() {
+        writeln!(out, " Sync daemon = none runs{follows}")?;
+    }
+    sync.running.iter().try_for_each(|each| writeln!(out, " Sync daemon = {each}{follows}"))
+}
+
 fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
     let (server, pool) = (&status.server, &status.pool);
     writeln!(out, " Virtual server = {}", server.identity())?;
@@ -208,9 +221,16 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
         "   Quorum = {quorum}, weight {} (gained at {}, lost below {})",
         pool.sum, pool.gain, pool.loss
     )?;
+    if pool.suspended {
+        writeln!(out, "   Checks = suspended, its address is not on this host")?;
+    }
     for (real, state) in server.real_servers.iter().zip(&pool.servers) {
         let address = real.destination.address;
-        let up = if state.alive { "up" } else { "down" };
+        let up = match (state.alive, state.refused) {
+            (true, false) => "up",
+            (true, true) => "up, but refused by the kernel",
+            (false, _) => "down",
+        };
         write!(
             out,
             "   Real server = {address} {}, {up}, weight {}",

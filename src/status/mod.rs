@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::check::PoolStatus;
 use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
+use crate::ipvs::SyncDaemon;
 use crate::vrrp::{Counters, PublicState};
 pub use bfd::{BfdSession, BfdStatus};
 pub use dump::dump;
@@ -84,6 +85,19 @@ pub struct CheckStatus {
     pub shared: Vec<SharedCheck>,
 }
 
+/// The kernel's sync daemons as they stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncStatus {
+    /// `lvs_sync_daemon` is configured.
+    pub wanted: bool,
+    /// Whose state they follow.
+    pub instance: Option<String>,
+    /// Those of ours that run.
+    pub running: Vec<SyncDaemon>,
+    /// Why they are not as wanted, when they are not.
+    pub trouble: Option<String>,
+}
+
 /// Everything a dump shows.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -92,6 +106,7 @@ pub struct Status {
     /// Why the IPVS table is not as wanted, when it is not.
     pub ipvs_trouble: Option<String>,
     pub checks: CheckStatus,
+    pub sync: SyncStatus,
     pub bfd: BfdStatus,
 }
 

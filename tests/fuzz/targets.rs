@@ -239,6 +239,7 @@ pub fn netlink(datagram: &[u8]) -> String {
         KernelReply::Service(_) => "Service".to_owned(),
         KernelReply::Destination(_) => "Destination".to_owned(),
         KernelReply::Timeouts(_) => "Timeouts".to_owned(),
+        KernelReply::SyncDaemon(_) => "SyncDaemon".to_owned(),
         KernelReply::Verdict { errno, .. } => format!("Verdict-{errno}"),
     };
     let names: Vec<String> = parse_replies(datagram).into_iter().map(name).collect();

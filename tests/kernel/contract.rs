@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use mainstay::ipvs::{
     Command, DataPlane, DataPlaneError, Destination, Entry, Family, Forward, MemoryDataPlane,
-    Persistence, Protocol, Service, ServiceFlags, ServiceKey, SocketKey, Table, Tunnel,
-    TunnelChecksum, difference,
+    Persistence, Protocol, Service, ServiceFlags, ServiceKey, SocketKey, SyncDaemon, SyncRole,
+    SyncSettings, Table, Timeouts, Tunnel, TunnelChecksum, difference,
 };
 
 #[test]
@@ -19,6 +19,9 @@ fn memory_meets_the_contract() {
 pub fn meets_the_contract(plane: &mut dyn DataPlane) {
     for rule in [
         holds_every_kind_of_service,
+        keys_are_told_apart,
+        names_too_long_are_refused,
+        timeouts_are_kept_where_nothing_is_said,
         holds_every_kind_of_destination,
         adding_again_changes_nothing,
         setting_changes_everything,
@@ -29,11 +32,18 @@ pub fn meets_the_contract(plane: &mut dyn DataPlane) {
         unknown_scheduler_is_named,
         failure_stops_nothing_and_is_told_by_its_place,
         difference_reaches_the_wanted_table,
+        daemons_run_as_asked_for,
+        a_daemon_that_runs_goes_on_as_it_was,
+        a_daemon_needs_a_multicast_group,
+        daemons_and_mixed_families_exclude_each_other,
     ] {
         must(plane, &[Command::Flush]);
+        SyncRole::BOTH.iter().for_each(|role| plane.stop_daemon(*role).unwrap());
         assert_eq!(plane.list().unwrap(), Table::default());
+        assert_eq!(plane.daemons().unwrap(), []);
         rule(plane);
     }
+    SyncRole::BOTH.iter().for_each(|role| plane.stop_daemon(*role).unwrap());
     must(plane, &[Command::Flush]);
 }
 
@@ -282,4 +292,126 @@ fn difference_reaches_the_wanted_table(plane: &mut dyn DataPlane) {
     let mut expected = wanted;
     expected.services.extend(table(&[(foreign, &[])]).services);
     assert_eq!(plane.list().unwrap(), expected);
+}
+
+/// Protocol, family, port and mark each make another service; address, port and family another
+/// destination.
+fn keys_are_told_apart(plane: &mut dyn DataPlane) {
+    let fwmark = |family| service(ServiceKey::Fwmark { family, mark: 80 });
+    let services = [
+        service(web()),
+        service(key(Protocol::Udp, "192.0.2.1:80")),
+        service(key(Protocol::Tcp, "192.0.2.1:81")),
+        service(key(Protocol::Tcp, "192.0.2.2:80")),
+        fwmark(Family::Inet),
+        fwmark(Family::Inet6),
+    ];
+    let tunnel =
+        |address| Destination { forward: Forward::Tunnel(Tunnel::Ipip), ..server(address) };
+    // 192.0.2.11 and an IPv6 address that begins with the same octets.
+    let servers = [tunnel("192.0.2.11:80"), tunnel("192.0.2.11:81"), tunnel("[c000:20b::]:80")];
+    let mut commands: Vec<_> = services.iter().cloned().map(Command::NewService).collect();
+    commands.extend(servers.iter().map(|at| Command::NewDestination(web(), at.clone())));
+    must(plane, &commands);
+
+    must(plane, &[Command::DeleteDestination(web(), servers[0].address)]);
+    must(plane, &[Command::DeleteService(services[4].key)]);
+
+    let mut wanted: Vec<_> = services.into_iter().map(|service| (service, &[][..])).collect();
+    wanted.remove(4);
+    wanted[0].1 = &servers[1..];
+    assert_eq!(plane.list().unwrap(), table(&wanted));
+}
+
+/// IP_VS_SCHEDNAME_MAXLEN is 16, the NUL included.
+fn names_too_long_are_refused(plane: &mut dyn DataPlane) {
+    let long = Service { scheduler: "s".repeat(16), ..service(web()) };
+    let failed = plane.apply(&[Command::NewService(long)]);
+    assert_eq!(failed.len(), 1);
+    assert_eq!(plane.list().unwrap(), Table::default());
+}
+
+fn timeouts_are_kept_where_nothing_is_said(plane: &mut dyn DataPlane) {
+    let before = plane.timeouts().unwrap();
+    let udp = Timeouts { udp_s: 200, ..Timeouts::default() };
+    must(plane, &[Command::SetTimeouts(udp)]);
+    assert_eq!(plane.timeouts().unwrap(), Timeouts { udp_s: 200, ..before });
+    must(plane, &[Command::SetTimeouts(before)]);
+    assert_eq!(plane.timeouts().unwrap(), before);
+}
+
+/// `lo` is everywhere.
+fn daemon(role: SyncRole) -> SyncDaemon {
+    let settings = SyncSettings {
+        interface: "lo".to_owned(),
+        id: 51,
+        max_len: None,
+        group: None,
+        port: None,
+        ttl: None,
+    };
+    SyncDaemon { role, settings }
+}
+
+fn daemons_run_as_asked_for(plane: &mut dyn DataPlane) {
+    let mut full = daemon(SyncRole::Backup);
+    full.settings = SyncSettings {
+        id: 0,
+        max_len: Some(1_400),
+        group: Some("224.0.0.82".parse().unwrap()),
+        port: Some(8_000),
+        ttl: Some(3),
+        ..full.settings
+    };
+    let plain = daemon(SyncRole::Master);
+    plane.start_daemon(&plain).unwrap();
+    plane.start_daemon(&full).unwrap();
+    let [master, backup] = &plane.daemons().unwrap()[..] else { panic!("two daemons run") };
+    assert!(plain.is_met_by(master), "{master}");
+    assert_eq!(master.settings.port, Some(8_848), "what is left out is filled in");
+    assert_eq!(*backup, full);
+
+    plane.stop_daemon(SyncRole::Master).unwrap();
+    plane.stop_daemon(SyncRole::Master).unwrap();
+    assert_eq!(plane.daemons().unwrap(), [full]);
+}
+
+fn a_daemon_that_runs_goes_on_as_it_was(plane: &mut dyn DataPlane) {
+    let (first, mut second) = (daemon(SyncRole::Master), daemon(SyncRole::Master));
+    second.settings.id = 7;
+    plane.start_daemon(&first).unwrap();
+    plane.start_daemon(&second).unwrap();
+    assert!(first.is_met_by(&plane.daemons().unwrap()[0]));
+}
+
+/// The errno of a daemon that must not start.
+fn daemon_errno(plane: &mut dyn DataPlane, daemon: &SyncDaemon) -> Option<i32> {
+    match plane.start_daemon(daemon) {
+        Err(DataPlaneError::Io(error)) => error.raw_os_error(),
+        other => panic!("{daemon}: {other:?}"),
+    }
+}
+
+fn a_daemon_needs_a_multicast_group(plane: &mut dyn DataPlane) {
+    let mut daemon = daemon(SyncRole::Master);
+    daemon.settings.group = Some("192.0.2.1".parse().unwrap());
+    assert_eq!(daemon_errno(plane, &daemon), Some(libc::EINVAL));
+    assert_eq!(plane.daemons().unwrap(), []);
+}
+
+/// Daemons tell of connections in one family only.
+fn daemons_and_mixed_families_exclude_each_other(plane: &mut dyn DataPlane) {
+    let mixed =
+        Destination { forward: Forward::Tunnel(Tunnel::Ipip), ..server("[2001:db8::11]:80") };
+    must(plane, &[Command::NewService(service(web()))]);
+    let add = || Command::NewDestination(web(), mixed.clone());
+
+    plane.start_daemon(&daemon(SyncRole::Backup)).unwrap();
+    assert_eq!(errno(plane, add()), Some(libc::EINVAL));
+    plane.stop_daemon(SyncRole::Backup).unwrap();
+    must(plane, &[add()]);
+    assert_eq!(daemon_errno(plane, &daemon(SyncRole::Backup)), Some(libc::EINVAL));
+
+    must(plane, &[Command::DeleteDestination(web(), mixed.address)]);
+    plane.start_daemon(&daemon(SyncRole::Backup)).unwrap();
 }

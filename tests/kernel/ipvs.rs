@@ -1,11 +1,12 @@
 //! The kernel's IPVS table against the contract, ipvsadm's view of it, and the clock.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay::ipvs::{
     Command, DataPlane, Destination, Entry, Family, Forward, Persistence, Protocol, Service,
-    ServiceFlags, ServiceKey, Table, Tunnel, TunnelChecksum, difference,
+    ServiceFlags, ServiceKey, SyncDaemon, SyncRole, SyncSettings, Table, Tunnel, TunnelChecksum,
+    difference,
 };
 use mainstay::kernel::KernelDataPlane;
 
@@ -37,6 +38,60 @@ fn table(entries: impl IntoIterator<Item = Entry>) -> Table {
 #[test]
 fn kernel_meets_the_contract() {
     with_ipvs(|plane| meets_the_contract(plane));
+}
+
+/// Every request for IPVS by generic netlink would wait while the kernel stops a daemon, if that was
+/// one, too.
+#[test]
+fn stopping_a_daemon_holds_up_no_command() {
+    with_ipvs(|plane| {
+        let settings = SyncSettings {
+            interface: "lo".to_owned(),
+            id: 1,
+            max_len: None,
+            group: None,
+            port: None,
+            ttl: None,
+        };
+        let mut other = KernelDataPlane::open().unwrap();
+        for role in SyncRole::BOTH {
+            plane.start_daemon(&SyncDaemon { role, settings: settings.clone() }).unwrap();
+        }
+        // One that has not begun yet would be stopped at once.
+        std::thread::sleep(Duration::from_millis(500));
+        let began = Instant::now();
+        let (stopped, commands) = std::thread::scope(|scope| {
+            let stopping = scope.spawn(|| {
+                SyncRole::BOTH.iter().for_each(|role| plane.stop_daemon(*role).unwrap());
+                began.elapsed()
+            });
+            let mut longest = Duration::ZERO;
+            while !stopping.is_finished() {
+                let began = Instant::now();
+                other.timeouts().unwrap();
+                longest = longest.max(began.elapsed());
+            }
+            (stopping.join().unwrap(), longest)
+        });
+        println!("stopping took {stopped:.3?}, the slowest command meanwhile {commands:.3?}");
+        assert!(commands < stopped / 2 || stopped < Duration::from_millis(100));
+    });
+}
+
+#[test]
+fn a_daemon_needs_its_interface() {
+    with_ipvs(|plane| {
+        let settings = SyncSettings {
+            interface: "none0".to_owned(),
+            id: 1,
+            max_len: None,
+            group: None,
+            port: None,
+            ttl: None,
+        };
+        let refused = plane.start_daemon(&SyncDaemon { role: SyncRole::Master, settings });
+        assert!(refused.unwrap_err().to_string().contains("No such device"));
+    });
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct Case {
 pub type Known = (&'static str, &'static str);
 
 /// Findings of ours that keepalived has no complaint for: status 5 where it gives 0.
-const TOLD_BY_US_ONLY: [Known; 14] = [
+const TOLD_BY_US_ONLY: [Known; 15] = [
     ("bad-value", "it takes a value that cannot be, or forgets it without a word"),
     ("number-out-of-range", "it multiplies without looking, and the value is another one"),
     ("not-a-number", "it takes 0"),
@@ -42,6 +42,7 @@ const TOLD_BY_US_ONLY: [Known; 14] = [
     ("regex-option", "it drops the option"),
     ("empty-garp-group", "it limits nothing"),
     ("nothing-to-track", "there is no source that could be tracked"),
+    ("sync-daemon-instance", "it starts no sync daemon"),
     ("rounded", "it takes another value"),
     ("duplicate", "it would serve one twice, the second in vain"),
 ];

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::keywords::Keyword;
-use super::super::plan::{Daemon, ReloadCheck, ReloadFile};
+use super::super::plan::{Daemon, IpvsNamespace, ReloadCheck, ReloadFile};
 use super::super::tree::Statement;
 use super::context::Context;
 use super::global::{flag, replace};
@@ -17,6 +17,7 @@ pub(super) fn read(
 ) -> bool {
     match keyword.name {
         "net_namespace" => name(cx, at, &mut daemon.net_namespace),
+        "net_namespace_ipvs" => ipvs_namespace(cx, at, &mut daemon.ipvs_namespace),
         "instance" => name(cx, at, &mut daemon.instance),
         "use_pid_dir" => daemon.use_pid_dir = true,
         "reload_check_config" => daemon.reload_check = Some(ReloadCheck { log: optional(cx, at) }),
@@ -62,6 +63,22 @@ fn name(cx: &mut Context<'_>, at: &Statement, slot: &mut Option<String>) {
     cx.set_once(at, slot, Some(text.to_owned()));
 }
 
+/// Without a name: that of the start.
+fn ipvs_namespace(cx: &mut Context<'_>, at: &Statement, slot: &mut IpvsNamespace) {
+    let mut first = match std::mem::take(slot) {
+        IpvsNamespace::Ours => None,
+        said => Some(said),
+    };
+    if cx.words(at).len() == 1 {
+        cx.set_once(at, &mut first, Some(IpvsNamespace::OfTheStart));
+    } else {
+        let mut named = None;
+        name(cx, at, &mut named);
+        cx.set_once(at, &mut first, named.map(IpvsNamespace::Named));
+    }
+    *slot = first.unwrap_or_default();
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::{Options, parse_with};
@@ -81,6 +98,16 @@ mod tests {
         let (daemon, said) = read("instance ../etc\n");
         assert_eq!(daemon.tag(), None);
         assert!(said.contains("cannot be part of the name of a file"), "{said}");
+    }
+
+    #[test]
+    fn the_table_may_be_in_another_namespace() {
+        let namespace = |text: &str| read(text).0.ipvs_namespace;
+        assert_eq!(namespace(""), IpvsNamespace::Ours);
+        assert_eq!(namespace("net_namespace_ipvs\n"), IpvsNamespace::OfTheStart);
+        let blue = IpvsNamespace::Named("blue".to_owned());
+        assert_eq!(namespace("net_namespace_ipvs blue\nnet_namespace_ipvs\n"), blue);
+        assert_eq!(namespace("net_namespace_ipvs ../blue\n"), IpvsNamespace::Ours);
     }
 
     #[test]

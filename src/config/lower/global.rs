@@ -10,6 +10,7 @@ use super::super::plan::{Daemon, FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
 use super::notify::NotifyDraft;
+use super::sync_daemon::SyncDraft;
 use super::{daemon, process, script};
 
 /// What was said about gratuitous ARP, here or in an instance.
@@ -50,6 +51,8 @@ pub(super) struct GlobalDraft {
     pub iproute_usr_dir: Option<String>,
     pub iproute_etc_dir: Option<String>,
     pub default_interface: Option<String>,
+    /// `lvs_sync_daemon`, here or the first of an instance's.
+    pub sync_daemons: Option<SyncDraft>,
     receive_queue: ReceiveQueue,
     receive_queue_multiplier: Option<u32>,
 }
@@ -159,6 +162,10 @@ impl GlobalDraft {
                 replace(&mut self.receive_queue_multiplier, cx.number(at, keyword));
             }
             "lvs_timeouts" => self.timeouts(cx, at),
+            "lvs_sync_daemon" => {
+                let daemons = SyncDraft::read(cx, at);
+                cx.set_once(at, &mut self.sync_daemons, daemons);
+            }
             "lvs_flush" => self.plan.lvs_flush = true,
             "lvs_flush_on_stop" | "lvs_flush_onstop" => self.flush_on_stop(cx, at),
             // The reader has acted on both (`preprocess`).

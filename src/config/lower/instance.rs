@@ -95,6 +95,8 @@ pub(super) struct InstanceDraft {
     pub trackers: TrackDrafts,
     pub garp: GarpDraft,
     pub notify: NotifyScripts,
+    /// `lvs_sync_daemon_interface`.
+    pub sync_interface: Option<(String, Span)>,
     /// `smtp_alert`.
     pub mails: Option<bool>,
     /// `notify_priority_changes`.
@@ -232,6 +234,9 @@ impl InstanceDraft {
             "track_file" => tracking::read_block(cx, at, Kind::File, &mut self.trackers),
             "track_bfd" => tracking::read_block(cx, at, Kind::Bfd, &mut self.trackers),
             "track_process" => tracking::read_block(cx, at, Kind::Process, &mut self.trackers),
+            "lvs_sync_daemon_interface" => {
+                replace(&mut self.sync_interface, cx.interface(at).map(|name| (name, at.raw)));
+            }
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "notify_priority_changes" => replace(&mut self.priority_changes, cx.flag(at)),
             "no_virtual_ipaddress" => self.no_addresses_wanted = true,

@@ -30,6 +30,7 @@ mod service;
 mod ssl;
 mod statics;
 mod strict;
+mod sync_daemon;
 mod sync_group;
 mod timing;
 mod track_file;
@@ -59,6 +60,7 @@ use names::Names;
 use rule::Priorities;
 use ssl::SslDraft;
 use statics::StaticDraft;
+use sync_daemon::SyncDraft;
 use sync_group::{Instances, SyncGroupDraft};
 use track_file::TrackFiles;
 use twins::Twins;
@@ -194,7 +196,14 @@ impl Lowering {
             let mut keys: Vec<ServiceKey> = server.keys().filter(is_new).collect();
             keys.retain(|key| taken.insert(*key, at).is_none());
             if let Some((first, others)) = keys.split_first() {
+                self.server_spans.push(at);
                 (server.service.key, server.more_keys) = (*first, others.to_vec());
+                let is_mark = |key| matches!(key, ServiceKey::Fwmark { .. });
+                if server.ha_suspend && server.keys().all(is_mark) {
+                    server.ha_suspend = false;
+                    let message = "ha_suspend has no meaning without an address; ignored";
+                    diagnostics.push(Diagnostic::warning("ignored-for-fwmark", at, message));
+                }
                 settled.push(server);
             }
         }
@@ -264,13 +273,27 @@ impl Lowering {
             diagnostics,
         );
         self.global.notify.findings().into_iter().for_each(|finding| diagnostics.push(finding));
+        self.sync_daemon_of_instances(diagnostics);
         let mut vrrp_instances = self.settled_instances(sources, diagnostics);
         let sync_groups = self.settled_groups(&mut vrrp_instances, diagnostics);
         let trackers = vrrp_instances.iter().flat_map(|instance| &instance.trackers);
         let tracked = self.tracking.finish(trackers);
         let link_delays = links::finish(self.link_delays, &vrrp_instances, diagnostics);
         let daemon = self.global.daemon.clone();
+        let sync = self.global.sync_daemons.take();
+        let sync_at = sync.as_ref().map(|draft| draft.at);
+        let sync_daemons = sync.and_then(|draft| draft.finish(&vrrp_instances, diagnostics));
+        let virtual_servers = match sync_at.filter(|_| sync_daemons.is_some()) {
+            Some(at) => sync_daemon::without_mixed_families(
+                virtual_servers,
+                &self.server_spans,
+                at,
+                diagnostics,
+            ),
+            None => virtual_servers,
+        };
         let mut global = self.global.finish();
+        global.sync_daemons = sync_daemons;
         global.pacing.groups = self.garp_groups;
         Plan {
             daemon,
@@ -285,6 +308,25 @@ impl Lowering {
             virtual_servers,
             static_objects,
             track_groups,
+        }
+    }
+
+    /// `lvs_sync_daemon_interface` counts where nothing else asks for a sync daemon.
+    fn sync_daemon_of_instances(&mut self, diagnostics: &mut Diagnostics) {
+        for instance in &mut self.instances {
+            let Some((interface, at)) = instance.sync_interface.take() else { continue };
+            let name = &instance.name;
+            let help = format!("in global_defs: lvs_sync_daemon {interface} {name}");
+            let message = "`lvs_sync_daemon_interface` belongs in global_defs now";
+            let finding = Diagnostic::warning("deprecated", at, message);
+            diagnostics.push(match &self.global.sync_daemons {
+                None => finding.label("still taken").help(help),
+                Some(first) => finding
+                    .label("left out: there is one already")
+                    .also(first.at, "this one counts"),
+            });
+            let draft = SyncDraft::of_instance(interface, name, at);
+            self.global.sync_daemons.get_or_insert(draft);
         }
     }
 

@@ -61,6 +61,7 @@ pub(super) fn finish(
         quorum_up: draft.quorum_up,
         quorum_down: draft.quorum_down,
         omega: draft.omega,
+        ha_suspend: draft.ha_suspend,
         mails: draft.mails,
     })
 }

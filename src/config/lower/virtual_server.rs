@@ -52,6 +52,7 @@ pub(super) struct VirtualServerDraft {
     pub inhibit_on_failure: bool,
     pub slow_start: Option<Duration>,
     pub omega: bool,
+    pub ha_suspend: bool,
     /// `smtp_alert`.
     pub mails: Option<bool>,
     pub quorum_up: Option<Script>,
@@ -135,6 +136,7 @@ impl VirtualServerDraft {
             inhibit_on_failure: false,
             slow_start: None,
             omega: false,
+            ha_suspend: false,
             mails: None,
             quorum_up: None,
             quorum_down: None,
@@ -178,6 +180,7 @@ impl VirtualServerDraft {
             "slow_start" => replace(&mut self.slow_start, cx.duration(at, keyword)),
             "inhibit_on_failure" => self.inhibit_on_failure = true,
             "omega" => self.omega = true,
+            "ha_suspend" => self.ha_suspend = true,
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
             "sorry_server" => self.sorry_server(cx, at),

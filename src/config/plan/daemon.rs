@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub struct Daemon {
     /// `net_namespace`: joined at start, by all threads.
     pub net_namespace: Option<String>,
+    /// `net_namespace_ipvs`: where the IPVS table is.
+    pub ipvs_namespace: IpvsNamespace,
     /// `use_pid_dir`: keepalived's pid files in a directory of their own.
     pub use_pid_dir: bool,
     /// `instance`: part of the names of files and of the log's ident.
@@ -26,6 +28,17 @@ pub struct Daemon {
     pub data_use_instance: bool,
     /// `json_version`, 1 or 2: an array, or an object with that array.
     pub json_version: u8,
+}
+
+/// Whose IPVS table is programmed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum IpvsNamespace {
+    /// That of the namespace in which everything else runs.
+    #[default]
+    Ours,
+    /// That of the namespace in which the program was started.
+    OfTheStart,
+    Named(String),
 }
 
 /// `reload_check_config [FILE]`.

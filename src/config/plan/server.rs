@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Script;
 use crate::check::{QuorumRule, Timing};
-use crate::ipvs::{Destination, Service, ServiceKey};
+use crate::ipvs::{Destination, Service, ServiceKey, SyncDaemon, SyncRole, SyncSettings};
 use crate::probe::Probe;
 
 /// One `virtual_server`.
@@ -24,6 +24,8 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
     pub omega: bool,
+    /// `ha_suspend`: checks run only while one of its addresses is on this host.
+    pub ha_suspend: bool,
     /// `smtp_alert`; `None`: as the global settings say, else no.
     pub mails: Option<bool>,
 }
@@ -97,4 +99,27 @@ pub struct SorryServer {
     pub destination: Destination,
     /// `sorry_server_inhibit`: in the table with weight 0 while it is not needed.
     pub inhibit: bool,
+}
+
+/// `lvs_sync_daemon`: the kernel tells another director of its connections, or hears of that one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncDaemons {
+    /// The vrrp_instance whose state says which of the two; `None`: both.
+    pub instance: Option<String>,
+    pub settings: SyncSettings,
+}
+
+impl SyncDaemons {
+    /// The daemons that are to run while the instance is Active or is not; `None`: its state is not
+    /// known yet.
+    pub fn wanted(&self, active: Option<bool>) -> Option<Vec<SyncDaemon>> {
+        let roles: &[SyncRole] = match (&self.instance, active) {
+            (None, _) => &SyncRole::BOTH,
+            (Some(_), Some(true)) => &[SyncRole::Master],
+            (Some(_), Some(false)) => &[SyncRole::Backup],
+            (Some(_), None) => return None,
+        };
+        let daemon = |&role| SyncDaemon { role, settings: self.settings.clone() };
+        Some(roles.iter().map(daemon).collect())
+    }
 }

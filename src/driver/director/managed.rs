@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::files::Files;
+use super::host_addresses::HostAddresses;
 use super::sessions::Followed;
+use super::table::KernelTable;
 use crate::check::{
     Action, Cause, CheckerSettings, Event, Kind, Outcome, PairedServer, Pairing, Pool,
     PoolSettings, ServerSettings, Sorry, Verdict,
 };
 use crate::config::plan::{Checker, RealServer, ServerIdentity, VirtualServer};
+use crate::driver::clock;
 use crate::ipvs::{Destination, Entry, Forward, Service, ServiceKey, SocketKey};
 use crate::probe::{Probe, bfd, file};
 
@@ -38,6 +41,34 @@ impl Managed {
                 }
             }
         }
+    }
+
+    /// `ha_suspend`: without its address on this host nothing is tried from the start on.
+    pub fn begin_suspended(&mut self, addresses: &HostAddresses) {
+        if !self.is_here(addresses) {
+            tracing::info!("{} is not on this host: its checks are suspended", self.name);
+            self.pool.handle(clock::now(), Event::Suspended, &mut Vec::new());
+        }
+    }
+
+    /// What the pool is to be told now that addresses have come or gone; `seed` spreads first attempts.
+    pub fn follow_address(&self, addresses: &HostAddresses, seed: u64) -> Option<Event> {
+        let name = &self.name;
+        match (self.pool.is_suspended(), self.is_here(addresses)) {
+            (true, true) => {
+                tracing::info!("{name} is on this host: its checks begin");
+                Some(Event::Resumed { seed })
+            }
+            (false, false) => {
+                tracing::info!("{name} is no longer on this host: its checks are suspended");
+                Some(Event::Suspended)
+            }
+            (true, false) | (false, true) => None,
+        }
+    }
+
+    fn is_here(&self, addresses: &HostAddresses) -> bool {
+        !self.server.ha_suspend || addresses.any_of(self.server.keys())
     }
 
     /// What the file of a FILE_CHECK says, or the session of a BFD_CHECK; `None` for other checkers.
@@ -84,6 +115,17 @@ impl Managed {
             let service = Service { key, ..self.server.service.clone() };
             Entry { service, destinations: held.iter().map(at_key).collect() }
         })
+    }
+
+    /// The servers that are to be in the table and are not, in order: the kernel would not take them.
+    pub fn refused_by(&self, table: &KernelTable) -> Vec<usize> {
+        let wanted = self.pool.wanted();
+        let servers = self.server.real_servers.iter().enumerate();
+        let missing = servers.filter(|(index, server)| {
+            let lacks = |key| !table.has(&key, &self.address_at(key, &server.destination));
+            wanted.servers[*index].is_some() && self.server.keys().any(lacks)
+        });
+        missing.map(|(index, _)| index).collect()
     }
 
     /// In a group, packets that keep their port arrive at that of the service they were for.

@@ -103,8 +103,42 @@ impl Managed {
     }
 }
 
+/// What there is to tell of one event.
+pub struct News {
+    /// Of this virtual server.
+    pub number: usize,
+    pub actions: Vec<Action>,
+    /// The servers that went up or down by it.
+    pub changed: Vec<usize>,
+}
+
+impl News {
+    /// Without the actions, which come one by one.
+    pub fn of(number: usize, all: &[Action]) -> Self {
+        Self { number, actions: Vec::new(), changed: changed_servers(all) }
+    }
+}
+
+/// A quorum that a start would have gained, had the kernel taken the servers, is not told of: neither that it
+/// was gained nor, unless a sorry server serves now, that it was lost.
+pub fn retract_start(untold: &mut [News], number: usize, managed: &Managed) {
+    let own = |news: &&mut News| news.number == number;
+    let is_gain = |action: &Action| matches!(action, Action::QuorumGained { initial: true, .. });
+    let is_loss = |action: &Action| matches!(action, Action::QuorumLost { initial: false, .. });
+    let any = |is: fn(&Action) -> bool| {
+        untold.iter().any(|news| news.number == number && news.actions.iter().any(is))
+    };
+    if !any(is_gain) || !any(is_loss) {
+        return;
+    }
+    let sorry_serves = managed.server.sorry_server.is_some();
+    for news in untold.iter_mut().filter(own) {
+        news.actions.retain(|action| !is_gain(action) && (sorry_serves || !is_loss(action)));
+    }
+}
+
 /// The servers that go up or down by these actions.
-pub fn changed_servers(actions: &[Action]) -> Vec<usize> {
+fn changed_servers(actions: &[Action]) -> Vec<usize> {
     let changed = actions.iter().filter_map(|action| match action {
         Action::ServerUp { server, .. } | Action::ServerDown { server, .. } => Some(*server),
         _ => None,

@@ -1,14 +1,14 @@
 //! What the kernel's IPVS table holds of ours as far as we know, and how it is made what is
 //! wanted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::managed::Managed;
 use crate::driver::clock;
 use crate::ipvs::{
-    Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, Table, Timeouts, difference,
-    entry_difference,
+    Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, SocketKey, Table, Timeouts,
+    difference, entry_difference,
 };
 
 /// Pause before a refused change is tried again.
@@ -27,8 +27,15 @@ pub struct KernelTable {
     open: Open,
     /// `None` until it could be opened: IPVS may be loaded later.
     plane: Option<Box<dyn DataPlane>>,
-    /// Our services as the kernel holds them, unless somebody else changed them.
+    /// Our services as the kernel holds them, unless somebody else changed them: what was found there, and
+    /// each command since that it took.
     known: HashMap<ServiceKey, Entry>,
+    /// Whether the kernel's table was found, so that this can be known.
+    found: bool,
+    /// What the kernel would not take, by what was attempted: said once, and tried again.
+    refused: BTreeMap<String, Refused>,
+    /// Services of which something was refused, or is so no longer, since that was last asked.
+    refusals_changed: BTreeSet<ServiceKey>,
     /// Services that may be deleted: those of this plan, of the one before, and of a former run.
     ours: BTreeSet<ServiceKey>,
     /// Virtual servers whose wanted entries have changed, by their number.
@@ -47,12 +54,24 @@ pub struct KernelTable {
     trouble: Option<String>,
 }
 
+/// Something that the kernel would not take.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused {
+    why: String,
+    service: Option<ServiceKey>,
+    /// For want of its service only, which was refused itself.
+    orphan: bool,
+}
+
 impl KernelTable {
     pub fn new(open: Open) -> Self {
         Self {
             open,
             plane: None,
             known: HashMap::new(),
+            found: false,
+            refused: BTreeMap::new(),
+            refusals_changed: BTreeSet::new(),
             ours: BTreeSet::new(),
             dirty: BTreeSet::new(),
             timeouts: Timeouts::default(),
@@ -83,7 +102,7 @@ impl KernelTable {
         let now = match plane.timeouts() {
             Ok(now) => now,
             Err(error) => {
-                self.refused(&error);
+                self.cannot_read(&error);
                 return false;
             }
         };
@@ -123,15 +142,22 @@ impl KernelTable {
     /// only differences cost more than the look.
     fn repair(&mut self, managed: &[Managed]) {
         self.write_dirty(managed);
-        let found = match self.list() {
+        let mut found = match self.list() {
             Ok(found) => found,
-            Err(error) => return self.refused(&error),
+            Err(error) => return self.cannot_read(&error),
         };
-        let mut commands = Vec::new();
+        let (mut commands, mut differing) = (Vec::new(), Vec::new());
         for (key, wanted) in &self.known {
-            let found = found.services.get(key);
-            if found != Some(wanted) {
-                commands.extend(entry_difference(found, Some(wanted)));
+            let there = found.services.get(key);
+            if there != Some(wanted) {
+                commands.extend(entry_difference(there, Some(wanted)));
+                differing.push(*key);
+            }
+        }
+        for key in differing {
+            match found.services.remove(&key) {
+                Some(there) => drop(self.known.insert(key, there)),
+                None => drop(self.known.remove(&key)),
             }
         }
         let repair = commands.first().map(|first| match commands.len() - 1 {
@@ -152,24 +178,27 @@ impl KernelTable {
         self.inspect_at = Some(clock::now() + pause);
     }
 
+    /// Why the table is not as wanted, if it is not.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.clone()
+        let first = || self.refused.values().min_by_key(|refused| refused.orphan);
+        let refused = || first().map(|refused| refused.why.clone());
+        self.trouble.clone().or_else(refused)
     }
 
     /// Writes the services that changed: cost proportional to the change.
     pub fn write_dirty(&mut self, managed: &[Managed]) {
-        if self.dirty.is_empty() || self.retry_at.is_some() {
+        // Not knowing what is there, all of it is compared once that can be read.
+        if self.dirty.is_empty() || !self.found {
             return;
         }
         let dirty = std::mem::take(&mut self.dirty);
         let changed = dirty.into_iter().filter_map(|number| managed.get(number));
+        let mut commands = Vec::new();
         for wanted in changed.flat_map(Managed::entries) {
-            let key = wanted.service.key;
-            let commands = entry_difference(self.known.get(&key), Some(&wanted));
-            if self.apply(&commands) {
-                self.known.insert(key, wanted);
-            }
+            let known = self.known.get(&wanted.service.key);
+            commands.extend(entry_difference(known, Some(&wanted)));
         }
+        self.apply(&commands);
     }
 
     /// Compares with the whole table of the kernel: at start, at reload, and after a refusal.
@@ -184,17 +213,44 @@ impl KernelTable {
         let wanted = Table { services: services.collect() };
         let found = match self.list() {
             Ok(found) => found,
-            Err(error) => return self.refused(&error),
+            Err(error) => return self.cannot_read(&error),
         };
+        self.trouble = None;
+        if !self.no_timeouts() {
+            self.write_timeouts();
+        }
         let commands = difference(&found, &wanted, &self.ours);
-        if !self.no_timeouts() && !self.write_timeouts() {
+        let ours = found.services.into_iter();
+        let ours =
+            ours.filter(|(key, _)| self.ours.contains(key) || wanted.services.contains_key(key));
+        self.known = ours.collect();
+        self.forget_refusals_but_of(&commands);
+        self.apply(&commands);
+        self.inspect_at = Some(clock::now() + INSPECTION).filter(|_| !self.known.is_empty());
+    }
+
+    /// What is wanted no longer cannot be refused any more.
+    fn forget_refusals_but_of(&mut self, commands: &[Command]) {
+        if self.refused.is_empty() {
             return;
         }
-        if self.apply(&commands) {
-            self.trouble = None;
-            self.known = wanted.services.into_iter().collect();
-            self.inspect_at = Some(clock::now() + INSPECTION).filter(|_| !self.known.is_empty());
-        }
+        let attempted: BTreeSet<String> = commands.iter().map(Command::to_string).collect();
+        let (changed, refused) = (&mut self.refusals_changed, &mut self.refused);
+        refused.retain(|what, refused| {
+            let again = attempted.contains(what);
+            changed.extend(refused.service.filter(|_| !again));
+            again
+        });
+    }
+
+    /// Services of which something has been refused, or is so no longer, since the last call.
+    pub fn take_changed_refusals(&mut self) -> BTreeSet<ServiceKey> {
+        std::mem::take(&mut self.refusals_changed)
+    }
+
+    /// Whether the kernel has this destination of ours.
+    pub fn has(&self, service: &ServiceKey, address: &SocketKey) -> bool {
+        self.known.get(service).is_some_and(|entry| entry.destinations.contains_key(address))
     }
 
     /// Our services go, with their destinations; everybody else's stay.
@@ -210,7 +266,7 @@ impl KernelTable {
     /// Everything goes, whoever made it.
     pub fn flush(&mut self) {
         if let Err(error) = self.list() {
-            return self.refused(&error);
+            return self.cannot_read(&error);
         }
         self.apply(&[Command::Flush]);
         self.known.clear();
@@ -223,6 +279,7 @@ impl KernelTable {
         };
         let found = plane.list();
         self.plane = Some(plane);
+        self.found |= found.is_ok();
         found
     }
 
@@ -232,10 +289,14 @@ impl KernelTable {
             return true;
         }
         let Some(plane) = &mut self.plane else { return false };
-        let failed = plane.apply(commands);
-        for Failed { index, error } in &failed {
-            tracing::error!("cannot {}: {error}; trying again in {RETRY:?}", commands[*index]);
-            self.trouble = Some(error.to_string());
+        let mut failed = plane.apply(commands);
+        failed.sort_by_key(|failed| failed.index);
+        let mut failing = failed.iter().peekable();
+        for (index, command) in commands.iter().enumerate() {
+            match failing.next_if(|failed| failed.index == index) {
+                Some(Failed { error, .. }) => self.note_refusal(command, error),
+                None => self.note_success(command),
+            }
         }
         if !failed.is_empty() {
             self.retry_at = Some(clock::now() + RETRY);
@@ -243,7 +304,35 @@ impl KernelTable {
         failed.is_empty()
     }
 
-    fn refused(&mut self, error: &DataPlaneError) {
+    /// Said once, though it is tried again and again.
+    fn note_refusal(&mut self, command: &Command, error: &DataPlaneError) {
+        let (what, why) = (command.to_string(), error.to_string());
+        let service = command.service();
+        let orphan = service.is_some_and(|key| !self.known.contains_key(&key))
+            && !matches!(command, Command::NewService(_));
+        let refused = Refused { why, service, orphan };
+        if self.refused.get(&what) != Some(&refused) {
+            if orphan {
+                tracing::debug!("cannot {what}: {error}");
+            } else {
+                tracing::error!("cannot {what}: {error}; trying again every {RETRY:?}");
+            }
+            self.refusals_changed.extend(refused.service);
+            self.refused.insert(what, refused);
+        }
+    }
+
+    fn note_success(&mut self, command: &Command) {
+        if !self.refused.is_empty()
+            && let Some(refused) = self.refused.remove(&command.to_string())
+        {
+            tracing::info!("could {command} after all");
+            self.refusals_changed.extend(refused.service);
+        }
+        command.carry_over(&mut self.known);
+    }
+
+    fn cannot_read(&mut self, error: &DataPlaneError) {
         let text = error.to_string();
         if self.trouble.as_ref() != Some(&text) {
             tracing::error!("cannot read the IPVS table: {text}; trying again every {RETRY:?}");

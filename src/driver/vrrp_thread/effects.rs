@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 
 use super::advert::Advert;
 use super::frames::Frames;
@@ -26,6 +26,7 @@ use super::wants::{Owner, Wanted, in_order_of_leaving};
 use super::{News, Report, Sockets, Who};
 use crate::config::plan::SyncGroup;
 use crate::driver::clock;
+use crate::driver::sync_daemons::Followed;
 use crate::kernel::{ArpSocket, ChangeFailure, KernelChange, KernelObject, Rtnl};
 use crate::routing::PROTOCOL;
 use crate::vrrp::{Action, Note, PublicState, Transition};
@@ -51,6 +52,9 @@ pub struct Effects {
     /// Groups, their states, and whether that is told before the members' news.
     group_news: Vec<(Arc<SyncGroup>, PublicState, bool)>,
     reports: mpsc::Sender<Report>,
+    /// The instance that the sync daemons follow, and where is said how it stands.
+    followed: watch::Sender<Option<Followed>>,
+    followed_instance: Option<String>,
     lost_reports: u64,
     /// Events of instances and groups go into a FIFO.
     pub writes_fifos: bool,
@@ -66,7 +70,7 @@ enum Told {
 }
 
 impl Effects {
-    pub fn new(reports: mpsc::Sender<Report>) -> Self {
+    pub fn new(reports: mpsc::Sender<Report>, followed: watch::Sender<Option<Followed>>) -> Self {
         Self {
             adverts: Vec::new(),
             changes: Vec::new(),
@@ -79,6 +83,8 @@ impl Effects {
             news: Vec::new(),
             group_news: Vec::new(),
             reports,
+            followed,
+            followed_instance: None,
             lost_reports: 0,
             writes_fifos: false,
             datagram: Vec::new(),
@@ -397,7 +403,34 @@ impl Effects {
     fn tell_one(&mut self, instance: &mut Instance, transition: &Transition, now: Instant) {
         instance.entered(transition, now);
         log_transition(instance, transition);
+        match transition.to {
+            PublicState::Init | PublicState::Backup | PublicState::Fault => {
+                self.say_followed(&instance.plan.name, false);
+            }
+            PublicState::Master => self.say_followed(&instance.plan.name, true),
+            // The daemons go with the plan, or with the process.
+            PublicState::Stop | PublicState::Deleted => {}
+        }
         self.report(report_of(instance, News::Entered(transition.to)));
+    }
+
+    /// The sync daemons follow this instance from now on, which stands so.
+    pub fn follow(&mut self, instance: Option<(&str, bool)>) {
+        self.followed_instance = instance.map(|(name, _)| name.to_owned());
+        if let Some((name, active)) = instance {
+            self.say_followed(name, active);
+        }
+    }
+
+    fn say_followed(&self, instance: &str, active: bool) {
+        if self.followed_instance.as_deref() == Some(instance) {
+            let followed = Followed { instance: instance.to_owned(), active };
+            self.followed.send_if_modified(|before| {
+                let changed = before.as_ref() != Some(&followed);
+                *before = Some(followed);
+                changed
+            });
+        }
     }
 
     /// Hands a report over, or counts it as lost. What nobody would hear is not told.

@@ -48,6 +48,7 @@ use super::bfd_thread::SessionStates;
 use super::clock;
 use super::quick_hash::QuickMap;
 use super::scheduling::{be_on_time, gather_memory};
+use super::sync_daemons::Followed;
 use crate::config::plan::{NotifyScripts, Plan, SyncGroup, VrrpInstance};
 use crate::kernel::{ArpSocket, DeadlineTimer, Inbox, KernelEvent, Rtnl, RtnlMonitor, VrrpSocket};
 use crate::status::InstanceStatus;
@@ -144,6 +145,8 @@ pub struct Settings {
     pub links_changed: Arc<Notify>,
     /// Which BFD sessions are up.
     pub sessions: watch::Receiver<SessionStates>,
+    /// Where is said how the instance stands that the sync daemons follow.
+    pub followed: watch::Sender<Option<Followed>>,
 }
 
 /// The work runtime's end of the vrrp thread.
@@ -254,6 +257,7 @@ impl VrrpThread {
         let monitor = RtnlMonitor::open()?;
         let mut rtnl = Rtnl::open()?;
         let interfaces = Interfaces::new(rtnl.links()?, rtnl.addresses()?);
+        let followed = settings.followed.clone();
         Ok(Self {
             sessions: settings.sessions.clone(),
             settings,
@@ -273,7 +277,7 @@ impl VrrpThread {
             groups_touched: false,
             readings: Readings::new(),
             schedule: Agenda::default(),
-            effects: Effects::new(reports),
+            effects: Effects::new(reports, followed),
             plan: Arc::default(),
             virtual_addresses: HashSet::new(),
             holders: Holders::default(),

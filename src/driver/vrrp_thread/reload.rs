@@ -53,8 +53,15 @@ impl VrrpThread {
         self.settle_groups();
         self.start_new(now);
         self.settle_groups();
+        self.follow_for_sync_daemons(&plan);
         self.carry_out();
         self.effects.writes_fifos = plan.global.fifos.take_vrrp();
+    }
+
+    fn follow_for_sync_daemons(&mut self, plan: &Plan) {
+        let wanted = plan.global.sync_daemons.as_ref().and_then(|each| each.instance.as_deref());
+        let found = self.instances.iter().find(|each| Some(&*each.plan.name) == wanted);
+        self.effects.follow(found.map(|each| (&*each.plan.name, each.is_active())));
     }
 
     /// A unicast peer that is this very host: adverts to it lead nowhere. The configuration alone

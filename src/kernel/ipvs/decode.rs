@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::numbers::*;
 use crate::ipvs::{
     Destination, Family, Forward, Persistence, Protocol, Service, ServiceFlags, ServiceKey,
-    SocketKey, Timeouts, Tunnel, TunnelChecksum,
+    SocketKey, SyncDaemon, SyncRole, SyncSettings, Timeouts, Tunnel, TunnelChecksum,
 };
 use crate::kernel::netlink::{attributes, string, u16_at, u32_at};
 
@@ -35,6 +35,36 @@ pub fn timeouts(payload: &[u8]) -> Timeouts {
         *field = u32_at(value, 0).unwrap_or(0);
     }
     timeouts
+}
+
+/// The sync daemon in a message's attributes.
+pub fn daemon(payload: &[u8]) -> Option<SyncDaemon> {
+    let mut role = None;
+    let (mut interface, mut id) = (String::new(), 0);
+    let (mut max_len, mut group, mut port, mut ttl) = (None, None, None, None);
+    for (kind, value) in attributes(nested(payload, IPVS_CMD_ATTR_DAEMON)?) {
+        match kind {
+            IPVS_DAEMON_ATTR_STATE => role = u32_at(value, 0).and_then(sync_role),
+            IPVS_DAEMON_ATTR_MCAST_IFN => interface = string(value),
+            IPVS_DAEMON_ATTR_SYNC_ID => id = u32_at(value, 0)?,
+            IPVS_DAEMON_ATTR_SYNC_MAXLEN => max_len = u16_at(value, 0),
+            IPVS_DAEMON_ATTR_MCAST_GROUP => group = ip(Family::Inet, value),
+            IPVS_DAEMON_ATTR_MCAST_GROUP6 => group = ip(Family::Inet6, value),
+            IPVS_DAEMON_ATTR_MCAST_PORT => port = u16_at(value, 0),
+            IPVS_DAEMON_ATTR_MCAST_TTL => ttl = value.first().copied(),
+            _ => {}
+        }
+    }
+    let settings = SyncSettings { interface, id, max_len, group, port, ttl };
+    Some(SyncDaemon { role: role?, settings })
+}
+
+fn sync_role(state: u32) -> Option<SyncRole> {
+    match state {
+        IP_VS_STATE_MASTER => Some(SyncRole::Master),
+        IP_VS_STATE_BACKUP => Some(SyncRole::Backup),
+        _ => None,
+    }
 }
 
 /// The destination in a message's attributes; `family`: that of its service, for kernels before

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::numbers::*;
 use crate::ipvs::{
     Command, Destination, Family, Forward, Persistence, Protocol, Service, ServiceKey, SocketKey,
-    Tunnel, TunnelChecksum,
+    SyncDaemon, SyncRole, Tunnel, TunnelChecksum,
 };
 use crate::kernel::netlink::{push_attribute, push_nested};
 
@@ -42,6 +42,49 @@ pub fn command(command: &Command, out: &mut Vec<u8>) {
 /// Appends the request for the connection time-outs.
 pub fn get_timeouts(out: &mut Vec<u8>) {
     header(IPVS_CMD_GET_CONFIG, out);
+}
+
+/// Appends the request for the sync daemons that run.
+pub fn get_daemons(out: &mut Vec<u8>) {
+    header(IPVS_CMD_GET_DAEMON, out);
+}
+
+/// Appends the command that starts a sync daemon. What is not said is left to the kernel.
+pub fn new_daemon(daemon: &SyncDaemon, out: &mut Vec<u8>) {
+    let SyncDaemon { role, settings } = daemon;
+    header(IPVS_CMD_NEW_DAEMON, out);
+    push_nested(out, IPVS_CMD_ATTR_DAEMON, |out| {
+        push_u32(out, IPVS_DAEMON_ATTR_STATE, sync_state(*role));
+        push_name(out, IPVS_DAEMON_ATTR_MCAST_IFN, &settings.interface);
+        push_u32(out, IPVS_DAEMON_ATTR_SYNC_ID, settings.id);
+        if let Some(len) = settings.max_len {
+            push_u16(out, IPVS_DAEMON_ATTR_SYNC_MAXLEN, len);
+        }
+        match settings.group {
+            Some(IpAddr::V4(group)) => {
+                push_attribute(out, IPVS_DAEMON_ATTR_MCAST_GROUP, &group.octets());
+            }
+            Some(IpAddr::V6(group)) => {
+                push_attribute(out, IPVS_DAEMON_ATTR_MCAST_GROUP6, &group.octets());
+            }
+            None => {}
+        }
+        // In the machine's order, unlike all other ports.
+        if let Some(port) = settings.port {
+            push_u16(out, IPVS_DAEMON_ATTR_MCAST_PORT, port);
+        }
+        if let Some(ttl) = settings.ttl {
+            push_attribute(out, IPVS_DAEMON_ATTR_MCAST_TTL, &[ttl]);
+        }
+    });
+}
+
+/// The kernel's number for a role.
+pub fn sync_state(role: SyncRole) -> u32 {
+    match role {
+        SyncRole::Master => IP_VS_STATE_MASTER,
+        SyncRole::Backup => IP_VS_STATE_BACKUP,
+    }
 }
 
 /// Appends the request for a dump of all services.

@@ -72,6 +72,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
         quorum_up: None,
         quorum_down: None,
         omega: false,
+        ha_suspend: false,
         mails: None,
     }
 }

@@ -2,13 +2,16 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::config::plan::VirtualServer;
-use crate::ipvs::{MemoryDataPlane, Protocol, Service, ServiceFlags, SocketKey};
+use crate::ipvs::{
+    MemoryDataPlane, Protocol, Service, ServiceFlags, SocketKey, SyncDaemon, SyncRole,
+};
 
 /// A plane that the test can look at, and that can be told to be missing.
 #[derive(Clone, Default)]
 struct Watched {
     plane: Arc<Mutex<MemoryDataPlane>>,
     missing: Arc<Mutex<bool>>,
+    commands: Arc<Mutex<Vec<Command>>>,
 }
 
 impl DataPlane for Watched {
@@ -21,7 +24,20 @@ impl DataPlane for Watched {
     }
 
     fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
+        self.commands.lock().unwrap().extend_from_slice(commands);
         self.plane.lock().unwrap().apply(commands)
+    }
+
+    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, DataPlaneError> {
+        self.plane.lock().unwrap().daemons()
+    }
+
+    fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError> {
+        self.plane.lock().unwrap().start_daemon(daemon)
+    }
+
+    fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DataPlaneError> {
+        self.plane.lock().unwrap().stop_daemon(role)
     }
 }
 
@@ -65,6 +81,7 @@ fn managed(port: u16) -> Managed {
         quorum_up: None,
         quorum_down: None,
         omega: false,
+        ha_suspend: false,
         mails: None,
     }));
     managed.start(clock::now(), 1, &mut Vec::new());
@@ -138,4 +155,99 @@ fn timeouts_are_set_one_by_one_and_put_back_at_the_end() {
     assert_eq!(held(), timeouts(900, 60, 300), "what a reload takes out is as it was");
     table.restore_timeouts();
     assert_eq!(held(), timeouts(900, 120, 300));
+}
+
+/// A service with one server of this weight, which the kernel refuses above 2147483647.
+fn with_server(port: u16, weight: u32) -> Managed {
+    let destination = crate::ipvs::Destination {
+        address: SocketKey { ip: "192.0.2.11".parse().unwrap(), port },
+        forward: crate::ipvs::Forward::Nat,
+        weight,
+        // Refused: the lower one is above.
+        upper_threshold: 0,
+        lower_threshold: weight - 1,
+    };
+    let mut managed = managed(port);
+    let server = Arc::make_mut(&mut managed.server);
+    server.real_servers.push(crate::config::plan::RealServer {
+        destination,
+        inhibit_on_failure: false,
+        mails: None,
+        checkers: Vec::new(),
+        notify_up: None,
+        notify_down: None,
+        slow_start: Duration::ZERO,
+    });
+    let mut managed = Managed::new(managed.server);
+    managed.start(clock::now(), 1, &mut Vec::new());
+    managed
+}
+
+impl Watched {
+    fn weights(&self, port: u16) -> Vec<u32> {
+        let plane = self.plane.lock().unwrap();
+        let entry = &plane.table().services[&key(port)];
+        entry.destinations.values().map(|destination| destination.weight).collect()
+    }
+}
+
+#[test]
+fn what_is_refused_holds_up_nothing_else() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    table.set_ours(BTreeSet::from([key(80), key(81)]));
+    let servers = [with_server(80, 2), with_server(81, 1)];
+    table.synchronise(&servers);
+    assert_eq!((watched.weights(80), watched.weights(81)), (vec![], vec![1]));
+    assert!(table.trouble().unwrap().contains("out of range"), "{:?}", table.trouble());
+    assert!(table.retry_at.is_some());
+    assert_eq!(table.take_changed_refusals(), BTreeSet::from([key(80)]));
+    assert_eq!((servers[0].refused_by(&table), servers[1].refused_by(&table)), (vec![0], vec![]));
+
+    // The other one changes while the retry is awaited.
+    let changed = [with_server(80, 2), managed(81)];
+    table.mark(1);
+    table.write_dirty(&changed);
+    assert_eq!(watched.weights(81), [0; 0]);
+
+    // And what was refused is taken once it can be.
+    let mended = [with_server(80, 1), managed(81)];
+    table.synchronise(&mended);
+    assert_eq!(watched.weights(80), [1]);
+    assert_eq!((table.trouble(), table.retry_at), (None, None));
+    assert_eq!(table.take_changed_refusals(), BTreeSet::from([key(80)]));
+    assert_eq!(mended[0].refused_by(&table), [0; 0]);
+}
+
+/// 300 services, of one of which a server has another weight after a reload.
+#[test]
+fn one_changed_weight_is_one_command() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    let ports = 1..=300;
+    table.set_ours(ports.clone().map(key).collect());
+    let all = |weight| -> Vec<Managed> {
+        let heavier = |port| if port == 77 { weight } else { 1 };
+        ports.clone().map(|port| with_server(port, heavier(port))).collect()
+    };
+    let without_thresholds = |mut all: Vec<Managed>| -> Vec<Managed> {
+        for managed in &mut all {
+            let server = Arc::make_mut(&mut managed.server);
+            server.real_servers[0].destination.lower_threshold = 0;
+        }
+        all
+    };
+    table.synchronise(&without_thresholds(all(1)));
+    assert_eq!(watched.commands.lock().unwrap().len(), 600);
+    watched.commands.lock().unwrap().clear();
+
+    table.synchronise(&without_thresholds(all(7)));
+    let commands = std::mem::take(&mut *watched.commands.lock().unwrap());
+    let [Command::SetDestination(changed, destination)] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!((*changed, destination.weight), (key(77), 7));
+
+    table.synchronise(&without_thresholds(all(7)));
+    assert_eq!(watched.commands.lock().unwrap()[..], []);
 }

@@ -1,0 +1,90 @@
+//! Thousands of services: a start, a reload and a stop take seconds, and checks keep their time meanwhile.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::configs::with_globals;
+use crate::harness::Program::Mainstay;
+use crate::harness::{Director, Host, Lab, eventually, run};
+use crate::switched::Switched;
+
+const SERVICES: u32 = 4_000;
+const SERVERS: u32 = 4;
+
+/// Row 56. One server, of the switched service, is checked all the time.
+#[test]
+fn four_thousand_services_start_reload_and_stop_within_seconds() {
+    run("scale::four_thousand", |lab: &Lab| {
+        let lab = Switched::new(lab);
+        let switched = lab.service("", &[lab.server("1", 3, "")]);
+        let config = |weight: u32| switched.clone() + &services(weight);
+
+        let began = Instant::now();
+        let director = Director::start(&lab.host, Mainstay, config(1));
+        within_seconds("the start", began, || lines(&lab.host) == lines_of_all());
+        eventually("the one is checked", Duration::from_secs(20), || lab.runs("1") > 2);
+
+        let (began, runs, from) = (Instant::now(), lab.runs("1"), director.log().len());
+        director.reload(config(7));
+        within_seconds("the reload", began, || {
+            director.log().get(from..).is_some_and(|new| new.contains("reloaded: "))
+                && weights_of_7(&lab.host) == 1
+        });
+        let seconds = began.elapsed().as_secs() as usize;
+        let more = lab.runs("1") - runs;
+        assert!(more + 2 >= seconds, "{more} checks in {seconds} s");
+
+        let began = Instant::now();
+        let (_, status) = director.stop();
+        assert!(status.success(), "it ended with {status}");
+        within_seconds("the stop", began, || lab.host.ipvs().0.is_empty());
+    });
+}
+
+/// The first server of the first service has this weight.
+fn services(weight: u32) -> String {
+    let mut config = String::new();
+    for service in 0..SERVICES {
+        let (third, last) = (service / 250, service % 250 + 1);
+        let _ = writeln!(
+            config,
+            "virtual_server 198.18.{third}.{last} 80 {{\n    lvs_sched rr\n    lvs_method NAT\n    protocol TCP"
+        );
+        for server in 0..SERVERS {
+            let weight = if service + server == 0 { weight } else { 1 };
+            let _ = writeln!(
+                config,
+                "    real_server 198.19.{third}.{last} {} {{\n        weight {weight}\n    }}",
+                8_000 + server
+            );
+        }
+        config.push_str("}\n");
+    }
+    with_globals(&config)
+}
+
+fn table(host: &Host) -> String {
+    host.enter(|| fs::read_to_string("/proc/thread-self/net/ip_vs")).expect("the table")
+}
+
+fn lines(host: &Host) -> usize {
+    table(host).lines().count()
+}
+
+/// Three lines of headings, and the switched service with its server.
+fn lines_of_all() -> usize {
+    (3 + 2 + SERVICES + SERVICES * SERVERS) as usize
+}
+
+/// Servers with weight 7.
+fn weights_of_7(host: &Host) -> usize {
+    let text = table(host);
+    let weight = |line: &&str| line.split_whitespace().nth(3) == Some("7");
+    text.lines().filter(|line| line.contains("->")).filter(weight).count()
+}
+
+fn within_seconds(what: &str, began: Instant, holds: impl FnMut() -> bool) {
+    eventually(what, Duration::from_secs(30), holds);
+    println!("{what} took {:.2?}", began.elapsed());
+}
