@@ -1,6 +1,6 @@
 //! The configuration pipeline over a kept corpus, `tests/fuzz/config/`: files that once made
 //! trouble or reach parts that others do not, cut short at each octet and changed in each.
-//! `fuzz/` looks for more of them, guided by coverage.
+//! `fuzz/` looks for more of them, guided by coverage; what it kept is run, too.
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +20,13 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
     let all: Vec<_> = files.map(|entry| read(entry.expect("an entry"))).collect();
     assert!(all.len() > 10, "the corpus is there");
     all
+}
+
+/// What coverage-guided fuzzing kept, shortest first: `tests/fuzz/config-found.hex`, an input a line.
+fn found() -> Vec<Vec<u8>> {
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let inputs = include_str!("fuzz/config-found.hex").lines();
+    inputs.map(|line| line.as_bytes().chunks(2).map(octet).collect()).collect()
 }
 
 /// Everything that is done with a configuration before it is run.
@@ -45,6 +52,13 @@ fn each_file_of_the_corpus_gives_a_plan_and_findings() {
         eprintln!("{name}");
         all_of_it(&octets);
     }
+}
+
+#[test]
+fn each_input_that_fuzzing_found_gives_a_plan_and_findings() {
+    let found = found();
+    assert!(found.len() > 1_000, "the inputs are there");
+    found.iter().for_each(|octets| all_of_it(octets));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What VRRP costs and how late it is, side by side with Debian's keepalived: `scripts/bench vrrp` and
-//! `scripts/bench hasty` run it. It shares the lab's harness; two hosts are joined by cables (veth pairs)
+//! What VRRP and LVS cost and how late they are, side by side with Debian's keepalived: `scripts/bench vrrp`,
+//! `lvs` and `hasty` run it. It shares the lab's harness; two hosts are joined by cables (veth pairs)
 //! in namespaces of their own, so that nothing of it is seen outside.
 
 #![allow(clippy::disallowed_methods, reason = "a bench measures time; no core is here")]
@@ -9,6 +9,7 @@
 mod harness;
 
 mod hasty;
+mod lvs;
 mod network;
 mod node;
 mod sink;
@@ -20,6 +21,7 @@ mod work;
 use table::Table;
 
 const USAGE: &str = "bench vrrp [LETTER…] [--format json]   (a) to (e), or those named
+bench lvs [LETTER…] [--format json]    (a) to (d), in the lab
 bench hasty [SECONDS] [--format json]     advert_int 0.01 with all processors busy";
 
 fn main() {
@@ -31,6 +33,7 @@ fn main() {
     let mut table = Table::default();
     match words.first().map(String::as_str) {
         Some("vrrp") => vrrp::run(&words[1..], &mut table),
+        Some("lvs") => lvs::run(&words[1..], &mut table),
         Some("hasty") => hasty::run(&words[1..], &mut table),
         _ => {
             eprintln!("{USAGE}");

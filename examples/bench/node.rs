@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Child;
 use std::time::{Duration, SystemTime};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
 use crate::harness::namespace::{children_of, cpu_time};
@@ -94,6 +96,18 @@ impl<'h> Node<'h> {
         sums
     }
 
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("signal a director");
+    }
+
+    /// Has it stop; gives the processor time that this took.
+    pub fn terminate(mut self) -> Duration {
+        let (before, ended) = (self.cpu(), ended_cpu());
+        self.signal(Signal::SIGTERM);
+        let _ = self.child.wait();
+        (ended_cpu() - ended).saturating_sub(before)
+    }
+
     /// As a power failure would: all of it at once, without a word.
     pub fn kill9(mut self) -> SystemTime {
         let now = SystemTime::now();
@@ -117,4 +131,11 @@ impl Drop for Node<'_> {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Processor time of the processes that have ended.
+fn ended_cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the usage of children");
+    let part = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
+    part(usage.user_time()) + part(usage.system_time())
 }

@@ -1,0 +1,206 @@
+//! What thousands of real servers cost: the table written, changed and removed, and their checks. It needs a
+//! kernel with IPVS, so `scripts/bench` runs it in the lab.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::Program::{self, Keepalived, Mainstay};
+use crate::harness::{Host, Lab, fetch};
+use crate::node::{Node, Way};
+use crate::table::Table;
+
+const BOTH: [Program; 2] = [Mainstay, Keepalived];
+
+/// Until then something must have happened that takes seconds.
+const LONG: Duration = Duration::from_secs(240);
+
+/// Once nothing has been computed for so long, nothing is under way.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Virtual servers, and real servers of each.
+const SMALL: (usize, usize) = (1_000, 10);
+const LARGE: (usize, usize) = (2_300, 16);
+
+/// Those that are checked, and how often, in seconds.
+const CHECKED: (usize, usize) = (100, 10);
+const DELAY_LOOP: usize = 2;
+
+/// Seconds that checks are counted for.
+const COUNTED: f64 = 20.0;
+
+pub fn run(letters: &[String], table: &mut Table) {
+    let wanted = |letter: &str| letters.is_empty() || letters.iter().any(|each| each == letter);
+    for program in BOTH {
+        if ["a", "b", "c"].into_iter().any(wanted) {
+            written(program, table);
+        }
+        if wanted("d") {
+            let page = "HTTP_GET {\n url {\n path /\n status_code 200\n }\n connect_timeout 3\n }";
+            checked(program, "HTTP_GET", page, table);
+            checked(program, "TCP_CHECK", "TCP_CHECK {\n connect_timeout 3\n }", table);
+        }
+    }
+}
+
+/// (a), (b) and (c): the table of two plans, a reload with one weight changed, and a stop.
+fn written(program: Program, table: &mut Table) {
+    eprintln!("(a) {program:?}: {SMALL:?} and {LARGE:?} servers, no checks");
+    let lab = Lab::new("bench-lvs");
+    let host = host(&lab);
+    let node = Node::start(&host, &farm(SMALL, 1, ""), Way::quiet(program));
+    let cpu = settled(&node, || services(&host) == SMALL);
+    table.add("a", "1,000 x 10 into an empty table: CPU", "ms", program, millis(cpu));
+    let few = node.resident_kib().0;
+    node.terminate();
+
+    let node = Node::start(&host, &farm(LARGE, 1, ""), Way::quiet(program));
+    let before = settled(&node, || services(&host) == LARGE);
+    let each = (node.resident_kib().0 - few) / (count(LARGE) - count(SMALL));
+    host.write("keepalived.conf", farm(LARGE, 7, ""));
+    node.signal(Signal::SIGHUP);
+    let reloaded = settled(&node, || weights(&host, 7) == 1);
+    let cpu = millis(reloaded.saturating_sub(before));
+    table.add("b", "2,300 x 16, one weight changed: CPU of the reload", "ms", program, cpu);
+    let (began, cpu) = (Instant::now(), node.terminate());
+    let took = began.elapsed();
+    table.add("c", "2,300 x 16: CPU of the stop", "ms", program, millis(cpu));
+    table.add("c", "2,300 x 16: stopped after", "ms", program, millis(took));
+    table.add("d", "memory per real server, without checks", "KiB", program, each);
+}
+
+/// (d): what one check of a server that answers costs.
+fn checked(program: Program, name: &str, check: &str, table: &mut Table) {
+    eprintln!("(d) {program:?}: {} servers checked by {name}", count(CHECKED));
+    let lab = Lab::new("bench-checks");
+    let host = host(&lab);
+    let server = nginx(&host);
+    let unchecked = Node::start(&host, &farm(CHECKED, 1, ""), Way::quiet(program));
+    settled(&unchecked, || services(&host) == CHECKED);
+    let bare = unchecked.resident_kib().0;
+    unchecked.terminate();
+
+    let node = Node::start(&host, &farm(CHECKED, 1, check), Way::quiet(program));
+    wait("all are checked", || accepted(&host) > 3.0 * count(CHECKED));
+    let before = (node.cpu(), accepted(&host), Instant::now());
+    thread::sleep(Duration::from_secs_f64(COUNTED));
+    let (cpu, checks, time) =
+        (node.cpu() - before.0, accepted(&host) - before.1, before.2.elapsed().as_secs_f64());
+    let each = |figure: f64| figure / checks;
+    table.add("d", &format!("{name}: checks a second"), "/s", program, checks / time);
+    table.add("d", &format!("{name}: CPU per check"), "us", program, each(millis(cpu) * 1e3));
+    let memory = (node.resident_kib().0 - bare) / count(CHECKED);
+    table.add("d", &format!("{name}: memory per check"), "KiB", program, memory);
+    drop(node);
+    drop(server);
+}
+
+/// Each address of 198.19.0.0/16 is one of the host's own, so that whatever listens serves them all.
+fn host(lab: &Lab) -> Host {
+    let host = Host::unplugged(&lab.dir, "director");
+    host.ip("link set lo up\nroute add local 198.19.0.0/16 dev lo");
+    host
+}
+
+/// So many virtual servers; the first real server of the first has `weight`.
+fn farm((services, servers): (usize, usize), weight: u32, check: &str) -> String {
+    let mut text = String::from("global_defs {\n    router_id bench\n}\n");
+    for service in 0..services {
+        let _ = writeln!(
+            text,
+            "virtual_server 198.18.{}.{} 80 {{\n    delay_loop {DELAY_LOOP}\n    lvs_sched rr\n    \
+             lvs_method NAT\n    protocol TCP",
+            service / 250,
+            service % 250 + 1
+        );
+        for server in 0..servers {
+            let weight = if service + server == 0 { weight } else { 1 };
+            let number = service * servers + server;
+            let _ = writeln!(
+                text,
+                "    real_server 198.19.{}.{} 80 {{\n        weight {weight}\n{check}\n    }}",
+                number / 250,
+                number % 250 + 1
+            );
+        }
+        text += "}\n";
+    }
+    text
+}
+
+fn count((services, servers): (usize, usize)) -> f64 {
+    (services * servers) as f64
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The table as proc_ip_vs shows it, line by line.
+fn lines(host: &Host) -> Vec<String> {
+    let text = host.enter(|| fs::read_to_string("/proc/thread-self/net/ip_vs"));
+    text.expect("a table").lines().map(str::to_owned).collect()
+}
+
+/// Virtual servers, and real servers of each.
+fn services(host: &Host) -> (usize, usize) {
+    let lines = lines(host);
+    let services = lines.iter().filter(|line| line.starts_with("TCP")).count();
+    let servers = lines.iter().filter(|line| line.trim_start().starts_with("-> C6")).count();
+    (services, servers.checked_div(services).unwrap_or(0))
+}
+
+/// Real servers of this weight.
+fn weights(host: &Host, weight: u32) -> usize {
+    let weight = weight.to_string();
+    let of = |line: &String| line.split_whitespace().nth(3) == Some(&weight);
+    lines(host).iter().filter(|line| line.trim_start().starts_with("-> C6") && of(line)).count()
+}
+
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LONG, "not within {LONG:?}: {what}");
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// The processor time so far, once `holds` and nothing more is done.
+fn settled(node: &Node<'_>, holds: impl FnMut() -> bool) -> Duration {
+    wait("the table is as wanted", holds);
+    loop {
+        let before = node.cpu();
+        thread::sleep(QUIET);
+        if node.cpu() - before < Duration::from_millis(20) {
+            return before;
+        }
+    }
+}
+
+/// Debian's nginx on port 80, and on port 81 its own counts.
+fn nginx(host: &Host) -> std::process::Child {
+    let dir = host.dir.display();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {dir}/{kind};\n"))
+        .concat();
+    let config = format!(
+        "user root;\npid {dir}/nginx.pid;\ndaemon off;\nmaster_process off;\nerror_log {dir}/errors;\n\
+         events {{\nworker_connections 8192;\n}}\nhttp {{\n{temporary}access_log off;\n\
+         server {{\nlisten 80 backlog=8192;\nreturn 200 well;\n}}\n\
+         server {{\nlisten 127.0.0.1:81;\nstub_status;\n}}\n}}\n"
+    );
+    let config = host.write("nginx.conf", config);
+    let mut command = host.command("/usr/sbin/nginx");
+    host.spawn(command.arg("-c").arg(config)).expect("nginx starts")
+}
+
+/// Connections that nginx has taken.
+fn accepted(host: &Host) -> f64 {
+    let counts = fetch(host, "127.0.0.1:81", "/").unwrap_or_default();
+    let mut lines = counts.lines().skip_while(|line| !line.starts_with("server accepts"));
+    let numbers = lines.nth(1).unwrap_or_default();
+    numbers.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
