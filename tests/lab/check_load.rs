@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::checks::{BOTH, HTTP, ONLY_2, service, table_becomes, tcp_check};
 use crate::configs::{Farm, SOON, VIP, start_checks, with_globals};
-use crate::harness::{Lab, Program, WebServer, eventually, run};
+use crate::harness::{Lab, Program, WebServer, eventually, run, run_alone};
 
 /// Services that web1 is behind, with the same check in each.
 const SERVICES: u16 = 5;
@@ -78,7 +78,7 @@ const HANGING: u32 = 1_500;
 /// Each hangs for a minute, from the same second on.
 #[test]
 fn checks_that_hang_delay_nobody() {
-    run("check_load::hanging", |lab: &Lab| {
+    run_alone("check_load::hanging", |lab: &Lab| {
         let mut farm = Farm::new(lab);
         // A host that is no router drops what it is to pass on.
         farm.lb1.ip("route add 198.51.96.0/20 via 192.0.2.102");

@@ -16,7 +16,11 @@ use crate::harness::{
 };
 
 /// Seconds a takeover may be later than the protocol's wait; a guest's clock ticks at 10 ms.
-const MARGIN: f64 = 0.1;
+const MARGIN: f64 = 0.2;
+
+/// How late FRR itself may be besides: its first advert waits for zebra, another process, and its VMAC. On an
+/// idle machine it is 0.03 to 0.1 s.
+const FRR_LATE: f64 = 0.5;
 
 const LINK_LOCAL: &str = "fe80::11";
 const VIP6: &str = "2001:db8::142";
@@ -212,7 +216,8 @@ fn mainstay_takes_over_from_frr_and_gives_back(lab: &Lab, way: Way) {
 /// The wait that the protocol asks for, no less and not much more.
 fn expect(what: &str, gap: f64, wait: f64) {
     println!("{what}: {gap:.3} s");
-    assert!(gap <= wait + MARGIN, "{what}: took over after {gap:.3} s, not {wait:.3} s");
+    let late = if what.starts_with("FRR") { FRR_LATE } else { MARGIN };
+    assert!(gap <= wait + late, "{what}: took over after {gap:.3} s, not {wait:.3} s");
     assert!(gap >= wait - MARGIN, "{what}: took over early, after {gap:.3} s, not {wait:.3} s");
 }
 

@@ -88,7 +88,8 @@ pub(super) fn finish(
 /// How long the routers with the instance's interval can hear nothing and not take over.
 fn others_wait(instance: &VrrpInstance) -> Duration {
     let interval = instance.router.adver_interval.as_duration();
-    interval * u32::from(instance.router.down_timer_adverts.saturating_sub(1)) - interval / 256
+    let adverts = u32::from(instance.router.down_timer_adverts.saturating_sub(1));
+    (interval * adverts).saturating_sub(interval / 256)
 }
 
 fn finish_one(

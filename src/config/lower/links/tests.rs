@@ -37,6 +37,14 @@ fn a_down_delay_is_no_longer_than_the_peers_wait() {
     assert_eq!(plan.link_delays[0].1.down, Duration::from_nanos(1_996_093_750));
 }
 
+/// Where one missing advert is enough for the others, no delay is left.
+#[test]
+fn peers_that_wait_for_one_advert_leave_no_delay() {
+    let (plan, codes) = plan("interface_up_down_delays {\n eth0 5\n}", "down_timer_adverts 1");
+    assert!(codes.contains(&"delay-too-long"), "{codes:?}");
+    assert_eq!(plan.link_delays[0].1.down, Duration::ZERO);
+}
+
 #[test]
 fn bad_link_delays_are_left_out_and_told() {
     for (line, code) in [
