@@ -150,7 +150,7 @@ fn frr_takes_over_from_mainstay_and_gives_back(lab: &Lab, way: Way) {
         two.wait_for_status("Master");
         ((last, taken), seconds(last, taken))
     });
-    expect("FRR after a kill of Mainstay", gap, FRR_DOWN + way.frr_first);
+    expect("FRR after a kill of Mainstay", gap, FRR_DOWN + way.frr_first, FRR_LATE);
 
     let gap = undisturbed(|| {
         let pair = way.pair(lab);
@@ -167,11 +167,15 @@ fn frr_takes_over_from_mainstay_and_gives_back(lab: &Lab, way: Way) {
         let (asked, status) = one.stop();
         assert!(status.success(), "r1 ended with {status}");
         let taken = pair.capture.first_advert_after(theirs, asked);
+        let (resigned, priority) = *pair.capture.adverts_of(ours).last().expect("adverts from r1");
+        assert_eq!(priority, 0, "its last advert resigns");
         pair.capture.assert_tshark_agrees(&way.sources());
         way.check_macs(&pair);
-        ((asked, taken), seconds(asked, taken))
+        ((asked, taken), (seconds(asked, resigned), seconds(resigned, taken)))
     });
-    expect("FRR after a stop of Mainstay", gap, FRR_SKEW + way.frr_first);
+    let (to_resign, gap) = gap;
+    expect("priority 0 after Mainstay was told to stop", to_resign, 0.0, MARGIN);
+    expect("FRR after priority 0 of Mainstay", gap, FRR_SKEW + way.frr_first, FRR_LATE);
 }
 
 /// FRR on r2 with priority 100, Mainstay on r1 with 50.
@@ -191,7 +195,7 @@ fn mainstay_takes_over_from_frr_and_gives_back(lab: &Lab, way: Way) {
         nothing_was_rejected(&one, &pair.r2);
         ((last, taken), seconds(last, taken))
     });
-    expect("Mainstay after a kill of FRR", gap, DOWN);
+    expect("Mainstay after a kill of FRR", gap, DOWN, MARGIN);
 
     let gap = undisturbed(|| {
         let pair = way.pair(lab);
@@ -210,13 +214,12 @@ fn mainstay_takes_over_from_frr_and_gives_back(lab: &Lab, way: Way) {
         way.check_macs(&pair);
         ((asked, taken), seconds(asked, taken))
     });
-    expect("Mainstay after a stop of FRR", gap, SKEW);
+    expect("Mainstay after a stop of FRR", gap, SKEW, MARGIN);
 }
 
-/// The wait that the protocol asks for, no less and not much more.
-fn expect(what: &str, gap: f64, wait: f64) {
+/// The wait that the protocol asks for, no less, and no more than `late` longer.
+fn expect(what: &str, gap: f64, wait: f64, late: f64) {
     println!("{what}: {gap:.3} s");
-    let late = if what.starts_with("FRR") { FRR_LATE } else { MARGIN };
     assert!(gap <= wait + late, "{what}: took over after {gap:.3} s, not {wait:.3} s");
     assert!(gap >= wait - MARGIN, "{what}: took over early, after {gap:.3} s, not {wait:.3} s");
 }
