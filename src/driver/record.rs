@@ -97,6 +97,13 @@ impl Record {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
+    /// The same as [`Record::write`]; a failure goes to the log, for the work goes on.
+    pub fn keep(&self, path: &Path) {
+        if let Err(error) = self.write(path) {
+            tracing::warn!("cannot write {}: {error}", path.display());
+        }
+    }
+
     /// Replaces the record at `path` as a whole, or not at all.
     ///
     /// # Errors

@@ -114,6 +114,20 @@ fn leftovers(owned: &Record) -> vrrp_thread::Leftovers {
     }
 }
 
+fn start_vrrp(
+    plan: &Arc<Plan>,
+    settings: vrrp_thread::Settings,
+) -> Result<vrrp_thread::Handle, Failure> {
+    scheduling::gather_memory();
+    vrrp_thread::spawn(plan, settings)
+        .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))
+}
+
+fn start_director(plan: &Plan, director: Director) -> Result<director::Handle, Failure> {
+    director::spawn(director, plan.global.checker_scheduling.clone())
+        .map_err(|e| Failure::fatal("cannot start the director", e))
+}
+
 impl Supervisor {
     /// Starts the parts; `None`: told to stop before there were any.
     async fn start(options: Options, plan: Plan) -> Result<Option<Self>, Failure> {
@@ -125,14 +139,7 @@ impl Supervisor {
         }
         let plan = Arc::new(plan);
         let record = record::path(&options.runtime_directory);
-        let former = Record::read(&record);
-        let mut host = Host::new(&former);
-        host.look(&plan);
-        let mut owned = Record::of(&plan).union(former);
-        host.enter(&mut owned);
-        write_record(&owned, &record);
-        // The rules first, then the addresses they are for.
-        host.prepare(&plan, None);
+        let (host, owned) = Host::take_possession(&plan, &record);
         let links_changed = Arc::new(Notify::new());
         let firewall_changed = Arc::new(Notify::new());
         tokio::spawn(watch_firewall(firewall_changed.clone()));
@@ -152,17 +159,13 @@ impl Supervisor {
             sessions: bfd.for_vrrp(),
             followed: sync.for_vrrp(),
         };
-        scheduling::gather_memory();
-        let vrrp = vrrp_thread::spawn(&plan, settings)
-            .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))?;
+        let vrrp = start_vrrp(&plan, settings)?;
         let announcer = tokio::spawn(announcer::run(vrrp.reports, outlets.clone()));
         let mut trackers = Trackers::new(vrrp.commands.clone());
         trackers.follow(&plan);
         let director =
             Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
-        let director = director.with_sessions(bfd.for_checkers());
-        let director = director::spawn(director, plan.global.checker_scheduling.clone())
-            .map_err(|e| Failure::fatal("cannot start the director", e))?;
+        let director = start_director(&plan, director.with_sessions(bfd.for_checkers()))?;
         Ok(Some(Self {
             ours: owned.services(),
             record,
@@ -276,7 +279,7 @@ impl Supervisor {
     fn write_record(&self) {
         let mut record = Record::of(&self.plan);
         self.host.enter(&mut record);
-        write_record(&record, &self.record);
+        record.keep(&self.record);
     }
 
     /// Reads the file again. `Break`: a stop was asked for meanwhile, which a file that does not
@@ -317,7 +320,7 @@ impl Supervisor {
         let mut owned = Record::of(&self.plan).union(Record::of(&plan));
         self.host.look(&plan);
         self.host.enter(&mut owned);
-        write_record(&owned, &self.record);
+        owned.keep(&self.record);
         self.ours = owned.services();
         let before = self.plan.clone();
         tokio::task::block_in_place(|| self.host.prepare(&plan, Some(&before)));
@@ -494,14 +497,6 @@ fn data_plane(options: &Options) -> director::Open {
             let opened = elsewhere.run(KernelDataPlane::open).map_err(DataPlaneError::Io)??;
             Ok(Box::new(opened))
         }),
-    }
-}
-
-/// A director without its record still works; only what it leaves after a crash is then found
-/// no further than its configuration names it.
-fn write_record(record: &Record, path: &std::path::Path) {
-    if let Err(error) = record.write(path) {
-        tracing::warn!("cannot write {}: {error}", path.display());
     }
 }
 

@@ -10,6 +10,7 @@ mod links;
 mod settings;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::record::Record;
 use crate::config::plan::Plan;
@@ -32,8 +33,22 @@ pub struct Host {
 }
 
 impl Host {
+    /// Makes the host as `plan` wants it at the start, once the record at `path` has what is ours of it, now or
+    /// from a former run. Gives that, too.
+    pub fn take_possession(plan: &Plan, path: &Path) -> (Self, Record) {
+        let former = Record::read(path);
+        let mut host = Self::new(&former);
+        host.look(plan);
+        let mut owned = Record::of(plan).union(former);
+        host.enter(&mut owned);
+        owned.keep(path);
+        // The rules come before the addresses they are for.
+        host.prepare(plan, None);
+        (host, owned)
+    }
+
     /// Takes over what a former run left.
-    pub fn new(former: &Record) -> Self {
+    fn new(former: &Record) -> Self {
         Self {
             settings: Settings::new(former.settings.clone()),
             links: former.links.clone(),
