@@ -1,7 +1,7 @@
 //! The ipvs-sync thread: keeps the kernel's sync daemons as `lvs_sync_daemon` and the state of its
 //! instance ask for.
 //!
-//! A thread of its own, because the kernel keeps the caller waiting for a second and more while it
+//! A thread of its own, because the kernel keeps the caller waiting for 0.3 s and more while it
 //! stops a daemon: that may hold up neither adverts nor checks. It begins with the first plan that
 //! wants daemons, and ends when it is told to stop. What the instance's state is comes by a `watch`: of
 //! several changes during one such wait the newest counts. When the thread ends without being told,

@@ -204,7 +204,7 @@ pub trait DataPlane: Send {
     fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError>;
 
     /// Stops the sync daemon of that role, if it runs. **Waits until its thread has ended, which takes
-    /// a second and more.**
+    /// a third of a second and more.**
     ///
     /// # Errors
     /// The kernel's.

@@ -1,6 +1,6 @@
 //! Stopping a sync daemon by setsockopt(2), as ipvsadm did before there was generic netlink.
 //!
-//! The kernel stops a daemon while its caller waits, for a second and more, and carries out only one
+//! The kernel stops a daemon while its caller waits, for 0.3 s and more, and carries out only one
 //! generic netlink request for IPVS at a time: DEL_DAEMON would hold up everybody else's, be it one that
 //! takes a dead server out of the table. The old call waits by itself.
 
