@@ -9,6 +9,7 @@ mod attempts;
 mod files;
 mod host_addresses;
 mod managed;
+mod names;
 mod news;
 mod places;
 mod sessions;
@@ -26,6 +27,7 @@ use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
 use self::host_addresses::HostAddresses;
 use self::managed::Managed;
+use self::names::{Answer, Names};
 use self::news::News;
 use self::sessions::Followed;
 use self::sharing::{AttemptKey, Member};
@@ -105,6 +107,8 @@ pub struct Director {
     changed_files: mpsc::Receiver<Changed>,
     /// BFD sessions that checkers follow.
     followed: Followed,
+    /// Of real servers, and the plan that has them.
+    names: Names,
     attempts: Attempts,
     /// Addresses that `ha_suspend` asks about.
     addresses: HostAddresses,
@@ -137,6 +141,7 @@ impl Director {
             files,
             changed_files,
             followed: Followed::default(),
+            names: Names::default(),
             addresses: HostAddresses::default(),
             attempts: Attempts::new(results, kernel::process::descriptor_limit()),
             finished,
@@ -161,6 +166,7 @@ impl Director {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Reload(plan, ours, reply)) => {
+                        let plan = self.names.follow(plan, &ours, self.attempts.work());
                         self.adopt(plan, ours);
                         let _ = reply.send(self.table.trouble().is_none());
                     }
@@ -171,6 +177,7 @@ impl Director {
                 Some(change) = self.changed_files.recv() => self.file_changed(&change),
                 Some(()) = self.followed.changed() => self.sessions_changed(),
                 Some(()) = self.addresses.changed() => self.addresses_changed(),
+                Some(answer) = self.names.answered() => self.name_answered(answer),
                 () = sleep_until(deadline) => self.fire_due(),
             }
         }
@@ -204,7 +211,9 @@ impl Director {
                 Some(before) => {
                     managed.adopt(now, &before, self.seed, &mut self.actions);
                     let removed = self.actions.iter().filter_map(Action::removed_server);
-                    removed.for_each(|server| before.announce_removed(&self.outlets, server));
+                    removed.for_each(|server| {
+                        before.announce_removed(&self.outlets, server, &managed.server)
+                    });
                 }
                 None => {
                     managed.start(now, self.seed, &mut self.actions);
@@ -283,6 +292,13 @@ impl Director {
             if let Some(event) = self.managed[number].follow_address(&self.addresses, self.seed) {
                 self.handle(number, event);
             }
+        }
+    }
+
+    /// A name has been answered: with other addresses than before, it is as after a reload.
+    fn name_answered(&mut self, answer: Answer) {
+        if let Some((plan, ours)) = self.names.take_in(answer) {
+            self.adopt(plan, ours);
         }
     }
 
@@ -374,9 +390,10 @@ impl Director {
     }
 
     fn status(&self) -> DirectorStatus {
-        let servers = self.managed.iter().map(|managed| ServerStatus {
+        let servers = self.managed.iter().enumerate().map(|(number, managed)| ServerStatus {
             server: managed.server.clone(),
             pool: managed.pool.status(),
+            names: self.names.status(number),
         });
         DirectorStatus {
             servers: servers.collect(),

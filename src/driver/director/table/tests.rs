@@ -171,6 +171,7 @@ fn with_server(port: u16, weight: u32) -> Managed {
     let server = Arc::make_mut(&mut managed.server);
     server.real_servers.push(crate::config::plan::RealServer {
         destination,
+        host: None,
         inhibit_on_failure: false,
         mails: None,
         checkers: Vec::new(),
