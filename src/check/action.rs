@@ -55,6 +55,8 @@ pub enum Action {
     /// [`super::Pool::wanted`] has changed. Comes before the transitions that explain it, as keepalived
     /// changes the kernel's table before it runs scripts.
     TableChanged,
+    /// The same, but nothing other than the destination of this server has changed.
+    DestinationChanged { server: usize },
     /// A server came up: run `notify_up`. Not emitted for servers that start up.
     ServerUp { server: usize, cause: Cause },
     /// A server went down, or an alpha server failed its first check: run `notify_down`.

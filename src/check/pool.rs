@@ -306,7 +306,7 @@ impl Pool {
             state.ramp = state.ramp.and_then(|ramp| ramp.at(now));
             self.enlist_step(server, now);
             if self.destination(server) != before {
-                out.push(Action::TableChanged);
+                out.push(Action::DestinationChanged { server });
             }
         }
     }
@@ -456,8 +456,10 @@ impl Pool {
             told.push(Action::WeightChanged { server, weight });
         }
         self.judge_quorum(&mut told);
-        if self.destination(server) != before.destination || self.sorry_serves() != before.sorry {
+        if self.sorry_serves() != before.sorry {
             out.push(Action::TableChanged);
+        } else if self.destination(server) != before.destination {
+            out.push(Action::DestinationChanged { server });
         }
         out.append(&mut told);
     }
@@ -528,7 +530,8 @@ impl Pool {
         self.stage == Stage::Running && self.sorry.is_some() && !self.held
     }
 
-    pub(super) fn destination(&self, server: usize) -> Option<u32> {
+    /// The part of [`Self::wanted`] that is about one server: O(1).
+    pub fn destination(&self, server: usize) -> Option<u32> {
         if self.stage != Stage::Running {
             return None;
         }

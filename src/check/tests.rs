@@ -23,7 +23,7 @@ fn first_failure_after_start_takes_the_server_out() {
         out,
         [
             failed(1, Verdict::Down),
-            Action::TableChanged,
+            Action::DestinationChanged { server: 1 },
             Action::ServerDown {
                 server: 1,
                 cause: Cause::Failed { checker: 0, reason: "no".into() }

@@ -1,9 +1,11 @@
 //! The director: which servers are healthy, and so what IPVS is to hold.
 //!
-//! A thread of its own, because talking to the kernel's table can take its time. It owns that
-//! table and the health of every virtual server ([`crate::check::Pool`]). Attempts are tasks of
-//! the work runtime, which report back over a bounded channel: a hanging attempt holds up nobody,
-//! and one whose report finds no room waits with it. When it ends, attempts are abandoned.
+//! A thread of its own, which owns the health of every virtual server ([`crate::check::Pool`]) and waits
+//! for nobody. Attempts are tasks of the work runtime, which report back over a bounded channel: a hanging
+//! attempt holds up nobody, and one whose report finds no room waits with it. The kernel's table can take
+//! its time, and has a keeper ([`table::Keeper`]), a thread that is given one order after the other; what
+//! changes meanwhile goes into the next, and what is told waits until the kernel has it. When the director
+//! ends, attempts are abandoned.
 
 mod attempts;
 mod files;
@@ -15,6 +17,7 @@ mod places;
 mod sessions;
 mod sharing;
 mod table;
+mod writing;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -27,12 +30,13 @@ use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
 use self::host_addresses::HostAddresses;
 use self::managed::Managed;
-use self::names::{Answer, Names};
+use self::names::Names;
 use self::news::News;
 use self::sessions::Followed;
 use self::sharing::{AttemptKey, Member};
-use self::table::KernelTable;
 pub use self::table::Open;
+use self::table::{Answer, Farewell, Keeper, Wanted};
+use self::writing::{Settled, Writing};
 use super::bfd_thread::SessionStates;
 use super::clock;
 use super::outlets::Outlets;
@@ -67,6 +71,18 @@ pub struct DirectorStatus {
     pub checks: CheckStatus,
 }
 
+/// What a director is made of.
+pub struct Settings {
+    pub open: Open,
+    pub outlets: Outlets,
+    /// Leave the table as it is on stop.
+    pub keep_on_stop: bool,
+    /// Spreads first attempts; changes from start to start, so that two directors differ.
+    pub seed: u64,
+    /// Servers come and go with these BFD sessions.
+    pub sessions: watch::Receiver<SessionStates>,
+}
+
 /// The supervisor's end of the director.
 pub struct Handle {
     pub commands: mpsc::Sender<Command>,
@@ -80,11 +96,12 @@ const COMMANDS: usize = 4;
 /// Starts the director's thread; attempts and scripts run on the current runtime.
 ///
 /// # Errors
-/// When the thread or its runtime cannot be had.
-pub fn spawn(director: Director, scheduling: Scheduling) -> io::Result<Handle> {
+/// When a thread or its runtime cannot be had.
+pub fn spawn(settings: Settings, scheduling: Scheduling) -> io::Result<Handle> {
     let (commands, receive_commands) = mpsc::channel(COMMANDS);
     let (ending, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let director = Director::new(settings, &scheduling)?;
     std::thread::Builder::new().name("director".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending: oneshot::Sender<()> = ending;
@@ -94,14 +111,14 @@ pub fn spawn(director: Director, scheduling: Scheduling) -> io::Result<Handle> {
     Ok(Handle { commands, ended })
 }
 
-pub struct Director {
+struct Director {
     plan: Arc<Plan>,
     managed: Vec<Managed>,
     by_identity: HashMap<ServerIdentity, usize>,
     /// By each of their services.
     by_key: HashMap<ServiceKey, usize>,
     schedule: Schedule,
-    table: KernelTable,
+    table: Writing,
     outlets: Outlets,
     files: Files,
     changed_files: mpsc::Receiver<Changed>,
@@ -115,81 +132,76 @@ pub struct Director {
     finished: mpsc::Receiver<Finished>,
     /// Whether a plan runs: `lvs_flush` is for the start only.
     started: bool,
-    /// Leave the table as it is on stop.
     keep_on_stop: bool,
-    /// Spreads first attempts; changes from start to start, so that two directors differ.
     seed: u64,
     /// Reused for each event.
     actions: Vec<Action>,
-    /// What is told once the kernel has what it follows from.
+    /// What is told once the kernel has what it follows from, in order.
     news: Vec<News>,
     due: Vec<(Instant, usize)>,
 }
 
 impl Director {
-    pub fn new(open: Open, outlets: Outlets, keep_on_stop: bool, seed: u64) -> Self {
+    fn new(settings: Settings, scheduling: &Scheduling) -> io::Result<Self> {
         let (results, finished) = mpsc::channel(RESULTS);
         let (files, changed_files) = Files::new();
-        Self {
+        Ok(Self {
             plan: Arc::default(),
             managed: Vec::new(),
             by_identity: HashMap::new(),
             by_key: HashMap::new(),
             schedule: Schedule::default(),
-            table: KernelTable::new(open),
-            outlets,
+            table: Writing::new(Keeper::spawn(settings.open, scheduling)?),
+            outlets: settings.outlets,
             files,
             changed_files,
-            followed: Followed::default(),
+            followed: Followed::new(settings.sessions),
             names: Names::default(),
             addresses: HostAddresses::default(),
             attempts: Attempts::new(results, kernel::process::descriptor_limit()),
             finished,
             started: false,
-            keep_on_stop,
-            seed,
+            keep_on_stop: settings.keep_on_stop,
+            seed: settings.seed,
             actions: Vec::new(),
             news: Vec::new(),
             due: Vec::new(),
-        }
+        })
     }
 
-    /// Whose servers come and go with BFD sessions.
-    pub fn with_sessions(self, states: watch::Receiver<SessionStates>) -> Self {
-        Self { followed: Followed::new(states), ..self }
-    }
-
-    /// Runs until told to stop.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    /// Runs until told to stop, or until the keeper has ended, which it never should.
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
-            let deadline = earliest(self.schedule.next(), self.table.compare_at());
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Reload(plan, ours, reply)) => {
+                        self.finish_writing().await;
                         let plan = self.names.follow(plan, &ours, self.attempts.work());
-                        self.adopt(plan, ours);
-                        let _ = reply.send(self.table.trouble().is_none());
+                        self.adopt(plan, ours, reply);
                     }
                     Some(Command::Status(reply)) => drop(reply.send(self.status())),
-                    Some(Command::Stop) | None => return self.stop(),
+                    Some(Command::Stop) | None => {
+                        self.finish_writing().await;
+                        return self.stop();
+                    }
+                },
+                answer = self.table.answer() => match answer {
+                    Some(answer) => self.settle(answer),
+                    None => return,
                 },
                 Some(finished) = self.finished.recv() => self.take_in(finished),
                 Some(change) = self.changed_files.recv() => self.file_changed(&change),
                 Some(()) = self.followed.changed() => self.sessions_changed(),
                 Some(()) = self.addresses.changed() => self.addresses_changed(),
-                Some(answer) = self.names.answered() => self.name_answered(answer),
-                () = sleep_until(deadline) => self.fire_due(),
+                Some(answer) = self.names.answered() => self.name_answered(answer).await,
+                () = sleep_until(self.schedule.next()) => self.fire_due(),
             }
         }
     }
 
     /// Makes `plan` the running one: surviving servers keep their health, unchanged services are
     /// not touched, everything else is brought in line with one comparison.
-    fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>) {
-        if !self.started && plan.global.lvs_flush {
-            self.table.flush();
-        }
-        self.started = true;
+    fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>, done: oneshot::Sender<bool>) {
         self.files.follow(&plan, self.attempts.work());
         let rules = scripts::rules(&plan.global);
         self.attempts.follow(plan.virtual_servers.iter(), plan.global.share_checks, rules);
@@ -231,10 +243,14 @@ impl Director {
         for user in self.files.all_users().into_iter().chain(self.followed.all_users()) {
             self.tell(user);
         }
+        let wanted = Wanted {
+            services: self.managed.iter().flat_map(Managed::entries).collect(),
+            ours,
+            timeouts: plan.global.lvs_timeouts,
+            flush: !std::mem::replace(&mut self.started, true) && plan.global.lvs_flush,
+        };
+        self.table.adopt(wanted, self.news.len(), done);
         self.plan = plan;
-        self.table.set_timeouts(self.plan.global.lvs_timeouts);
-        self.table.set_ours(ours);
-        self.synchronise();
     }
 
     /// Virtual servers that are no longer configured: their scripts hear of it.
@@ -296,9 +312,12 @@ impl Director {
     }
 
     /// A name has been answered: with other addresses than before, it is as after a reload.
-    fn name_answered(&mut self, answer: Answer) {
+    async fn name_answered(&mut self, answer: names::Answer) {
         if let Some((plan, ours)) = self.names.take_in(answer) {
-            self.adopt(plan, ours);
+            self.finish_writing().await;
+            // Nobody waits for it.
+            let (done, _) = oneshot::channel();
+            self.adopt(plan, ours, done);
         }
     }
 
@@ -321,36 +340,42 @@ impl Director {
             self.handle(number, Event::DeadlineReached);
         }
         self.due = due;
-        self.table.write_dirty(&self.managed);
-        self.table.compare(&self.managed);
-        self.settle_refusals();
-        self.tell_news();
+        self.write();
     }
 
     /// Brings the kernel's table in line with what has changed, and then tells of it.
     fn write(&mut self) {
-        self.table.write_dirty(&self.managed);
-        self.settle_refusals();
-        self.tell_news();
-    }
-
-    /// What the kernel would not take does not serve. That may bring a sorry server in, which is written
-    /// then, and may be refused itself.
-    fn settle_refusals(&mut self) {
-        for _ in 0..2 {
-            let changed = self.table.take_changed_refusals();
-            let numbers = changed.iter().filter_map(|key| self.by_key.get(key).copied());
-            for number in numbers.collect::<BTreeSet<usize>>() {
-                let servers = self.managed[number].refused_by(&self.table);
-                self.handle(number, Event::Refused { servers });
-                news::retract_start(&mut self.news, number, &self.managed[number]);
-            }
-            self.table.write_dirty(&self.managed);
+        if self.table.write(&self.managed, self.news.len()) {
+            self.tell_news(self.news.len());
         }
     }
 
-    fn tell_news(&mut self) {
-        for News { number, actions, changed } in self.news.drain(..) {
+    /// Before anything is numbered anew: what is being written, and what waits for that.
+    async fn finish_writing(&mut self) {
+        while self.table.is_busy()
+            && let Some(answer) = self.table.answer().await
+        {
+            self.settle(answer);
+        }
+    }
+
+    /// The kernel has what was ordered, but for what it would not take. That does not serve; a sorry server
+    /// may come in for it, which is written next.
+    fn settle(&mut self, answer: Answer) {
+        let Settled { refusals, news } = self.table.settle(answer);
+        let numbers = refusals.iter().filter_map(|key| self.by_key.get(key).copied());
+        for number in numbers.collect::<BTreeSet<usize>>() {
+            let servers = self.managed[number].refused_by(&self.table);
+            self.handle(number, Event::Refused { servers });
+            news::retract_start(&mut self.news, number, &self.managed[number]);
+        }
+        self.tell_news(news);
+        self.write();
+    }
+
+    /// Tells the first `count` of the news.
+    fn tell_news(&mut self, count: usize) {
+        for News { number, actions, changed } in self.news.drain(..count) {
             let managed = &self.managed[number];
             actions.iter().for_each(|action| managed.announce(&self.outlets, action, &changed));
         }
@@ -374,19 +399,13 @@ impl Director {
                     self.attempts.begin(member, target, key, || managed.probe(server, checker));
                 }
                 Action::TableChanged => self.table.mark(number),
+                Action::DestinationChanged { server } => self.table.mark_server(number, server),
                 announced => news.actions.push(announced),
             }
         }
         if !news.actions.is_empty() {
             self.news.push(news);
         }
-    }
-
-    /// Compares the kernel's whole table with what is wanted, and makes it so.
-    fn synchronise(&mut self) {
-        self.table.synchronise(&self.managed);
-        self.settle_refusals();
-        self.tell_news();
     }
 
     fn status(&self) -> DirectorStatus {
@@ -397,7 +416,7 @@ impl Director {
         });
         DirectorStatus {
             servers: servers.collect(),
-            ipvs_trouble: self.table.trouble(),
+            ipvs_trouble: self.table.trouble.clone(),
             checks: self.attempts.status(),
         }
     }
@@ -412,19 +431,12 @@ impl Director {
                 }
             }
         }
-        if !self.keep_on_stop {
-            self.table.restore_timeouts();
-        }
-        match self.plan.global.lvs_flush_on_stop {
-            _ if self.keep_on_stop => {}
-            FlushOnStop::Everything => self.table.flush(),
-            FlushOnStop::Off | FlushOnStop::VirtualServers => self.table.remove_ours(),
-        }
+        self.table.end(match self.plan.global.lvs_flush_on_stop {
+            _ if self.keep_on_stop => Farewell::Keep,
+            FlushOnStop::Everything => Farewell::Flush,
+            FlushOnStop::Off | FlushOnStop::VirtualServers => Farewell::RemoveOurs,
+        });
     }
-}
-
-fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    one.into_iter().chain(other).min()
 }
 
 /// Health checks need no better than tokio's timer, which is a millisecond or two late.

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::bfd_thread::BfdSide;
-use super::director::{self, Director, DirectorStatus};
+use super::director::{self, DirectorStatus};
 use super::fifos::FifoSet;
 use super::host::Host;
 use super::mailer::Mailer;
@@ -123,8 +123,8 @@ fn start_vrrp(
         .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))
 }
 
-fn start_director(plan: &Plan, director: Director) -> Result<director::Handle, Failure> {
-    director::spawn(director, plan.global.checker_scheduling.clone())
+fn start_director(plan: &Plan, settings: director::Settings) -> Result<director::Handle, Failure> {
+    director::spawn(settings, plan.global.checker_scheduling.clone())
         .map_err(|e| Failure::fatal("cannot start the director", e))
 }
 
@@ -163,9 +163,14 @@ impl Supervisor {
         let announcer = tokio::spawn(announcer::run(vrrp.reports, outlets.clone()));
         let mut trackers = Trackers::new(vrrp.commands.clone());
         trackers.follow(&plan);
-        let director =
-            Director::new(data_plane(&options), outlets.clone(), !options.release_ipvs, seed());
-        let director = start_director(&plan, director.with_sessions(bfd.for_checkers()))?;
+        let settings = director::Settings {
+            open: data_plane(&options),
+            outlets: outlets.clone(),
+            keep_on_stop: !options.release_ipvs,
+            seed: seed(),
+            sessions: bfd.for_checkers(),
+        };
+        let director = start_director(&plan, settings)?;
         Ok(Some(Self {
             ours: owned.services(),
             record,

@@ -2,12 +2,14 @@
 //!
 //! Words and ranges are those of ipvsadm(8).
 
+mod change;
 mod display;
 mod learn;
 mod memory;
 mod reconcile;
 mod sync;
 
+pub use change::Change;
 pub use memory::MemoryDataPlane;
 pub use reconcile::{difference, entry_difference};
 pub use sync::{

@@ -7,21 +7,23 @@
 //! deleted come last of all: when the last service of a family goes, the kernel forgets that
 //! family's connections.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Command, Destination, Entry, ServiceKey, Table};
+use super::{Command, Destination, Entry, ServiceKey};
 
-/// What turns `found` into what is wanted. Services of `wanted` become exactly so, destinations
-/// included; those of `owned` that are not wanted go; all others are somebody else's. Nothing is
-/// said about what is right already. Linear in the sizes of the tables.
-pub fn difference(found: &Table, wanted: &Table, owned: &BTreeSet<ServiceKey>) -> Vec<Command> {
+/// What turns our services as they were `found` into those that are wanted, destinations included. Nothing
+/// is said about what is right already. Linear in the sizes of both.
+pub fn difference(
+    found: &HashMap<ServiceKey, Entry>,
+    wanted: &BTreeMap<ServiceKey, Entry>,
+) -> Vec<Command> {
     let mut commands = Vec::new();
-    for (key, entry) in &wanted.services {
-        add_difference(found.services.get(key), entry, &mut commands);
+    for (key, entry) in wanted {
+        add_difference(found.get(key), entry, &mut commands);
     }
-    let gone = found.services.keys().filter(|key| owned.contains(key));
-    let gone = gone.filter(|key| !wanted.services.contains_key(key));
-    commands.extend(gone.map(|key| Command::DeleteService(*key)));
+    let mut gone: Vec<_> = found.keys().filter(|key| !wanted.contains_key(key)).collect();
+    gone.sort_unstable();
+    commands.extend(gone.into_iter().map(|key| Command::DeleteService(*key)));
     commands
 }
 

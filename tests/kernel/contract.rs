@@ -1,6 +1,6 @@
 //! What every data plane must do, the kernel's and the one in memory alike.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 
@@ -282,12 +282,13 @@ fn difference_reaches_the_wanted_table(plane: &mut dyn DataPlane) {
         (old.clone(), std::slice::from_ref(&a)),
         (foreign.clone(), &[]),
     ]);
-    must(plane, &difference(&Table::default(), &found, &BTreeSet::new()));
+    must(plane, &difference(&HashMap::new(), &found.services));
     assert_eq!(plane.list().unwrap(), found);
 
     let heavier = Destination { weight: 7, ..b };
     let wanted = table(&[(persistent(web(), 24), &[heavier, c])]);
-    must(plane, &difference(&found, &wanted, &BTreeSet::from([web(), old.key])));
+    let ours = found.services.into_iter().filter(|(key, _)| *key != foreign.key).collect();
+    must(plane, &difference(&ours, &wanted.services));
 
     let mut expected = wanted;
     expected.services.extend(table(&[(foreign, &[])]).services);

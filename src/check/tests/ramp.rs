@@ -34,7 +34,7 @@ fn a_server_that_comes_up_gets_its_weight_in_tenths() {
     while lab.now_ms < 31_000 {
         let next = lab.deadline_ms();
         let out = lab.attempt(next);
-        if out.contains(&Action::TableChanged) {
+        if out.contains(&Action::DestinationChanged { server: 0 }) {
             seen.push((lab.now_ms - 11_000, lab.wanted()[0].unwrap()));
         }
         if lab.running.contains_key(&(0, 0)) {

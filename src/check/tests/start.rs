@@ -35,7 +35,7 @@ fn alpha_server_is_absent_until_its_first_success() {
         out,
         [
             passed(0, 0),
-            Action::TableChanged,
+            Action::DestinationChanged { server: 0 },
             Action::ServerUp { server: 0, cause: Cause::Recovered { checker: 0 } },
             Action::QuorumGained { initial: false, sum: 1, needed: 1 },
         ]

@@ -42,7 +42,7 @@ fn word_counts_at_once_and_only_news_is_told_on() {
     assert_eq!(
         out,
         [
-            Action::TableChanged,
+            Action::DestinationChanged { server: 0 },
             Action::WeightChanged { server: 0, weight: 0 },
             Action::QuorumLost { initial: false, sum: 0, needed: 1 }
         ]

@@ -16,7 +16,7 @@ fn one_dynamic_checker_sets_the_weight() {
         out,
         [
             Action::CheckerPassed { server: 0, checker: 0, first: true },
-            Action::TableChanged,
+            Action::DestinationChanged { server: 0 },
             Action::WeightChanged { server: 0, weight: 5 },
         ]
     );

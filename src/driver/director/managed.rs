@@ -1,19 +1,20 @@
 //! One virtual server as the director runs it: its plan, its health, and the words for both.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::files::Files;
 use super::host_addresses::HostAddresses;
 use super::sessions::Followed;
-use super::table::KernelTable;
+use super::writing::Writing;
 use crate::check::{
     Action, Cause, CheckerSettings, Event, Kind, Outcome, PairedServer, Pairing, Pool,
     PoolSettings, ServerSettings, Sorry, Verdict,
 };
 use crate::config::plan::{Checker, RealServer, ServerIdentity, VirtualServer};
 use crate::driver::clock;
-use crate::ipvs::{Destination, Entry, Forward, Service, ServiceKey, SocketKey};
+use crate::ipvs::{Change, Destination, Entry, Forward, Service, ServiceKey, SocketKey};
 use crate::probe::{Probe, bfd, file};
 
 pub struct Managed {
@@ -21,11 +22,14 @@ pub struct Managed {
     pub pool: Pool,
     /// `[192.0.2.1]:tcp:80` or `FWM 1`.
     pub name: String,
+    /// Of what serves, one server may stand in another's place: then none changes by itself.
+    twins: bool,
 }
 
 impl Managed {
     pub fn new(server: Arc<VirtualServer>) -> Self {
-        Self { pool: Pool::new(settings(&server)), name: server.identity().to_string(), server }
+        let (pool, name) = (Pool::new(settings(&server)), server.identity().to_string());
+        Self { pool, name, twins: has_twins(&server), server }
     }
 
     pub fn identity(&self) -> ServerIdentity {
@@ -117,12 +121,28 @@ impl Managed {
         })
     }
 
+    /// What it takes in each of its services that one real server alone has changed.
+    pub fn server_changes(&self, server: usize) -> Vec<Change> {
+        if self.twins {
+            return self.entries().map(Change::Service).collect();
+        }
+        let (weight, destination) =
+            (self.pool.destination(server), &self.server.real_servers[server].destination);
+        let change = |key| {
+            let address = self.address_at(key, destination);
+            let wanted =
+                weight.map(|weight| Destination { address, weight, ..destination.clone() });
+            Change::Destination(key, address, wanted)
+        };
+        self.server.keys().map(change).collect()
+    }
+
     /// The servers that are to be in the table and are not, in order: the kernel would not take them.
-    pub fn refused_by(&self, table: &KernelTable) -> Vec<usize> {
+    pub fn refused_by(&self, table: &Writing) -> Vec<usize> {
         let wanted = self.pool.wanted();
         let servers = self.server.real_servers.iter().enumerate();
         let missing = servers.filter(|(index, server)| {
-            let lacks = |key| !table.has(&key, &self.address_at(key, &server.destination));
+            let lacks = |key| table.lacks(&key, &self.address_at(key, &server.destination));
             wanted.servers[*index].is_some() && self.server.keys().any(lacks)
         });
         missing.map(|(index, _)| index).collect()
@@ -197,7 +217,10 @@ impl Managed {
                 tracing::info!("{} of {name}: {checker} {again}", of(server));
             }
             // The director sees to these itself.
-            Action::Attempt { .. } | Action::TableChanged | Action::ServerRemoved { .. } => {}
+            Action::Attempt { .. }
+            | Action::TableChanged
+            | Action::DestinationChanged { .. }
+            | Action::ServerRemoved { .. } => {}
         }
     }
 
@@ -250,6 +273,16 @@ impl Managed {
     pub(super) fn checker(&self, server: usize, checker: usize) -> &'static str {
         self.server.real_servers[server].checkers[checker].probe.name()
     }
+}
+
+/// Whether two of its servers, the sorry server included, may be one destination to the kernel. In a group
+/// the port may be that of the service.
+fn has_twins(server: &VirtualServer) -> bool {
+    let mut seen = HashSet::new();
+    let real = server.real_servers.iter().map(|server| server.destination.address);
+    let sorry = server.sorry_server.iter().map(|sorry| sorry.destination.address);
+    let port_of = |port| if server.group.is_some() { 0 } else { port };
+    real.chain(sorry).any(|at| !seen.insert((at.ip, port_of(at.port))))
 }
 
 fn settings(server: &VirtualServer) -> PoolSettings {

@@ -53,6 +53,7 @@ impl Managed {
             | Action::CheckerPassed { .. }
             | Action::Attempt { .. }
             | Action::TableChanged
+            | Action::DestinationChanged { .. }
             | Action::ServerRemoved { .. } => {}
         }
     }

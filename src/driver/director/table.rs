@@ -1,14 +1,16 @@
 //! What the kernel's IPVS table holds of ours as far as we know, and how it is made what is
 //! wanted.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod keeper;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::managed::Managed;
+pub use self::keeper::{Answer, Farewell, Keeper, Order};
 use crate::driver::clock;
 use crate::ipvs::{
-    Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, SocketKey, Table, Timeouts,
-    difference, entry_difference,
+    Change, Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, SocketKey, Table,
+    Timeouts, difference, entry_difference,
 };
 
 /// Pause before a refused change is tried again.
@@ -23,6 +25,28 @@ const INSPECTION_SHARE: u32 = 100;
 /// Opens the data plane; asked again as long as there is none.
 pub type Open = Box<dyn FnMut() -> Result<Box<dyn DataPlane>, DataPlaneError> + Send>;
 
+/// A whole table as it is to be, at start and on reload.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub services: Vec<Entry>,
+    /// Services that may be deleted: those of this plan, of the one before, and of a former run.
+    pub ours: BTreeSet<ServiceKey>,
+    /// Connection time-outs; what is 0 is as it was.
+    pub timeouts: Timeouts,
+    /// `lvs_flush`: first everything goes, whoever made it.
+    pub flush: bool,
+}
+
+/// What the director is to know of the table.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Services of which something was refused, or is so no longer, since the last time: with the
+    /// destinations that the kernel would not take.
+    pub refusals: Vec<(ServiceKey, HashSet<SocketKey>)>,
+    /// Why the table is not as wanted, if it is not.
+    pub trouble: Option<String>,
+}
+
 pub struct KernelTable {
     open: Open,
     /// `None` until it could be opened: IPVS may be loaded later.
@@ -32,15 +56,14 @@ pub struct KernelTable {
     known: HashMap<ServiceKey, Entry>,
     /// Whether the kernel's table was found, so that this can be known.
     found: bool,
+    /// Services that are not in the kernel as they are wanted. `None`: not to be there. All others of
+    /// `known` are as wanted.
+    unfulfilled: HashMap<ServiceKey, Option<Entry>>,
     /// What the kernel would not take, by what was attempted: said once, and tried again.
     refused: BTreeMap<String, Refused>,
     /// Services of which something was refused, or is so no longer, since that was last asked.
     refusals_changed: BTreeSet<ServiceKey>,
-    /// Services that may be deleted: those of this plan, of the one before, and of a former run.
     ours: BTreeSet<ServiceKey>,
-    /// Virtual servers whose wanted entries have changed, by their number.
-    dirty: BTreeSet<usize>,
-    /// Connection time-outs as they are to be; what is 0 is as it was.
     timeouts: Timeouts,
     /// As they were before we changed them.
     former_timeouts: Option<Timeouts>,
@@ -70,10 +93,10 @@ impl KernelTable {
             plane: None,
             known: HashMap::new(),
             found: false,
+            unfulfilled: HashMap::new(),
             refused: BTreeMap::new(),
             refusals_changed: BTreeSet::new(),
             ours: BTreeSet::new(),
-            dirty: BTreeSet::new(),
             timeouts: Timeouts::default(),
             former_timeouts: None,
             retry_at: None,
@@ -83,43 +106,16 @@ impl KernelTable {
         }
     }
 
-    pub fn set_ours(&mut self, ours: BTreeSet<ServiceKey>) {
-        self.ours = ours;
-    }
-
-    /// The next comparison brings the connection time-outs to this.
-    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
-        self.timeouts = timeouts;
-    }
-
-    fn no_timeouts(&self) -> bool {
-        self.timeouts == Timeouts::default() && self.former_timeouts.is_none()
-    }
-
-    /// Makes the time-outs what they are to be, or what they were.
-    fn write_timeouts(&mut self) -> bool {
-        let Some(plane) = &mut self.plane else { return false };
-        let now = match plane.timeouts() {
-            Ok(now) => now,
-            Err(error) => {
-                self.cannot_read(&error);
-                return false;
-            }
-        };
-        let wanted = self.timeouts.or(*self.former_timeouts.get_or_insert(now));
-        wanted == now || self.apply(&[Command::SetTimeouts(wanted)])
-    }
-
-    /// Puts the time-outs back to what they were before us.
-    pub fn restore_timeouts(&mut self) {
-        self.timeouts = Timeouts::default();
-        if self.former_timeouts.is_some() {
-            self.write_timeouts();
+    /// Makes this the wanted table. The kernel's is read only when there may be something in it that we do
+    /// not know of: with 2,300 services that costs far more than one changed weight.
+    pub fn adopt(&mut self, wanted: Wanted) {
+        let Wanted { services, ours, timeouts, flush } = wanted;
+        (self.ours, self.timeouts) = (ours, timeouts);
+        if flush {
+            self.flush();
         }
-    }
-
-    pub fn mark(&mut self, number: usize) {
-        self.dirty.insert(number);
+        let wanted = services.into_iter().map(|entry| (entry.service.key, entry)).collect();
+        self.bring_to(wanted);
     }
 
     /// When [`Self::compare`] is to be called.
@@ -128,20 +124,90 @@ impl KernelTable {
     }
 
     /// Does what is due: everything again after a refusal, else a look at what others have done.
-    pub fn compare(&mut self, managed: &[Managed]) {
+    pub fn compare(&mut self) {
         let now = clock::now();
         if self.retry_at.is_some_and(|at| at <= now) {
-            self.synchronise(managed);
+            self.try_again();
         } else if self.retry_at.is_none() && self.inspect_at.is_some_and(|at| at <= now) {
-            self.repair(managed);
+            self.repair();
             self.inspect_again(now);
+        }
+    }
+
+    /// Compares all that is wanted with the kernel's table.
+    fn try_again(&mut self) {
+        let unfulfilled = std::mem::take(&mut self.unfulfilled);
+        let mut wanted: BTreeMap<_, _> = self.known.drain().collect();
+        for (key, entry) in unfulfilled {
+            match entry {
+                Some(entry) => drop(wanted.insert(key, entry)),
+                None => drop(wanted.remove(&key)),
+            }
+        }
+        self.found = false;
+        self.bring_to(wanted);
+    }
+
+    /// Makes the services of ours these.
+    fn bring_to(&mut self, wanted: BTreeMap<ServiceKey, Entry>) {
+        (self.retry_at, self.inspect_at) = (None, None);
+        self.unfulfilled.clear();
+        if wanted.is_empty() && self.ours.is_empty() && self.no_timeouts() {
+            return;
+        }
+        if let Err(error) = self.look_unless_known(&wanted) {
+            self.unfulfilled = wanted.into_iter().map(|(key, entry)| (key, Some(entry))).collect();
+            return self.cannot_read(&error);
+        }
+        self.trouble = None;
+        if !self.no_timeouts() {
+            self.write_timeouts();
+        }
+        let commands = difference(&self.known, &wanted);
+        self.forget_refusals_but_of(&commands);
+        for key in self.apply(&commands) {
+            self.unfulfilled.insert(key, wanted.get(&key).cloned());
+        }
+        self.inspect_at = Some(clock::now() + INSPECTION).filter(|_| !self.known.is_empty());
+    }
+
+    /// A service that we do not know of may be there all the same, somebody else's so far.
+    fn look_unless_known(
+        &mut self,
+        wanted: &BTreeMap<ServiceKey, Entry>,
+    ) -> Result<(), DataPlaneError> {
+        if self.found && wanted.keys().all(|key| self.known.contains_key(key)) {
+            return Ok(());
+        }
+        let found = self.list()?.services.into_iter();
+        let is_ours = |key: &ServiceKey| self.ours.contains(key) || wanted.contains_key(key);
+        self.known = found.filter(|(key, _)| is_ours(key)).collect();
+        Ok(())
+    }
+
+    /// Carries out changes of what is wanted. Cost proportional to them.
+    pub fn write(&mut self, changes: Vec<Change>) {
+        // Not knowing what is there, all of it is compared once that can be read.
+        let failing = if self.found {
+            let commands = changes.iter().flat_map(|change| change.commands(&self.known));
+            self.apply(&commands.collect::<Vec<_>>())
+        } else {
+            BTreeSet::new()
+        };
+        let (known, unfulfilled) = (&self.known, &mut self.unfulfilled);
+        for key in failing {
+            unfulfilled.entry(key).or_insert_with(|| known.get(&key).cloned());
+        }
+        for change in changes {
+            if let Some(wanted) = unfulfilled.get_mut(&change.service()) {
+                change.make(wanted);
+            }
         }
     }
 
     /// Puts right what somebody else changed, and says so. What was found is compared with what we wrote:
     /// only differences cost more than the look.
-    fn repair(&mut self, managed: &[Managed]) {
-        self.write_dirty(managed);
+    fn repair(&mut self) {
         let mut found = match self.list() {
             Ok(found) => found,
             Err(error) => return self.cannot_read(&error),
@@ -154,12 +220,22 @@ impl KernelTable {
                 differing.push(*key);
             }
         }
+        let mut wanted = HashMap::new();
         for key in differing {
-            match found.services.remove(&key) {
-                Some(there) => drop(self.known.insert(key, there)),
-                None => drop(self.known.remove(&key)),
-            }
+            let there = found.services.remove(&key);
+            let before = match there {
+                Some(there) => self.known.insert(key, there),
+                None => self.known.remove(&key),
+            };
+            wanted.insert(key, before);
         }
+        self.tell_of_repair(&commands);
+        for key in self.apply(&commands) {
+            self.unfulfilled.entry(key).or_insert_with(|| wanted.remove(&key).flatten());
+        }
+    }
+
+    fn tell_of_repair(&mut self, commands: &[Command]) {
         let repair = commands.first().map(|first| match commands.len() - 1 {
             0 => first.to_string(),
             others => format!("{first}, and {others} more"),
@@ -167,7 +243,6 @@ impl KernelTable {
         if let Some(repair) = repair.as_ref().filter(|_| repair != self.repaired) {
             tracing::warn!("somebody else changed the IPVS table; putting it right: {repair}");
         }
-        self.apply(&commands);
         self.repaired = repair;
     }
 
@@ -178,55 +253,50 @@ impl KernelTable {
         self.inspect_at = Some(clock::now() + pause);
     }
 
-    /// Why the table is not as wanted, if it is not.
-    pub fn trouble(&self) -> Option<String> {
+    /// What has changed since this was last called.
+    pub fn standing(&mut self) -> Standing {
+        let changed = std::mem::take(&mut self.refusals_changed);
+        let refusals = changed.into_iter().map(|key| (key, self.lacking(key)));
+        Standing { refusals: refusals.collect(), trouble: self.trouble() }
+    }
+
+    /// Destinations of a service that the kernel does not have.
+    fn lacking(&self, key: ServiceKey) -> HashSet<SocketKey> {
+        let Some(Some(wanted)) = self.unfulfilled.get(&key) else { return HashSet::new() };
+        let known = self.known.get(&key).map(|entry| &entry.destinations);
+        let is_there = |at| known.is_some_and(|known| known.contains_key(at));
+        wanted.destinations.keys().filter(|at| !is_there(at)).copied().collect()
+    }
+
+    fn trouble(&self) -> Option<String> {
         let first = || self.refused.values().min_by_key(|refused| refused.orphan);
         let refused = || first().map(|refused| refused.why.clone());
         self.trouble.clone().or_else(refused)
     }
 
-    /// Writes the services that changed: cost proportional to the change.
-    pub fn write_dirty(&mut self, managed: &[Managed]) {
-        // Not knowing what is there, all of it is compared once that can be read.
-        if self.dirty.is_empty() || !self.found {
-            return;
-        }
-        let dirty = std::mem::take(&mut self.dirty);
-        let changed = dirty.into_iter().filter_map(|number| managed.get(number));
-        let mut commands = Vec::new();
-        for wanted in changed.flat_map(Managed::entries) {
-            let known = self.known.get(&wanted.service.key);
-            commands.extend(entry_difference(known, Some(&wanted)));
-        }
-        self.apply(&commands);
+    fn no_timeouts(&self) -> bool {
+        self.timeouts == Timeouts::default() && self.former_timeouts.is_none()
     }
 
-    /// Compares with the whole table of the kernel: at start, at reload, and after a refusal.
-    pub fn synchronise(&mut self, managed: &[Managed]) {
-        self.dirty.clear();
-        (self.retry_at, self.inspect_at) = (None, None);
-        if managed.is_empty() && self.ours.is_empty() && self.no_timeouts() {
-            return;
-        }
-        let entries = managed.iter().flat_map(Managed::entries);
-        let services = entries.map(|entry| (entry.service.key, entry));
-        let wanted = Table { services: services.collect() };
-        let found = match self.list() {
-            Ok(found) => found,
+    /// Makes the time-outs what they are to be, or what they were.
+    fn write_timeouts(&mut self) {
+        let Some(plane) = &mut self.plane else { return };
+        let now = match plane.timeouts() {
+            Ok(now) => now,
             Err(error) => return self.cannot_read(&error),
         };
-        self.trouble = None;
-        if !self.no_timeouts() {
+        let wanted = self.timeouts.or(*self.former_timeouts.get_or_insert(now));
+        if wanted != now {
+            self.apply(&[Command::SetTimeouts(wanted)]);
+        }
+    }
+
+    /// Puts the time-outs back to what they were before us.
+    pub fn restore_timeouts(&mut self) {
+        self.timeouts = Timeouts::default();
+        if self.former_timeouts.is_some() {
             self.write_timeouts();
         }
-        let commands = difference(&found, &wanted, &self.ours);
-        let ours = found.services.into_iter();
-        let ours =
-            ours.filter(|(key, _)| self.ours.contains(key) || wanted.services.contains_key(key));
-        self.known = ours.collect();
-        self.forget_refusals_but_of(&commands);
-        self.apply(&commands);
-        self.inspect_at = Some(clock::now() + INSPECTION).filter(|_| !self.known.is_empty());
     }
 
     /// What is wanted no longer cannot be refused any more.
@@ -243,24 +313,12 @@ impl KernelTable {
         });
     }
 
-    /// Services of which something has been refused, or is so no longer, since the last call.
-    pub fn take_changed_refusals(&mut self) -> BTreeSet<ServiceKey> {
-        std::mem::take(&mut self.refusals_changed)
-    }
-
-    /// Whether the kernel has this destination of ours.
-    pub fn has(&self, service: &ServiceKey, address: &SocketKey) -> bool {
-        self.known.get(service).is_some_and(|entry| entry.destinations.contains_key(address))
-    }
-
     /// Our services go, with their destinations; everybody else's stay.
     pub fn remove_ours(&mut self) {
-        let deletions: Vec<Command> = match self.list() {
-            Ok(found) => difference(&found, &Table::default(), &self.ours),
-            Err(_) => return,
-        };
-        self.apply(&deletions);
-        self.known.clear();
+        if self.look_unless_known(&BTreeMap::new()).is_ok() {
+            let deletions = difference(&self.known, &BTreeMap::new());
+            self.apply(&deletions);
+        }
     }
 
     /// Everything goes, whoever made it.
@@ -269,7 +327,6 @@ impl KernelTable {
             return self.cannot_read(&error);
         }
         self.apply(&[Command::Flush]);
-        self.known.clear();
     }
 
     fn list(&mut self) -> Result<Table, DataPlaneError> {
@@ -283,25 +340,29 @@ impl KernelTable {
         found
     }
 
-    /// Whether all of `commands` were carried out.
-    fn apply(&mut self, commands: &[Command]) -> bool {
+    /// The services of which something failed.
+    fn apply(&mut self, commands: &[Command]) -> BTreeSet<ServiceKey> {
+        let mut failing = BTreeSet::new();
         if commands.is_empty() {
-            return true;
+            return failing;
         }
-        let Some(plane) = &mut self.plane else { return false };
+        let Some(plane) = &mut self.plane else { return failing };
         let mut failed = plane.apply(commands);
         failed.sort_by_key(|failed| failed.index);
-        let mut failing = failed.iter().peekable();
-        for (index, command) in commands.iter().enumerate() {
-            match failing.next_if(|failed| failed.index == index) {
-                Some(Failed { error, .. }) => self.note_refusal(command, error),
-                None => self.note_success(command),
-            }
-        }
         if !failed.is_empty() {
             self.retry_at = Some(clock::now() + RETRY);
         }
-        failed.is_empty()
+        let mut failed = failed.iter().peekable();
+        for (index, command) in commands.iter().enumerate() {
+            match failed.next_if(|failed| failed.index == index) {
+                Some(Failed { error, .. }) => {
+                    self.note_refusal(command, error);
+                    failing.extend(command.service());
+                }
+                None => self.note_success(command),
+            }
+        }
+        failing
     }
 
     /// Said once, though it is tried again and again.

@@ -1,12 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::ipvs::{
-    DataPlane, Family, Forward, MemoryDataPlane, Persistence, Protocol, Service, ServiceFlags,
-    SocketKey,
+    Change, DataPlane, Family, Forward, MemoryDataPlane, Persistence, Protocol, Service,
+    ServiceFlags, SocketKey, Table,
 };
 
 const WEB: &str = "192.0.2.1:80";
@@ -36,10 +36,14 @@ fn table(entries: &[Entry]) -> Table {
     Table { services: entries.iter().map(|e| (e.service.key, e.clone())).collect() }
 }
 
+fn known(table: &Table) -> HashMap<ServiceKey, Entry> {
+    table.services.clone().into_iter().collect()
+}
+
 #[test]
 fn equal_tables_need_no_command() {
     let both = table(&[entry(WEB, &[server(1, 1), server(2, 3)])]);
-    assert_eq!(difference(&both, &both, &BTreeSet::from([key(WEB)])), []);
+    assert_eq!(difference(&known(&both), &both.services), []);
 }
 
 #[test]
@@ -113,9 +117,8 @@ fn additions_and_raised_weights_come_before_lowered_ones_and_removals() {
 #[test]
 fn services_are_deleted_after_everything_else() {
     let (old, new) = (entry("192.0.2.1:80", &[]), entry("192.0.2.9:80", &[]));
-    let owned = BTreeSet::from([old.service.key]);
     assert_eq!(
-        difference(&table(&[old]), &table(&[new]), &owned),
+        difference(&known(&table(&[old])), &table(&[new]).services),
         [
             Command::NewService(service(key("192.0.2.9:80"))),
             Command::DeleteService(key("192.0.2.1:80")),
@@ -124,20 +127,17 @@ fn services_are_deleted_after_everything_else() {
 }
 
 #[test]
-fn foreign_services_are_left_alone_and_foreign_destinations_of_ours_are_not() {
-    let foreign = entry("203.0.113.1:25", &[server(7, 7)]);
-    let found = table(&[foreign, entry(WEB, &[server(1, 1), server(8, 8)])]);
+fn foreign_destinations_of_ours_are_not_left_alone() {
+    let found = table(&[entry(WEB, &[server(1, 1), server(8, 8)])]);
     let wanted = table(&[entry(WEB, &[server(1, 1)])]);
     assert_eq!(
-        difference(&found, &wanted, &BTreeSet::from([key(WEB)])),
+        difference(&known(&found), &wanted.services),
         [Command::DeleteDestination(key(WEB), server(8, 8).address)]
     );
 }
 
 #[test]
-fn owned_service_that_is_gone_already_needs_no_command() {
-    let owned = BTreeSet::from([key(WEB)]);
-    assert_eq!(difference(&Table::default(), &Table::default(), &owned), []);
+fn what_is_neither_there_nor_wanted_needs_no_command() {
     assert_eq!(entry_difference(None, None), []);
 }
 
@@ -164,25 +164,28 @@ fn any_table() -> impl Strategy<Value = Table> {
 }
 
 proptest! {
-    /// Whatever is found and owned: afterwards ours is as wanted, and the rest as it was.
+    /// Whatever is found: afterwards it is as wanted.
     #[test]
-    fn commands_make_what_is_found_what_is_wanted(
-        found in any_table(),
-        wanted in any_table(),
-        owns in any::<u8>(),
-    ) {
-        let owned: BTreeSet<_> = found.services.keys().enumerate()
-            .filter(|(n, _)| owns >> n & 1 == 1).map(|(_, key)| *key).collect();
+    fn commands_make_what_is_found_what_is_wanted(found in any_table(), wanted in any_table()) {
         let mut plane = MemoryDataPlane::with_table(found.clone());
-
-        let failed = plane.apply(&difference(&found, &wanted, &owned));
-
+        let failed = plane.apply(&difference(&known(&found), &wanted.services));
         prop_assert!(failed.is_empty(), "{failed:?}");
-        let mut expected = found;
-        expected.services.retain(|key, _| !owned.contains(key));
-        expected.services.extend(wanted.services.clone());
-        prop_assert_eq!(plane.table(), &expected);
-        prop_assert_eq!(difference(&expected, &wanted, &owned), vec![]);
+        prop_assert_eq!(plane.table(), &wanted);
+        prop_assert_eq!(difference(&known(&wanted), &wanted.services), vec![]);
+    }
+
+    /// What one destination takes is what the whole service would take; what is wanted afterwards is so too.
+    #[test]
+    fn a_destination_by_itself_is_changed_like_all(found in any_entry(), n in 0u8..5, weight: Option<u8>) {
+        let key = found.service.key;
+        let change = Change::Destination(key, server(n, 0).address, weight.map(|w| server(n, w.into())));
+        let mut wanted = Some(found.clone());
+        change.clone().make(&mut wanted);
+
+        let before = HashMap::from([(key, found.clone())]);
+        prop_assert_eq!(change.commands(&before), entry_difference(Some(&found), wanted.as_ref()));
+        let after = HashMap::from([(key, wanted.unwrap())]);
+        prop_assert_eq!(change.commands(&after), vec![]);
     }
 
     /// A service with a usable destination before and after has one after each command.

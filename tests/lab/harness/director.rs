@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -201,12 +201,24 @@ impl<'h> Director<'h> {
         assert_eq!(ended, None, "{} ({:?}) has ended", self.host.name, self.program);
     }
 
-    /// CPU time and resident kilobytes of all its processes together.
-    pub fn usage(&self) -> (Duration, u64) {
-        let mut processes = children_of(self.pid());
-        processes.push(self.pid());
-        let cpu = processes.iter().map(|&pid| cpu_time(pid)).sum();
-        (cpu, processes.iter().map(|&pid| resident_kb(pid)).sum())
+    /// Resident kilobytes of all its processes together.
+    pub fn resident_kb(&self) -> u64 {
+        self.processes().map(resident_kb).sum()
+    }
+
+    /// CPU time of all its processes together.
+    pub fn cpu_time(&self) -> Duration {
+        self.processes().map(cpu_time).sum()
+    }
+
+    /// How often any of its threads has waited for something and gone on.
+    pub fn wake_ups(&self) -> u64 {
+        let threads = self.processes().flat_map(threads_of);
+        threads.map(|thread| number_in_status(&thread, "voluntary_ctxt_switches:")).sum()
+    }
+
+    fn processes(&self) -> impl Iterator<Item = i32> {
+        children_of(self.pid()).into_iter().chain([self.pid()])
     }
 
     /// Asks for a dump and gives what it says. Mainstay writes below its `/run`, keepalived to TMPDIR.
@@ -238,8 +250,19 @@ impl<'h> Director<'h> {
 }
 
 fn resident_kb(pid: i32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    number_in_status(Path::new(&format!("/proc/{pid}")), "VmRSS:")
+}
+
+/// `/proc/PID/task/TID` of each.
+fn threads_of(pid: i32) -> Vec<PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// A number of a process or thread that may have ended: then 0.
+fn number_in_status(process: &Path, name: &str) -> u64 {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
