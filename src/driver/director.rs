@@ -176,7 +176,11 @@ impl Director {
                 command = commands.recv() => match command {
                     Some(Command::Reload(plan, ours, reply)) => {
                         self.finish_writing().await;
-                        let plan = self.names.follow(plan, &ours, self.attempts.work());
+                        let work = self.attempts.work();
+                        let plan = match self.started {
+                            true => self.names.follow(plan, &ours, work),
+                            false => self.names.begin(plan, &ours, work).await,
+                        };
                         self.adopt(plan, ours, reply);
                     }
                     Some(Command::Status(reply)) => drop(reply.send(self.status())),

@@ -22,6 +22,15 @@ fn service(host: &Host) -> String {
     )
 }
 
+fn by_name_alone(host: &Host) -> String {
+    format!(
+        "virtual_server {VIP} 8 {{\n    lvs_sched rr\n    lvs_method DR\n    protocol TCP\n    quorum_down \
+         \"/usr/bin/touch {}/lost\"\n    sorry_server 192.0.2.102 8\n    \
+         real_server web.example 8 {{\n    }}\n}}\n",
+        host.dir.display()
+    )
+}
+
 fn ask_at(host: &Host, server: &str) {
     host.write("resolv.conf", format!("nameserver {server}\noptions timeout:1 attempts:1\n"));
 }
@@ -92,23 +101,28 @@ fn a_name_s_addresses_come_and_go_and_stay_while_nobody_answers() {
     });
 }
 
-/// A reload knows what was known, and asks again.
+/// A start waits for the first answer. A reload knows what was known, and asks again.
 #[test]
-fn a_reload_keeps_the_addresses_of_a_name() {
+fn a_start_has_the_addresses_of_a_name_and_a_reload_keeps_them() {
     run("names::reload", |lab: &Lab| {
         let farm = Farm::new(lab);
         let ns = farm.lan.host("ns", "192.0.2.53/24");
         ask_at(&farm.lb1, "192.0.2.53");
         write_zone(&ns, "web 60 IN A 192.0.2.101\n");
         let server = name_server(&ns, "192.0.2.53");
-        let director = start_checks(&farm.lb1, Program::Mainstay, &service(&farm.lb1));
+        let service = service(&farm.lb1) + &by_name_alone(&farm.lb1);
+        let director = start_checks(&farm.lb1, Program::Mainstay, &service);
         let table = || farm.lb1.ipvs().servers(SERVICE);
         eventually_eq("both serve", SOON, "192.0.2.101:7/5 192.0.2.102:7/1", table);
+        let before = director.log().len();
+        director.kill9();
+        let director = Director::start_again(&farm.lb1, Program::Mainstay);
+        director.wait_for_log(before, "is 192.0.2.101 now", SOON);
         server.end();
-        let heavier = service(&farm.lb1).replace("weight 5", "weight 6");
+        let heavier = service.replace("weight 5", "weight 6");
         director.reload(crate::configs::with_globals(&heavier));
         eventually_eq("the new weight", SOON, "192.0.2.101:7/6 192.0.2.102:7/1", table);
-        assert!(!farm.lb1.dir.join("went").exists());
+        assert!(!farm.lb1.dir.join("went").exists() && !farm.lb1.dir.join("lost").exists());
         eventually("nobody answers", SOON, || said(&director, "its last addresses stay") == 1);
         eventually_eq("still both", SOON, "192.0.2.101:7/6 192.0.2.102:7/1", table);
     });

@@ -22,6 +22,10 @@ use crate::status::NameStatus;
 /// Answers waiting to be taken in; who asks waits when there is no room.
 const ANSWERS: usize = 64;
 
+/// How long a start waits for names. What answers till then is there from the beginning: no quorum is lost
+/// for the moment without, and what a crash has left in the table stays there.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A name and the family of the addresses that are wanted of it.
 type Wanted = (Arc<str>, Family);
 
@@ -60,6 +64,33 @@ impl Names {
     ) -> Arc<Plan> {
         self.asking.begin(questions(&plan), work);
         self.remember(plan, ours)
+    }
+
+    /// The same for the first plan, once all its names are answered or [`PATIENCE`] is over.
+    pub async fn begin(
+        &mut self,
+        plan: Arc<Plan>,
+        ours: &BTreeSet<ServiceKey>,
+        work: &Handle,
+    ) -> Arc<Plan> {
+        self.follow(plan, ours, work);
+        self.hear_all().await;
+        self.configured.with_addresses(&self.known)
+    }
+
+    async fn hear_all(&mut self) {
+        let mut left: HashSet<Arc<str>> =
+            self.configured.hosts().map(|host| host.name.clone()).collect();
+        let answered = async {
+            while !left.is_empty()
+                && let Some(answer) = self.answers.recv().await
+            {
+                left.remove(&answer.name);
+                self.take_in_one(answer);
+            }
+        };
+        // What is late comes by itself.
+        let _ = tokio::time::timeout(PATIENCE, answered).await;
     }
 
     /// What is known of names that are still there stays known.

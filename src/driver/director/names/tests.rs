@@ -108,6 +108,30 @@ fn a_reload_keeps_what_is_known_of_names_that_stay_and_forgets_the_others() {
     assert_eq!(servers(&names.remember(plan, &ours)), ["192.0.2.31"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_start_waits_for_names_but_not_for_ever() {
+    let plan = plan(&format!(
+        " real_server {NAME} 80 {{\n }}\n real_server silent.example.net 80 {{\n }}\n"
+    ));
+    let mut names = names(&plan);
+    let (sender, answers) = mpsc::channel(ANSWERS);
+    names.answers = answers;
+    sender.send(answer(&["192.0.2.21"])).await.unwrap();
+    let began = tokio::time::Instant::now();
+    names.hear_all().await;
+    assert_eq!(began.elapsed(), PATIENCE, "one of them is silent");
+    assert_eq!(servers(&plan.with_addresses(&names.known)), ["192.0.2.21"]);
+
+    let silent = Answer { name: "silent.example.net".into(), ..failure() };
+    for each in [answer(&["192.0.2.22"]), silent] {
+        sender.send(each).await.unwrap();
+    }
+    let began = tokio::time::Instant::now();
+    names.hear_all().await;
+    assert_eq!(began.elapsed(), Duration::ZERO, "no answer is an answer");
+    assert_eq!(servers(&plan.with_addresses(&names.known)), ["192.0.2.22"]);
+}
+
 #[tokio::test]
 async fn answers_that_wait_are_taken_in_together() {
     let mut names = names(&named());
