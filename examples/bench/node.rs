@@ -1,17 +1,17 @@
 //! One director on one host, with the log it was given.
 
+use std::collections::HashMap;
 use std::fs;
 use std::marker::PhantomData;
 use std::os::unix::process::CommandExt;
 use std::process::Child;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::Pid;
 
-use crate::harness::namespace::{children_of, cpu_time};
+use crate::harness::namespace::{alive, children_of, cpu_time, cpu_time_if_any};
 use crate::harness::{Host, Program};
 use crate::sink::{Log, Reading, Sink};
 
@@ -100,12 +100,26 @@ impl<'h> Node<'h> {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("signal a director");
     }
 
-    /// Has it stop; gives the processor time that this took.
+    /// Has it stop; gives the processor time that this took. keepalived leaves children behind that it has
+    /// not waited for, so that each process is looked at until it is gone.
     pub fn terminate(mut self) -> Duration {
-        let (before, ended) = (self.cpu(), ended_cpu());
+        let mut used: HashMap<i32, (Duration, Duration)> = HashMap::new();
+        for pid in self.processes() {
+            used.insert(pid, (cpu_time(pid), Duration::ZERO));
+        }
         self.signal(Signal::SIGTERM);
-        let _ = self.child.wait();
-        (ended_cpu() - ended).saturating_sub(before)
+        let mut running = true;
+        while running {
+            thread::sleep(Duration::from_millis(5));
+            running = self.child.try_wait().is_ok_and(|ended| ended.is_none());
+            for (pid, (before, during)) in &mut used {
+                if let Some(now) = cpu_time_if_any(*pid).filter(|_| alive(*pid)) {
+                    *during = now.saturating_sub(*before);
+                    running = true;
+                }
+            }
+        }
+        used.into_values().map(|(_, during)| during).sum()
     }
 
     /// As a power failure would: all of it at once, without a word.
@@ -131,11 +145,4 @@ impl Drop for Node<'_> {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Processor time of the processes that have ended.
-fn ended_cpu() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the usage of children");
-    let part = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
-    part(usage.user_time()) + part(usage.system_time())
 }

@@ -50,7 +50,8 @@ pub struct Plan {
     pub track_processes: Vec<TrackProcess>,
     /// All `bfd_instance`s, whether somebody tracks them or not: the neighbour wants to hear of us, too.
     pub bfd_instances: Vec<BfdInstance>,
-    pub virtual_servers: Vec<VirtualServer>,
+    /// Shared with those who run them: of 100,000 real servers one copy is enough.
+    pub virtual_servers: Vec<Arc<VirtualServer>>,
     /// `static_ipaddress`, `static_routes`, `static_rules`.
     pub static_objects: StaticObjects,
     pub track_groups: Vec<TrackGroup>,

@@ -42,7 +42,7 @@ fn server(lines: &str, real: &str) -> (VirtualServer, Vec<&'static str>) {
     let loaded = parse_text("t", server_text(lines, real));
     let codes = codes(&loaded);
     let server = loaded.plan.virtual_servers.into_iter().next();
-    (server.unwrap_or_else(|| panic!("no server: {codes:?}")), codes)
+    (server.unwrap_or_else(|| panic!("no server: {codes:?}")).as_ref().clone(), codes)
 }
 
 fn http(real: &RealServer) -> &crate::probe::HttpProbe {

@@ -1,8 +1,8 @@
 //! The director: which servers are healthy, and so what IPVS is to hold.
 //!
 //! A thread of its own, which owns the health of every virtual server ([`crate::check::Pool`]) and waits
-//! for nobody. Attempts are tasks of the work runtime, which report back over a bounded channel: a hanging
-//! attempt holds up nobody, and one whose report finds no room waits with it. The kernel's table can take
+//! for nobody. Attempts are tasks, of its own runtime or of the work runtime, which report back over a bounded
+//! channel: a hanging attempt holds up nobody, and one whose report finds no room waits with it. The kernel's table can take
 //! its time, and has a keeper ([`table::Keeper`]), a thread that is given one order after the other; what
 //! changes meanwhile goes into the next, and what is told waits until the kernel has it. When the director
 //! ends, attempts are abandoned.
@@ -24,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::attempts::{Attempts, Finished};
@@ -101,7 +102,7 @@ pub fn spawn(settings: Settings, scheduling: Scheduling) -> io::Result<Handle> {
     let (commands, receive_commands) = mpsc::channel(COMMANDS);
     let (ending, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let director = Director::new(settings, &scheduling)?;
+    let director = Director::new(settings, &scheduling, runtime.handle().clone())?;
     std::thread::Builder::new().name("director".into()).spawn(move || {
         // Dropped, and so resolved, also when a panic unwinds this thread.
         let _ending: oneshot::Sender<()> = ending;
@@ -142,7 +143,7 @@ struct Director {
 }
 
 impl Director {
-    fn new(settings: Settings, scheduling: &Scheduling) -> io::Result<Self> {
+    fn new(settings: Settings, scheduling: &Scheduling, own: runtime::Handle) -> io::Result<Self> {
         let (results, finished) = mpsc::channel(RESULTS);
         let (files, changed_files) = Files::new();
         Ok(Self {
@@ -158,7 +159,7 @@ impl Director {
             followed: Followed::new(settings.sessions),
             names: Names::default(),
             addresses: HostAddresses::default(),
-            attempts: Attempts::new(results, kernel::process::descriptor_limit()),
+            attempts: Attempts::new(results, kernel::process::descriptor_limit(), own),
             finished,
             started: false,
             keep_on_stop: settings.keep_on_stop,
@@ -218,7 +219,7 @@ impl Director {
         self.by_identity.clear();
         self.by_key.clear();
         for server in &plan.virtual_servers {
-            let mut managed = Managed::new(Arc::new(server.clone()));
+            let mut managed = Managed::new(server.clone());
             managed.preset(&self.files, &self.followed);
             managed.begin_suspended(&self.addresses);
             let number = self.managed.len();

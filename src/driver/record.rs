@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::host::Setting;
-use crate::config::plan::{Plan, VirtualServer};
+use crate::config::plan::Plan;
 use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
 use crate::routing::{Route, Rule};
 
@@ -60,7 +60,7 @@ impl Record {
         let statics = &plan.static_objects;
         let static_addresses = (statics.addresses.iter())
             .filter_map(|each| Some((each.interface.clone()?, each.address)));
-        let services = plan.virtual_servers.iter().flat_map(VirtualServer::keys).map(Key::from);
+        let services = plan.virtual_servers.iter().flat_map(|server| server.keys()).map(Key::from);
         let instances = &plan.vrrp_instances;
         let routes = instances.iter().flat_map(|each| &each.routes).chain(&statics.routes);
         let rules = instances.iter().flat_map(|each| &each.rules).chain(&statics.rules);

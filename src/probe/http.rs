@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::bounds::{deadline, step_until};
@@ -11,7 +12,7 @@ use super::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, reque
 use super::http2::{self, Http2Error};
 use super::pattern::Search;
 use super::tls::{TlsError, shake_hands};
-use super::{HttpProbe, HttpVersion, Url};
+use super::{HttpProbe, HttpVersion, Tls, Url};
 use crate::check::Outcome;
 
 /// A whole attempt may take this many times `connect_timeout`, of which connecting, waiting for the first
@@ -45,7 +46,22 @@ async fn visit(probe: &HttpProbe, url: &Url, until: Option<Instant>) -> Outcome 
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
-    let Some(tls) = &probe.tls else { return converse(stream, probe, url, patience).await };
+    match &probe.tls {
+        None => converse(stream, probe, url, patience).await,
+        // In a box of its own: thousands wait at a time, most of them without TLS.
+        Some(tls) => Box::pin(secured(stream, tls, probe, url, patience)).await,
+    }
+}
+
+/// Talks over TLS.
+async fn secured(
+    stream: TcpStream,
+    tls: &Tls,
+    probe: &HttpProbe,
+    url: &Url,
+    patience: Patience,
+) -> Outcome {
+    let connect = &probe.connect;
     let session = tls.session(url.virtual_host.as_deref());
     let session = if is_http2(probe) { session.with_http2() } else { session };
     match shake_hands(stream, connect.target.ip(), &session, connect.timeout).await {

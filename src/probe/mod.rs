@@ -208,6 +208,15 @@ pub struct FileProbe {
 }
 
 impl Probe {
+    /// Whether an attempt does next to nothing but wait for the network: no handshake, no child process.
+    pub fn only_waits(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Dns(_) | Self::Udp(_) | Self::Ping(_) | Self::Smtp(_) => true,
+            Self::Http(http) => http.tls.is_none(),
+            Self::Grpc(_) | Self::Misc(_) | Self::File(_) | Self::Bfd(_) => false,
+        }
+    }
+
     /// The checker's name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {

@@ -64,10 +64,10 @@ pub fn probe(check: &str, port: u16) -> Probe {
          real_server 127.0.0.1 {port} {{\n{check} connect_timeout {}\n }}\n }}\n}}\n",
         TIMEOUT.as_secs_f64()
     );
-    let mut loaded = parse_text("t", text);
+    let loaded = parse_text("t", text);
     let findings: Vec<_> = loaded.diagnostics.iter().map(|finding| &finding.message).collect();
     assert!(findings.is_empty(), "{check}: {findings:?}");
-    loaded.plan.virtual_servers[0].real_servers[0].checkers.remove(0).probe
+    loaded.plan.virtual_servers[0].real_servers[0].checkers[0].probe.clone()
 }
 
 pub fn measure(check: &str, port: u16) -> Cost {

@@ -306,7 +306,7 @@ impl Lowering {
             link_delays,
             track_processes: tracked.processes,
             bfd_instances: tracked.sessions,
-            virtual_servers,
+            virtual_servers: virtual_servers.into_iter().map(Arc::new).collect(),
             static_objects,
             track_groups,
         }

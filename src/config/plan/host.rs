@@ -93,7 +93,7 @@ impl VirtualServer {
 impl Plan {
     /// All names of real servers, as often as they are there.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
-        self.virtual_servers.iter().flat_map(VirtualServer::hosts).map(|(host, _)| host)
+        self.virtual_servers.iter().flat_map(|server| server.hosts()).map(|(host, _)| host)
     }
 
     /// The plan with the addresses that are known instead of names. Without names it is the same.
@@ -101,7 +101,10 @@ impl Plan {
         if self.hosts().next().is_none() {
             return self.clone();
         }
-        let servers = self.virtual_servers.iter().map(|server| server.with_addresses(known));
+        let servers = self.virtual_servers.iter().map(|server| match server.hosts().next() {
+            Some(_) => Arc::new(server.with_addresses(known)),
+            None => server.clone(),
+        });
         Arc::new(Self { virtual_servers: servers.collect(), ..(**self).clone() })
     }
 }

@@ -1,6 +1,13 @@
-//! Attempts: tasks of the work runtime, which bring back their results.
+//! Attempts: tasks that bring back their results. Those that only wait for the network are the director's own:
+//! to hand each to another thread and its result back costs as much as making it. Those that compute (TLS) or
+//! have a child process are tasks of the work runtime.
 
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::runtime;
 use tokio::sync::mpsc;
@@ -23,7 +30,8 @@ pub(super) struct Finished {
 }
 
 pub(super) struct Attempts {
-    /// Where they run.
+    /// The director's own runtime, and that of the others.
+    own: runtime::Handle,
     work: runtime::Handle,
     places: Places,
     results: mpsc::Sender<Finished>,
@@ -33,9 +41,11 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Results go to `results`; `descriptors`: how many the process may have.
-    pub fn new(results: mpsc::Sender<Finished>, descriptors: u64) -> Self {
+    /// Results go to `results`; `descriptors`: how many the process may have; `own`: the caller's runtime to be.
+    /// The current one is that for work.
+    pub fn new(results: mpsc::Sender<Finished>, descriptors: u64, own: runtime::Handle) -> Self {
         Self {
+            own,
             work: runtime::Handle::current(),
             places: Places::new(descriptors),
             results,
@@ -51,11 +61,11 @@ impl Attempts {
     /// Goes on with another plan; `share`: identical checkers have their attempts together.
     pub fn follow<'p>(
         &mut self,
-        servers: impl Iterator<Item = &'p VirtualServer>,
+        servers: impl Iterator<Item = &'p Arc<VirtualServer>>,
         share: bool,
         rules: ScriptRules,
     ) {
-        self.sharing.follow(servers, share);
+        self.sharing.follow(servers.map(Arc::as_ref), share);
         self.rules = Arc::new(rules);
     }
 
@@ -74,13 +84,14 @@ impl Attempts {
         };
         let (probe, rules, reply) = (probe(), self.rules.clone(), self.results.clone());
         let queue = self.places.queue(&probe);
-        self.work.spawn(async move {
+        let runtime = if probe.only_waits() { &self.own } else { &self.work };
+        runtime.spawn(async move {
             let _place = queue.place().await;
-            // A task of its own: should it panic, the checker still gets its result.
-            let trying = async move { probe::run(&probe, target, &rules).await };
-            let outcome = tokio::spawn(trying).await.unwrap_or_else(|failure| {
-                Outcome::NotTried(format!("the attempt broke off: {failure}"))
-            });
+            // Should it panic, the checker still gets its result.
+            let outcome =
+                caught(probe::run(&probe, target, &rules)).await.unwrap_or_else(|panic| {
+                    Outcome::NotTried(format!("the attempt broke off: {}", words_of(&*panic)))
+                });
             // Nobody listens any more: the director has ended.
             let _ = reply.send(Finished { key, shared, outcome }).await;
         });
@@ -93,5 +104,39 @@ impl Attempts {
 
     pub fn status(&self) -> CheckStatus {
         CheckStatus { places: self.places.status(), shared: self.sharing.status() }
+    }
+}
+
+/// What `future` gives, or what it panicked with.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    let step = |context: &mut std::task::Context<'_>| {
+        // It is not polled again after a panic.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    };
+    poll_fn(step).await
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    panic.downcast_ref::<&str>().copied().or_else(owned).unwrap_or("a panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_outcome() {
+        assert_eq!(caught(std::future::ready(7)).await.unwrap(), 7);
+        let panic = caught(async {
+            tokio::task::yield_now().await;
+            assert_eq!(1 + 1, 3, "sum");
+        });
+        assert!(words_of(&*panic.await.unwrap_err()).contains("sum"));
     }
 }

@@ -172,7 +172,7 @@ impl Names {
     /// The first virtual server that has it.
     fn user_of(&self, wanted: &Wanted) -> String {
         let has_it =
-            |server: &&VirtualServer| server.hosts().any(|(host, _)| host.key() == *wanted);
+            |server: &&Arc<VirtualServer>| server.hosts().any(|(host, _)| host.key() == *wanted);
         let user = self.configured.virtual_servers.iter().find(has_it);
         user.map(|server| server.identity().to_string()).unwrap_or_default()
     }
@@ -180,7 +180,7 @@ impl Names {
     /// How the names of virtual server `number` are.
     pub fn status(&self, number: usize) -> Vec<NameStatus> {
         let server = self.configured.virtual_servers.get(number);
-        let hosts = server.into_iter().flat_map(VirtualServer::hosts);
+        let hosts = server.into_iter().flat_map(|server| server.hosts());
         let status = |(host, address): (&Host, crate::ipvs::SocketKey)| NameStatus {
             name: host.name.to_string(),
             port: address.port,

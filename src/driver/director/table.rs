@@ -150,9 +150,10 @@ impl KernelTable {
 
     /// Makes the services of ours these.
     fn bring_to(&mut self, wanted: BTreeMap<ServiceKey, Entry>) {
-        (self.retry_at, self.inspect_at) = (None, None);
+        self.retry_at = None;
         self.unfulfilled.clear();
         if wanted.is_empty() && self.ours.is_empty() && self.no_timeouts() {
+            self.inspect_at = None;
             return;
         }
         if let Err(error) = self.look_unless_known(&wanted) {
@@ -168,7 +169,9 @@ impl KernelTable {
         for key in self.apply(&commands) {
             self.unfulfilled.insert(key, wanted.get(&key).cloned());
         }
-        self.inspect_at = Some(clock::now() + INSPECTION).filter(|_| !self.known.is_empty());
+        // What is due some day stays so: of reloads in a row none puts the look off.
+        let next = self.inspect_at.unwrap_or_else(|| clock::now() + INSPECTION);
+        self.inspect_at = Some(next).filter(|_| !self.known.is_empty());
     }
 
     /// A service that we do not know of may be there all the same, somebody else's so far.

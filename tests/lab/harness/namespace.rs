@@ -119,12 +119,17 @@ pub fn children_of(pid: i32) -> Vec<i32> {
 /// CPU time that a process has used, all threads together, by the scheduler's own nanoseconds: the
 /// ticks in `/proc` are 10 ms, far too coarse here.
 pub fn cpu_time(pid: i32) -> std::time::Duration {
+    let time = cpu_time_if_any(pid);
+    time.unwrap_or_else(|| panic!("no CPU clock of process {pid}: {}", io::Error::last_os_error()))
+}
+
+/// The same, of a process that may have ended.
+pub fn cpu_time_if_any(pid: i32) -> Option<std::time::Duration> {
     let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
     // SAFETY: both calls only write to the places they are given.
     let failed = unsafe {
         libc::clock_getcpuclockid(pid, &mut clock) != 0
             || libc::clock_gettime(clock, &mut time) != 0
     };
-    assert!(!failed, "no CPU clock of process {pid}: {}", io::Error::last_os_error());
-    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    (!failed).then(|| std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }

@@ -15,9 +15,9 @@ fn read(check: &str) -> (Vec<Checker>, Vec<&'static str>) {
         "{FILE}virtual_server 192.0.2.10 25 {{\n protocol TCP\n lb_algo rr\n lb_kind NAT\n delay_loop 7\n \
          real_server 198.51.100.1 25 {{\n{check}\n }}\n}}\n"
     );
-    let mut loaded = parse_text("t", text);
+    let loaded = parse_text("t", text);
     let codes = loaded.diagnostics.iter().map(|finding| finding.code).collect();
-    (std::mem::take(&mut loaded.plan.virtual_servers[0].real_servers[0].checkers), codes)
+    (loaded.plan.virtual_servers[0].real_servers[0].checkers.clone(), codes)
 }
 
 /// One checker about which there is nothing to say.

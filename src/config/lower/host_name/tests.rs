@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::config::plan::{RealServer, VirtualServer};
+use crate::config::plan::RealServer;
 use crate::config::{self, Loaded};
 use crate::ipvs::Family;
 
@@ -13,7 +13,7 @@ fn load(service: &str, server: &str) -> Loaded {
 }
 
 fn servers(loaded: &Loaded) -> &[RealServer] {
-    loaded.plan.virtual_servers.first().map_or(&[], |server: &VirtualServer| &server.real_servers)
+    loaded.plan.virtual_servers.first().map_or(&[], |server| &server.real_servers)
 }
 
 fn codes(loaded: &Loaded) -> Vec<&str> {

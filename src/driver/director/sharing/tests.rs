@@ -11,7 +11,7 @@ fn servers(checkers: &[&str]) -> Vec<VirtualServer> {
         )
     };
     let text: String = checkers.iter().enumerate().map(server).collect();
-    parse_text("t", text).plan.virtual_servers
+    parse_text("t", text).plan.virtual_servers.iter().map(|each| each.as_ref().clone()).collect()
 }
 
 fn sharing(checkers: &[&str]) -> Sharing {

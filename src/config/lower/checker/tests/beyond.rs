@@ -110,9 +110,9 @@ fn ssl_is_for_all_ssl_get_checks() {
                   real_server 198.51.100.1 25 {\n SSL_GET {\n url {\n path /\n }\n }\n \
                   SSL_GET {\n tls_verify\n url {\n path /\n }\n }\n }\n}\n";
     let load = |ssl: &str| {
-        let mut loaded = parse_text("t", format!("{server}SSL {{\n{ssl}\n}}\n"));
+        let loaded = parse_text("t", format!("{server}SSL {{\n{ssl}\n}}\n"));
         let codes: Vec<_> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
-        let checkers = std::mem::take(&mut loaded.plan.virtual_servers[0].real_servers[0].checkers);
+        let checkers = loaded.plan.virtual_servers[0].real_servers[0].checkers.clone();
         let tls = checkers.into_iter().map(|checker| match checker.probe {
             Probe::Http(http) => *http.tls.unwrap(),
             other => panic!("{other:?}"),
