@@ -35,7 +35,9 @@ pub fn placeholder(text: &str) -> Option<&'static str> {
     });
     let address = text.split('/').next().unwrap_or_default();
     let crossed_out = address.split('.').count() == 4
-        && address.split('.').any(|part| part.bytes().all(|octet| matches!(octet, b'x' | b'X')));
+        && address
+            .split('.')
+            .any(|part| !part.is_empty() && part.chars().all(|x| "xX".contains(x)));
     let shell = text.starts_with('$') || text.contains("${");
     match (in_brackets || crossed_out, shell) {
         (true, _) => Some("a placeholder that nobody filled in"),
@@ -63,7 +65,9 @@ mod tests {
         for text in ["{{ vip }}", "__VIRTUAL_IP__/27", "$VIP", "${VIP}/24", "@ip@"] {
             assert!(placeholder(text).is_some(), "{text}");
         }
-        for text in ["192.0.2.256", "web1.example.com", "192.0.2.1.", "eth0", "a.b.c.d"] {
+        for text in
+            ["192.0.2.256", "web1.example.com", "192.0.2.1.", "a.example.net.", "eth0", "a.b.c.d"]
+        {
             assert_eq!(placeholder(text), None, "{text}");
         }
     }

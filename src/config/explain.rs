@@ -264,7 +264,11 @@ pub fn example(row: &Keyword) -> String {
         let outer = if depth == 0 { "top" } else { path.as_str() };
         let args =
             table().block(outer).and_then(|id| table().get(id, block)).map_or("", |r| r.args);
-        let value = sample(block, args);
+        // Only there do they mean anything.
+        let value = match row.name {
+            "resolve_family" | "resolve_interval" => "web1.example.net 80".to_owned(),
+            _ => sample(block, args),
+        };
         let _ = writeln!(out, "{}{} {{", indent(depth), format!("{block} {value}").trim_end());
     }
     let braces = if row.takes_block { " {\n" } else { "\n" };

@@ -5,6 +5,7 @@
 
 mod bfd;
 mod daemon;
+mod host;
 mod link;
 mod notify;
 mod position;
@@ -24,6 +25,7 @@ pub use crate::vrrp::{AntiReplay, Hmac, HmacMode, LinkDelays, Tracker, Transport
 pub use crate::wire::Authentication;
 pub use bfd::BfdInstance;
 pub use daemon::{Daemon, IpvsNamespace, ReloadCheck, ReloadFile};
+pub use host::{Addresses, Host, MOST_ADDRESSES};
 pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 pub use position::Position;

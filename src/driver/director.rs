@@ -11,6 +11,7 @@ mod attempts;
 mod files;
 mod host_addresses;
 mod managed;
+mod names;
 mod news;
 mod places;
 mod sessions;
@@ -30,6 +31,7 @@ use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
 use self::host_addresses::HostAddresses;
 use self::managed::Managed;
+use self::names::Names;
 use self::news::News;
 use self::sessions::Followed;
 use self::sharing::{AttemptKey, Member};
@@ -123,6 +125,8 @@ struct Director {
     changed_files: mpsc::Receiver<Changed>,
     /// BFD sessions that checkers follow.
     followed: Followed,
+    /// Of real servers, and the plan that has them.
+    names: Names,
     attempts: Attempts,
     /// Addresses that `ha_suspend` asks about.
     addresses: HostAddresses,
@@ -153,6 +157,7 @@ impl Director {
             files,
             changed_files,
             followed: Followed::new(settings.sessions),
+            names: Names::default(),
             addresses: HostAddresses::default(),
             attempts: Attempts::new(results, kernel::process::descriptor_limit(), own),
             finished,
@@ -172,6 +177,11 @@ impl Director {
                 command = commands.recv() => match command {
                     Some(Command::Reload(plan, ours, reply)) => {
                         self.finish_writing().await;
+                        let work = self.attempts.work();
+                        let plan = match self.started {
+                            true => self.names.follow(plan, &ours, work),
+                            false => self.names.begin(plan, &ours, work).await,
+                        };
                         self.adopt(plan, ours, reply);
                     }
                     Some(Command::Status(reply)) => drop(reply.send(self.status())),
@@ -188,6 +198,7 @@ impl Director {
                 Some(change) = self.changed_files.recv() => self.file_changed(&change),
                 Some(()) = self.followed.changed() => self.sessions_changed(),
                 Some(()) = self.addresses.changed() => self.addresses_changed(),
+                Some(answer) = self.names.answered() => self.name_answered(answer).await,
                 () = sleep_until(self.schedule.next()) => self.fire_due(),
             }
         }
@@ -217,7 +228,9 @@ impl Director {
                 Some(before) => {
                     managed.adopt(now, &before, self.seed, &mut self.actions);
                     let removed = self.actions.iter().filter_map(Action::removed_server);
-                    removed.for_each(|server| before.announce_removed(&self.outlets, server));
+                    removed.for_each(|server| {
+                        before.announce_removed(&self.outlets, server, &managed.server)
+                    });
                 }
                 None => {
                     managed.start(now, self.seed, &mut self.actions);
@@ -300,6 +313,16 @@ impl Director {
             if let Some(event) = self.managed[number].follow_address(&self.addresses, self.seed) {
                 self.handle(number, event);
             }
+        }
+    }
+
+    /// A name has been answered: with other addresses than before, it is as after a reload.
+    async fn name_answered(&mut self, answer: names::Answer) {
+        if let Some((plan, ours)) = self.names.take_in(answer) {
+            self.finish_writing().await;
+            // Nobody waits for it.
+            let (done, _) = oneshot::channel();
+            self.adopt(plan, ours, done);
         }
     }
 
@@ -391,9 +414,10 @@ impl Director {
     }
 
     fn status(&self) -> DirectorStatus {
-        let servers = self.managed.iter().map(|managed| ServerStatus {
+        let servers = self.managed.iter().enumerate().map(|(number, managed)| ServerStatus {
             server: managed.server.clone(),
             pool: managed.pool.status(),
+            names: self.names.status(number),
         });
         DirectorStatus {
             servers: servers.collect(),

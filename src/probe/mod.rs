@@ -247,6 +247,19 @@ impl Probe {
         }
     }
 
+    /// The same, to be changed.
+    pub fn connect_mut(&mut self) -> Option<&mut Connect> {
+        match self {
+            Self::Tcp(connect) | Self::Ping(connect) => Some(connect),
+            Self::Http(http) => Some(&mut http.connect),
+            Self::Smtp(smtp) => Some(&mut smtp.connect),
+            Self::Dns(dns) => Some(&mut dns.connect),
+            Self::Udp(udp) => Some(&mut udp.connect),
+            Self::Grpc(grpc) => Some(&mut grpc.connect),
+            Self::Misc(_) | Self::File(_) | Self::Bfd(_) => None,
+        }
+    }
+
     /// How many targets attempts go through in turn: the urls of HTTP_GET, else 1.
     pub fn targets(&self) -> usize {
         match self {

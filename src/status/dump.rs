@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{CheckStatus, InstanceStatus, ServerStatus, Status, SyncStatus, counted, human};
+use super::{
+    CheckStatus, InstanceStatus, NameStatus, ServerStatus, Status, SyncStatus, counted, human,
+};
 use crate::config::plan::{
     Authentication, Global, HmacMode, Plan, StaticObjects, VirtualAddress, VrrpInstance,
 };
@@ -208,6 +210,24 @@ fn sync_daemons(out: &mut String, sync: &SyncStatus) -> fmt::Result {
     sync.running.iter().try_for_each(|each| writeln!(out, " Sync daemon = {each}{follows}"))
 }
 
+/// `   Name = web1.example.net:80, 2 addresses, asked for every 30.000s`.
+fn name(out: &mut String, status: &NameStatus) -> fmt::Result {
+    let NameStatus { name, port, addresses, interval, trouble } = status;
+    write!(out, "   Name = {name}:{port}, ")?;
+    match (addresses, trouble) {
+        (0, _) => write!(out, "no address yet")?,
+        (1, None) => write!(out, "1 address")?,
+        (1, Some(_)) => write!(out, "the last address stays")?,
+        (_, None) => write!(out, "{addresses} addresses")?,
+        (_, Some(_)) => write!(out, "the last {addresses} addresses stay")?,
+    }
+    write!(out, ", asked for every {}", human(*interval))?;
+    match trouble {
+        Some(trouble) => writeln!(out, ", cannot be resolved: {trouble}"),
+        None => writeln!(out),
+    }
+}
+
 fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
     let (server, pool) = (&status.server, &status.pool);
     writeln!(out, " Virtual server = {}", server.identity())?;
@@ -224,6 +244,7 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
     if pool.suspended {
         writeln!(out, "   Checks = suspended, its address is not on this host")?;
     }
+    status.names.iter().try_for_each(|each| name(out, each))?;
     for (real, state) in server.real_servers.iter().zip(&pool.servers) {
         let address = real.destination.address;
         let up = match (state.alive, state.refused) {
@@ -231,9 +252,10 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
             (true, true) => "up, but refused by the kernel",
             (false, _) => "down",
         };
+        let name = real.host.as_ref().map(|host| format!(" ({})", host.name)).unwrap_or_default();
         write!(
             out,
-            "   Real server = {address} {}, {up}, weight {}",
+            "   Real server = {address}{name} {}, {up}, weight {}",
             real.destination.forward, state.weight
         )?;
         if let Some(now) = state.in_table.filter(|now| state.alive && *now != state.weight) {

@@ -51,6 +51,20 @@ pub struct InstanceStatus {
 pub struct ServerStatus {
     pub server: Arc<VirtualServer>,
     pub pool: PoolStatus,
+    /// Of its real servers.
+    pub names: Vec<NameStatus>,
+}
+
+/// The name of a real server as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameStatus {
+    pub name: String,
+    pub port: u16,
+    /// How many it has; the last ones if there is trouble.
+    pub addresses: usize,
+    pub interval: Duration,
+    /// Why the last answer was none.
+    pub trouble: Option<String>,
 }
 
 /// Attempts of checks under way.

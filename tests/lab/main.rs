@@ -37,6 +37,7 @@ mod links;
 mod mail;
 mod manual;
 mod meaning;
+mod names;
 mod notify;
 mod processes;
 mod quorum;

@@ -16,12 +16,12 @@ for_each_program!(
 );
 
 /// Ends with the test, as everything on its host does.
-struct Server {
+pub struct Server {
     child: Child,
 }
 
 impl Server {
-    fn start(host: &Host, program: &str, arguments: &[&str]) -> Server {
+    pub fn start(host: &Host, program: &str, arguments: &[&str]) -> Server {
         let log = std::fs::File::create(host.dir.join(format!("{}.log", name_of(program))));
         let log = log.expect("a log");
         let mut command = host.command(program);
@@ -33,7 +33,11 @@ impl Server {
         Server { child: child.unwrap_or_else(|e| panic!("start {program}: {e}")) }
     }
 
-    fn end(mut self) {
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub fn end(mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -181,20 +185,29 @@ fn a_real_mail_server_passes_and_its_end_is_seen(lab: &Lab, program: Program) {
     table_becomes(&farm, "web1 is back", BOTH);
 }
 
-fn a_real_name_server_passes_and_a_name_it_has_not_fails(lab: &Lab, program: Program) {
-    let farm = Farm::new(lab);
-    let zone = "@ 60 IN SOA ns.example. admin.example. 1 60 60 60 60\n@ 60 IN NS ns.example.\n\
-                ns 60 IN A 192.0.2.101\nwww 60 IN A 192.0.2.80\nwww 60 IN TXT \"x\"\n";
-    let zone = farm.web1.write("example.zone", zone);
-    let (zone, dir) = (zone.display(), farm.web1.dir.display());
+/// The zone `example` of a name server, with these records.
+pub fn write_zone(host: &Host, records: &str) {
+    let zone = "@ 60 IN SOA ns.example. admin.example. 1 60 60 60 60\n@ 60 IN NS ns.example.\n";
+    host.write("example.zone", zone.to_owned() + records);
+}
+
+/// nsd on port 53; it reads its zone again at SIGHUP.
+pub fn name_server(host: &Host, address: &str) -> Server {
+    let dir = host.dir.display();
     let config = format!(
-        "server:\n  ip-address: 192.0.2.101\n  username: \"\"\n  zonesdir: \"{dir}\"\n  database: \"\"\n  \
+        "server:\n  ip-address: {address}\n  username: \"\"\n  zonesdir: \"{dir}\"\n  database: \"\"\n  \
          pidfile: \"{dir}/nsd.pid\"\n  xfrdfile: \"{dir}/xfrd.state\"\n  zonelistfile: \"{dir}/zone.list\"\n  \
          cookie-secret-file: \"{dir}/cookie\"\n  xfrdir: \"{dir}\"\nremote-control:\n  control-enable: no\n\
-         zone:\n  name: example\n  zonefile: \"{zone}\"\n"
+         zone:\n  name: example\n  zonefile: \"{dir}/example.zone\"\n"
     );
-    let config = farm.web1.write("nsd.conf", config).display().to_string();
-    let server = Server::start(&farm.web1, "/usr/sbin/nsd", &["-d", "-c", &config]);
+    let config = host.write("nsd.conf", config).display().to_string();
+    Server::start(host, "/usr/sbin/nsd", &["-d", "-c", &config])
+}
+
+fn a_real_name_server_passes_and_a_name_it_has_not_fails(lab: &Lab, program: Program) {
+    let farm = Farm::new(lab);
+    write_zone(&farm.web1, "ns 60 IN A 192.0.2.101\nwww 60 IN A 192.0.2.80\nwww 60 IN TXT \"x\"\n");
+    let server = name_server(&farm.web1, "192.0.2.101");
     let check = |name: &str, record: &str| {
         format!(
             "        DNS_CHECK {{\n            connect_port 53\n            connect_timeout 2\n            \

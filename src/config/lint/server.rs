@@ -1,5 +1,7 @@
 //! Lints of virtual servers and their checks.
 
+use std::net::IpAddr;
+
 use super::super::diagnostic::Diagnostic;
 use super::facts::Block;
 use super::finding;
@@ -44,15 +46,18 @@ fn is_check(block: &Block<'_>) -> bool {
 fn quorum(block: Block<'_>) -> Option<Diagnostic> {
     let quorum = block.last(&["quorum"])?;
     let wanted = quorum.said().number()?;
+    let servers = || block.children().filter(|child| child.keyword() == "real_server");
+    // How many servers a name is, nobody knows here.
+    let is_name =
+        |child: Block<'_>| child.word(1).is_none_or(|word| word.parse::<IpAddr>().is_err());
+    if servers().any(is_name) {
+        return None;
+    }
     let of = |block: Block<'_>| block.last(&["weight"]).and_then(|at| at.said().number());
     let default = of(block).unwrap_or(1);
-    let servers: Vec<i64> = block
-        .children()
-        .filter(|child| child.keyword() == "real_server")
-        .map(|server| of(server).unwrap_or(default))
-        .collect();
-    let sum: i64 = servers.iter().sum();
-    let needs_all = servers.len() > 1 && wanted <= sum && servers.iter().all(|w| sum - w < wanted);
+    let weights: Vec<i64> = servers().map(|server| of(server).unwrap_or(default)).collect();
+    let sum: i64 = weights.iter().sum();
+    let needs_all = weights.len() > 1 && wanted <= sum && weights.iter().all(|w| sum - w < wanted);
     needs_all.then(|| {
         let message = format!("quorum {wanted} needs every real server, of weight {sum} together");
         finding("quorum-needs-all", quorum.at.raw, message)

@@ -9,6 +9,7 @@ mod daemon;
 mod global;
 mod group;
 mod hmac;
+mod host_name;
 mod instance;
 mod instance_finish;
 mod instance_transport;

@@ -3,10 +3,12 @@
 //! except where said).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::diagnostic::Diagnostic;
-use super::super::plan::{GroupUse, RealServer, SorryServer, VirtualServer};
+use super::super::plan::{GroupUse, MOST_ADDRESSES, RealServer, SorryServer, VirtualServer};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::checker::Inherited;
@@ -74,10 +76,12 @@ impl VirtualServerDraft {
             return Family::of(ip);
         }
         let direct = |server: &&RealServerDraft| !is_tunnel(self.forward_of(server));
-        let from_server = || self.real_servers.iter().find(direct).map(|s| Family::of(s.ip));
+        let from_server =
+            || self.real_servers.iter().filter(direct).find_map(RealServerDraft::own_family);
         let all_alike = || {
-            let first = self.real_servers.first().map(|server| Family::of(server.ip))?;
-            self.real_servers.iter().all(|server| Family::of(server.ip) == first).then_some(first)
+            let mut families = self.real_servers.iter().filter_map(RealServerDraft::own_family);
+            let first = families.next()?;
+            families.all(|family| family == first).then_some(first)
         };
         self.family
             .or_else(|| self.persistence.family())
@@ -96,19 +100,22 @@ impl VirtualServerDraft {
         family: Family,
         cx: &mut Context<'_>,
     ) -> Vec<RealServer> {
-        let mut seen: HashMap<SocketKey, Span> = HashMap::with_capacity(drafts.len());
+        let mut seen = HashMap::with_capacity(drafts.len());
         let mut servers = Vec::with_capacity(drafts.len());
         for server in drafts {
             let at = server.at;
-            if !self.fits(server.ip, self.forward_of(&server), family, at, cx) {
+            let of = server.own_family().unwrap_or(family);
+            if !self.fits(&server.place, of, self.forward_of(&server), family, at, cx) {
                 continue;
             }
-            let server = self.real_server(server, cx);
-            let address = server.destination.address;
-            match seen.get(&address) {
-                Some(&first) => cx.push(super::duplicate(cx.text(at), at, first)),
-                None => {
-                    seen.insert(address, at);
+            let server = self.real_server(server, of, cx);
+            let name = server.host.as_ref().map(|host| host.name.clone());
+            match seen.entry((name, server.destination.address)) {
+                Entry::Occupied(first) => {
+                    cx.push(super::duplicate(cx.text(at), at, *first.get()));
+                }
+                Entry::Vacant(place) => {
+                    place.insert(at);
                     servers.push(server);
                 }
             }
@@ -119,22 +126,30 @@ impl VirtualServerDraft {
     /// Only a tunnel crosses from one address family to the other.
     fn fits(
         &self,
-        ip: IpAddr,
+        place: &dyn fmt::Display,
+        of: Family,
         forward: Forward,
         family: Family,
         at: Span,
         cx: &mut Context<'_>,
     ) -> bool {
-        if Family::of(ip) == family || is_tunnel(forward) {
+        if of == family || is_tunnel(forward) {
             return true;
         }
-        let message = format!("{ip} is of the other address family than its virtual_server");
+        let message = format!("{place} is of the other address family than its virtual_server");
         let finding = Diagnostic::error("address-family-mismatch", at, message);
         cx.push(finding.label("this server is left out").help("lvs_method TUN crosses families"));
         false
     }
 
-    fn real_server(&self, draft: RealServerDraft, cx: &mut Context<'_>) -> RealServer {
+    /// `family` is the server's.
+    fn real_server(
+        &self,
+        draft: RealServerDraft,
+        family: Family,
+        cx: &mut Context<'_>,
+    ) -> RealServer {
+        let (ip, host) = draft.settled_place(family);
         let forward = self.forward_of(&draft);
         let port = self.destination_port(draft.port, forward, draft.at, cx);
         if draft.lower_threshold.unwrap_or(0) > draft.upper_threshold.unwrap_or(0) {
@@ -146,7 +161,7 @@ impl VirtualServerDraft {
             draft.lower_threshold.unwrap_or(0) <= draft.upper_threshold.unwrap_or(0);
         let threshold = |value: Option<u32>| value.filter(|_| thresholds_fit).unwrap_or(0);
         let destination = Destination {
-            address: SocketKey { ip: draft.ip, port },
+            address: SocketKey { ip, port },
             forward,
             weight: draft.weight.or(self.weight).unwrap_or(DEFAULT_WEIGHT),
             upper_threshold: threshold(draft.upper_threshold),
@@ -160,12 +175,13 @@ impl VirtualServerDraft {
             timing: draft.timing.or(self.timing),
             virtual_host: virtual_host.as_deref(),
             service_delay_loop: self.delay_loop(),
-            target: SocketAddr::new(draft.ip, checked_port),
+            target: SocketAddr::new(ip, checked_port),
         };
         let mut checkers = Vec::with_capacity(draft.checkers.len());
         checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
         RealServer {
             destination,
+            host: host.map(Box::new),
             slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
             mails: draft.mails,
@@ -272,7 +288,11 @@ impl VirtualServerDraft {
     /// Brings quorum and hysteresis within what the servers can reach. keepalived leaves a sum
     /// of quorum and hysteresis that can never be gained, and then the service never is up.
     fn quorum(&self, servers: &[RealServer], cx: &mut Context<'_>) -> QuorumRule {
-        let sum = servers.iter().map(|server| u64::from(server.destination.weight)).sum::<u64>();
+        // A name may have many addresses, which nobody knows here.
+        let times =
+            |server: &RealServer| if server.host.is_some() { MOST_ADDRESSES as u64 } else { 1 };
+        let most = |server: &RealServer| u64::from(server.destination.weight) * times(server);
+        let sum = servers.iter().map(most).sum::<u64>();
         let sum = u32::try_from(sum).unwrap_or(u32::MAX);
         let (mut quorum, quorum_at) = self.quorum.unwrap_or((1, Span::default()));
         let (mut hysteresis, hysteresis_at) = self.hysteresis.unwrap_or((0, quorum_at));
@@ -310,7 +330,7 @@ impl VirtualServerDraft {
             return None;
         };
         let forward = self.sorry_forward.or(self.forward).unwrap_or(Forward::Nat);
-        if !self.fits(sorry.ip, forward, family, sorry.at, cx) {
+        if !self.fits(&sorry.ip, Family::of(sorry.ip), forward, family, sorry.at, cx) {
             return None;
         }
         let port = self.destination_port(sorry.port, forward, sorry.at, cx);

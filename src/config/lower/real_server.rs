@@ -1,9 +1,9 @@
 //! `real_server`, as read: what it inherits is not filled in yet.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::super::diagnostic::Diagnostic;
 use super::super::keywords::Keyword;
 use super::super::plan::Script;
 use super::super::source::Span;
@@ -11,14 +11,15 @@ use super::super::tree::Statement;
 use super::checker::CheckerDraft;
 use super::context::Context;
 use super::global::replace;
+use super::host_name::{self, Place};
 use super::timing::TimingDraft;
 use super::{script, service};
-use crate::ipvs::Forward;
+use crate::ipvs::{Family, Forward};
 
 #[derive(Debug)]
 pub(super) struct RealServerDraft {
     pub at: Span,
-    pub ip: IpAddr,
+    pub place: Place,
     /// `None`: the service's.
     pub port: Option<u16>,
     pub weight: Option<u32>,
@@ -33,6 +34,10 @@ pub(super) struct RealServerDraft {
     pub notify_down: Option<Script>,
     pub timing: TimingDraft,
     pub virtual_host: Option<String>,
+    /// `resolve_family`.
+    pub family: Option<Family>,
+    /// `resolve_interval`.
+    pub interval: Option<Duration>,
     pub checkers: Vec<CheckerDraft>,
     /// The `bfd_instance`s that checkers of it follow.
     sessions: HashSet<String>,
@@ -41,10 +46,10 @@ pub(super) struct RealServerDraft {
 impl RealServerDraft {
     /// `None` without a usable address, which has been reported.
     pub fn read(cx: &mut Context<'_>, block: &Statement) -> Option<Self> {
-        let (ip, port) = service::endpoint(cx, block)?;
+        let (place, port) = service::endpoint(cx, block, host_name::read)?;
         let mut draft = Self {
             at: block.raw,
-            ip,
+            place,
             port,
             weight: None,
             forward: None,
@@ -57,6 +62,8 @@ impl RealServerDraft {
             notify_down: None,
             timing: TimingDraft::default(),
             virtual_host: None,
+            family: None,
+            interval: None,
             checkers: Vec::new(),
             sessions: HashSet::new(),
         };
@@ -90,6 +97,13 @@ impl RealServerDraft {
                 cx.set_once(at, &mut self.notify_down, script);
             }
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
+            "resolve_family" | "resolve_interval" if matches!(self.place, Place::Address(_)) => {
+                let message = format!("`{}` is for a server given by name", keyword.name);
+                let finding = Diagnostic::note("no-effect", at.raw, message);
+                cx.push(finding.label("this one has its address"));
+            }
+            "resolve_family" => replace(&mut self.family, service::family(cx, at)),
+            "resolve_interval" => replace(&mut self.interval, cx.duration(at, keyword)),
             checker => {
                 if let Some(draft) = CheckerDraft::read(cx, at, checker) {
                     self.add_checker(cx, at, draft);

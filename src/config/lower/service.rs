@@ -246,16 +246,32 @@ impl PersistenceDraft {
     }
 }
 
-/// `ADDRESS [PORT]` behind a keyword; port 0 is none.
-pub(super) fn endpoint(
-    cx: &mut Context<'_>,
+/// `inet` or `inet6` behind a keyword.
+pub(super) fn family(cx: &mut Context<'_>, at: &Statement) -> Option<Family> {
+    let word = cx.only_argument(at)?;
+    match cx.text(word.span) {
+        "inet" => Some(Family::Inet),
+        "inet6" => Some(Family::Inet6),
+        other => {
+            let name = cx.text(cx.keyword_span(at));
+            let message = format!("{name} `{other}` is neither inet nor inet6");
+            cx.bad("bad-value", at, word.span, message);
+            None
+        }
+    }
+}
+
+/// `ADDRESS [PORT]` behind a keyword, the address as `read` understands it; port 0 is none.
+pub(super) fn endpoint<'a, T>(
+    cx: &mut Context<'a>,
     at: &Statement,
-) -> Option<(std::net::IpAddr, Option<u16>)> {
+    read: impl FnOnce(&mut Context<'a>, &Statement, Word) -> Option<T>,
+) -> Option<(T, Option<u16>)> {
     let address = cx.argument(at)?;
     cx.no_more_than(at, 2);
     let port: Option<Word> = cx.words(at).get(2).copied();
     // Both are looked at, so that both mistakes are reported at once.
-    let ip = cx.address(at, address);
+    let ip = read(cx, at, address);
     let port = match port {
         Some(word) => Some(cx.port(at, word)?).filter(|port| *port != 0),
         None => None,

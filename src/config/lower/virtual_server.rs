@@ -113,7 +113,7 @@ fn reached(cx: &mut Context<'_>, block: &Statement) -> Option<Reached> {
             Some(Reached::Fwmark(mark))
         }
         _ => {
-            let (ip, port) = service::endpoint(cx, block)?;
+            let (ip, port) = service::endpoint(cx, block, Context::address)?;
             Some(Reached::Address { ip, port: port.unwrap_or(0) })
         }
     }
@@ -239,19 +239,12 @@ impl VirtualServerDraft {
     }
 
     fn family(&mut self, cx: &mut Context<'_>, at: &Statement) {
-        let Some(word) = cx.only_argument(at) else { return };
-        let family = match cx.text(word.span) {
-            "inet" => Family::Inet,
-            "inet6" => Family::Inet6,
-            other => {
-                let message = format!("ip_family `{other}` is neither inet nor inet6");
-                return cx.bad("bad-value", at, word.span, message);
-            }
-        };
+        let Some(family) = service::family(cx, at) else { return };
         match self.reached {
             Reached::Address { ip, .. } if Family::of(ip) != family => {
+                let at_value = cx.words(at).get(1).map_or(at.raw, |word| word.span);
                 let message = format!("ip_family is not that of {ip}; ignored");
-                cx.bad("address-family-mismatch", at, word.span, message);
+                cx.bad("address-family-mismatch", at, at_value, message);
             }
             Reached::Address { .. } | Reached::Fwmark(_) | Reached::Group(_) => {
                 self.family = Some(family);
@@ -260,7 +253,7 @@ impl VirtualServerDraft {
     }
 
     fn sorry_server(&mut self, cx: &mut Context<'_>, at: &Statement) {
-        if let Some((ip, port)) = service::endpoint(cx, at) {
+        if let Some((ip, port)) = service::endpoint(cx, at, Context::address) {
             self.sorry = Some(SorryDraft { at: at.raw, ip, port });
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Script;
+use super::{Host, Script};
 use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service, ServiceKey, SyncDaemon, SyncRole, SyncSettings};
 use crate::probe::Probe;
@@ -72,8 +72,11 @@ impl VirtualServer {
 /// One `real_server` of a virtual server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RealServer {
-    /// The IPVS destination; its weight is the configured one.
+    /// The IPVS destination; its weight is the configured one. In a plan as configured its address is
+    /// unspecified if there is a host.
     pub destination: Destination,
+    /// The name that its address comes from. Boxed, as hardly any has one.
+    pub host: Option<Box<Host>>,
     /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
     pub inhibit_on_failure: bool,
     /// `slow_start`: the weight of a server that comes up grows over this long.

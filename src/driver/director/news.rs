@@ -2,7 +2,7 @@
 
 use super::managed::Managed;
 use crate::check::{Action, Cause, Verdict};
-use crate::config::plan::Script;
+use crate::config::plan::{Script, VirtualServer};
 use crate::driver::mailer::ServerNews;
 use crate::driver::outlets::Outlets;
 
@@ -58,11 +58,17 @@ impl Managed {
         }
     }
 
-    /// A reload took `server` away while it was up.
-    pub fn announce_removed(&self, outlets: &Outlets, server: usize) {
-        tracing::info!("{} of {} is no longer configured", self.name_of(server), self.name);
+    /// A reload took `server` away while it was up, or its name has left it; `now` is what it was part of.
+    pub fn announce_removed(&self, outlets: &Outlets, server: usize, now: &VirtualServer) {
+        let host = self.server.real_servers[server].host.as_deref();
+        let left_by = host.filter(|host| now.hosts().any(|(other, _)| other.name == host.name));
+        let why = match left_by {
+            Some(host) => format!("is no longer an address of {}", host.name),
+            None => "is no longer configured".to_owned(),
+        };
+        tracing::info!("{} of {} {why}", self.name_of(server), self.name);
         self.tell_server(outlets, server, false);
-        self.mail(outlets, server, ServerNews::Server, false, "It is no longer configured");
+        self.mail(outlets, server, ServerNews::Server, false, &format!("It {why}"));
     }
 
     /// `rs_init_notifies`: the servers that are up from the start are told as such, without mail.

@@ -52,14 +52,20 @@ impl Namespace {
         self.enter(|| command.spawn())
     }
 
-    /// The same with `run` as its private `/run`: what a daemon leaves there (sockets, pid files) is
-    /// then its host's own, as it would be on two machines.
-    pub fn spawn_with_run(&self, run: &Path, command: &mut Command) -> io::Result<Child> {
-        let run = CString::new(run.as_os_str().as_encoded_bytes()).expect("a path without NUL");
+    /// The same with the host's directory `run` as its private `/run`: what a daemon leaves there (sockets,
+    /// pid files) is then its host's own, as it would be on two machines. So is `resolv.conf`, if it has one.
+    pub fn spawn_on_host(&self, host: &Path, command: &mut Command) -> io::Result<Child> {
+        let path = |name| {
+            let path = host.join(name);
+            CString::new(path.as_os_str().as_encoded_bytes()).expect("a path without NUL")
+        };
         self.enter(|| {
             unshare(CloneFlags::CLONE_NEWNS)?;
             mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
-            mount(&run, c"/run", libc::MS_BIND)?;
+            mount(&path("run"), c"/run", libc::MS_BIND)?;
+            if host.join("resolv.conf").exists() {
+                mount(&path("resolv.conf"), c"/etc/resolv.conf", libc::MS_BIND)?;
+            }
             command.spawn()
         })
     }

@@ -117,7 +117,7 @@ impl Host {
 
     /// Starts it on this host.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        self.namespace.spawn_with_run(&self.dir.join("run"), command)
+        self.namespace.spawn_on_host(&self.dir, command)
     }
 
     /// Runs it on this host to its end.

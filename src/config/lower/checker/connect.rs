@@ -100,6 +100,10 @@ impl ConnectDraft {
         if address.is_ipv4() == target.is_ipv4() {
             return Some(address);
         }
+        let target = match target.is_unspecified() {
+            true => "the server".to_owned(),
+            false => target.to_string(),
+        };
         let message =
             format!("bindto {address} cannot reach {target}, of the other address family");
         let finding = Diagnostic::error("address-family-mismatch", at, message);

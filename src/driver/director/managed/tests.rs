@@ -46,6 +46,7 @@ fn tcp_check(address: &str) -> Checker {
 fn real_server(address: &str) -> RealServer {
     RealServer {
         destination: destination(address),
+        host: None,
         inhibit_on_failure: false,
         slow_start: Duration::ZERO,
         mails: None,
