@@ -102,9 +102,12 @@ const OTHER_DEFAULTS: [(&str, &str); 9] = [
     ("vrrp_instance", "unicast_ttl"),
 ];
 
-/// Keywords that take more than the reference says, as keepalived does when tried, or whose range
-/// it leaves open.
-const WIDER_ARGUMENTS: [(&str, &str); 8] = [
+/// Keywords that take more than the reference says, as keepalived does when tried, whose range it leaves
+/// open, or that take names and versions beyond keepalived.
+const WIDER_ARGUMENTS: [(&str, &str); 11] = [
+    ("virtual_server", "real_server"),
+    ("virtual_server/real_server/HTTP_GET", "http_protocol"),
+    ("virtual_server/real_server/SSL_GET", "http_protocol"),
     ("vrrp_track_process", "param_match"),
     ("vrrp_instance", "kernel_rx_buf_size"),
     ("static_routes", "<TYPE>"),

@@ -62,9 +62,9 @@ fn mistakes() -> Vec<Mistake> {
         ),
         mistake("port 70000", edit(" 80 {", " 70000 {"), "70000", None, &[5]),
         mistake(
-            "unknown host",
-            edit("192.0.2.101", "no-such-host.example"),
-            "no-such-host.example",
+            "a name that cannot be",
+            edit("192.0.2.101", "no..such-host.example"),
+            "no..such-host.example",
             None,
             &[5],
         ),
@@ -134,10 +134,10 @@ fn all_errors_are_listed_at_once(lab: &Lab, program: Program) {
     let pair = Pair::new(lab);
     let file = both()
         .replace("virtual_router_id 50", "virtual_router_id 300")
-        .replace("192.0.2.101", "no-such-host.example")
+        .replace("192.0.2.101", "no..such-host.example")
         .replace("priority 100", "priority 999");
     let (_, output) = config_test(&pair.r1, program, file.as_bytes());
-    for word in ["300", "no-such-host.example", "999"] {
+    for word in ["300", "no..such-host.example", "999"] {
         let line = 1 + file.lines().position(|line| line.contains(word)).expect("a mistake");
         let place = match program {
             Mainstay => format!("keepalived.conf:{line}:"),

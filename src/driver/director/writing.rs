@@ -137,3 +137,6 @@ impl Writing {
         self.keeper.end(farewell);
     }
 }
+
+#[cfg(test)]
+mod tests;
