@@ -1,11 +1,11 @@
 //! The director: which servers are healthy, and so what IPVS is to hold.
 //!
 //! A thread of its own, which owns the health of every virtual server ([`crate::check::Pool`]) and waits
-//! for nobody. Attempts are tasks, of its own runtime or of the work runtime, which report back over a bounded
-//! channel: a hanging attempt holds up nobody, and one whose report finds no room waits with it. The kernel's table can take
-//! its time, and has a keeper ([`table::Keeper`]), a thread that is given one order after the other; what
-//! changes meanwhile goes into the next, and what is told waits until the kernel has it. When the director
-//! ends, attempts are abandoned.
+//! for nobody. Attempts are tasks, of its own runtime or of the work runtime, which report back over a
+//! bounded channel: a hanging attempt holds up nobody, and one whose report finds no room waits with it.
+//! The kernel's table can take its time, and has a keeper ([`table::Keeper`]), a thread that is given one
+//! order after the other; what changes meanwhile goes into the next, and what is told waits until the
+//! kernel has it. When the director ends, attempts are abandoned.
 
 mod attempts;
 mod files;

@@ -203,19 +203,20 @@ impl<'o> Reader<'o> {
             b'@' => conditions::kept(&self.sources, line, self.options)?,
             _ => line,
         };
-        let text = self.sources.text(line);
-        if !text.starts_with('~') && text.contains('\n') {
+        // By octets: nearly every line goes through here with nothing to do.
+        let text = self.sources.text(line).as_bytes();
+        if text.first() != Some(&b'~') && text.contains(&b'\n') {
             self.push_lines(line, false, self.depth);
             return None;
         }
-        if text.starts_with('$')
+        if text.first() == Some(&b'$')
             && (self.define(line, diagnostics) || self.unfold(line, diagnostics))
         {
             return None;
         }
-        let text = self.sources.text(line);
+        let text = self.sources.text(line).as_bytes();
         // What is repeated has names of its own, so it is repeated before names are replaced.
-        if text.starts_with('~') || !text.contains('$') {
+        if text.first() == Some(&b'~') || !text.contains(&b'$') {
             return self.plain_line(line, diagnostics);
         }
         let expanded = self.expand(line, diagnostics)?;
@@ -270,13 +271,22 @@ impl<'o> Reader<'o> {
     }
 }
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The stretch of `line` that holds `content` without blanks around it; `None` if it is empty.
 fn trimmed(line: Span, content: &str) -> Option<Span> {
-    let blank = |letter: char| letter.is_ascii() && lexer::is_blank(letter as u8);
-    // A byte-order mark: at the start of the file, or of one that was pasted behind another.
-    let leading = |letter: char| blank(letter) || letter == '\u{feff}';
-    let start = content.len() - content.trim_start_matches(leading).len();
-    let end = content.trim_end_matches(blank).len();
+    let octets = content.as_bytes();
+    let mut start = 0;
+    loop {
+        start += octets[start..].iter().take_while(|octet| lexer::is_blank(**octet)).count();
+        // At the start of the file, or of one that was pasted behind another.
+        match octets[start..].starts_with(BYTE_ORDER_MARK) {
+            true => start += BYTE_ORDER_MARK.len(),
+            false => break,
+        }
+    }
+    let blanks = octets[start..].iter().rev().take_while(|octet| lexer::is_blank(**octet)).count();
+    let end = octets.len() - blanks;
     (start < end).then(|| line.part(start..end))
 }
 
