@@ -94,7 +94,8 @@ pub struct Handle {
 /// Commands waiting: the supervisor sends one at a time and waits when there is no room.
 const COMMANDS: usize = 4;
 
-/// Starts the director's thread; attempts and scripts run on the current runtime.
+/// Starts the director's thread and the keeper's. The current runtime is that for work: scripts, and attempts
+/// that do more than wait for the network.
 ///
 /// # Errors
 /// When a thread or its runtime cannot be had.

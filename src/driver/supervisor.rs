@@ -123,7 +123,19 @@ fn start_vrrp(
         .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))
 }
 
-fn start_director(plan: &Plan, settings: director::Settings) -> Result<director::Handle, Failure> {
+fn start_director(
+    plan: &Plan,
+    options: &Options,
+    outlets: Outlets,
+    bfd: &BfdSide,
+) -> Result<director::Handle, Failure> {
+    let settings = director::Settings {
+        open: data_plane(options),
+        outlets,
+        keep_on_stop: !options.release_ipvs,
+        seed: seed(),
+        sessions: bfd.for_checkers(),
+    };
     director::spawn(settings, plan.global.checker_scheduling.clone())
         .map_err(|e| Failure::fatal("cannot start the director", e))
 }
@@ -163,14 +175,7 @@ impl Supervisor {
         let announcer = tokio::spawn(announcer::run(vrrp.reports, outlets.clone()));
         let mut trackers = Trackers::new(vrrp.commands.clone());
         trackers.follow(&plan);
-        let settings = director::Settings {
-            open: data_plane(&options),
-            outlets: outlets.clone(),
-            keep_on_stop: !options.release_ipvs,
-            seed: seed(),
-            sessions: bfd.for_checkers(),
-        };
-        let director = start_director(&plan, settings)?;
+        let director = start_director(&plan, &options, outlets.clone(), &bfd)?;
         Ok(Some(Self {
             ours: owned.services(),
             record,

@@ -1,6 +1,8 @@
 //! What the kernel's IPVS table holds of ours as far as we know, and how it is made what is
 //! wanted.
 
+#[cfg(test)]
+pub mod fixtures;
 mod keeper;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -1,65 +1,14 @@
-use std::sync::{Arc, Mutex};
-
+use super::fixtures::Watched;
 use super::*;
-use crate::ipvs::{
-    Destination, Forward, MemoryDataPlane, Protocol, Service, ServiceFlags, SyncDaemon, SyncRole,
-};
-
-/// A plane that the test can look at, and that can be told to be missing.
-#[derive(Clone, Default)]
-struct Watched {
-    plane: Arc<Mutex<MemoryDataPlane>>,
-    missing: Arc<Mutex<bool>>,
-    commands: Arc<Mutex<Vec<Command>>>,
-    /// How often the whole table was read.
-    reads: Arc<Mutex<usize>>,
-}
-
-impl DataPlane for Watched {
-    fn list(&mut self) -> Result<Table, DataPlaneError> {
-        *self.reads.lock().unwrap() += 1;
-        self.plane.lock().unwrap().list()
-    }
-
-    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError> {
-        self.plane.lock().unwrap().timeouts()
-    }
-
-    fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
-        self.commands.lock().unwrap().extend_from_slice(commands);
-        self.plane.lock().unwrap().apply(commands)
-    }
-
-    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, DataPlaneError> {
-        self.plane.lock().unwrap().daemons()
-    }
-
-    fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError> {
-        self.plane.lock().unwrap().start_daemon(daemon)
-    }
-
-    fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DataPlaneError> {
-        self.plane.lock().unwrap().stop_daemon(role)
-    }
-}
+use crate::ipvs::{Destination, Forward, Protocol, Service, ServiceFlags};
 
 impl Watched {
     fn table(&self) -> KernelTable {
-        let watched = self.clone();
-        KernelTable::new(Box::new(move || {
-            if *watched.missing.lock().unwrap() {
-                return Err(DataPlaneError::NoIpvs);
-            }
-            Ok(Box::new(watched.clone()))
-        }))
+        KernelTable::new(self.open())
     }
 
     fn services(&self) -> Vec<ServiceKey> {
         self.plane.lock().unwrap().table().services.keys().copied().collect()
-    }
-
-    fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock().unwrap())
     }
 
     fn weights(&self, port: u16) -> Vec<u32> {

@@ -1,5 +1,4 @@
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::*;
@@ -7,54 +6,14 @@ use crate::check::{Action, AttemptId, Event, Outcome};
 use crate::config::parse_text;
 use crate::config::plan::Scheduling;
 use crate::driver::clock;
-use crate::driver::director::table::Open;
-use crate::ipvs::{
-    Command, DataPlane, DataPlaneError, Failed, MemoryDataPlane, SyncDaemon, SyncRole, Table,
-    Timeouts,
-};
-
-/// A kernel that carries out commands when the test lets it.
-struct Slow {
-    plane: Arc<Mutex<MemoryDataPlane>>,
-    may: Receiver<()>,
-    done: Sender<usize>,
-}
-
-impl DataPlane for Slow {
-    fn list(&mut self) -> Result<Table, DataPlaneError> {
-        self.plane.lock().unwrap().list()
-    }
-
-    fn timeouts(&mut self) -> Result<Timeouts, DataPlaneError> {
-        self.plane.lock().unwrap().timeouts()
-    }
-
-    fn apply(&mut self, commands: &[Command]) -> Vec<Failed> {
-        self.may.recv().unwrap();
-        self.done.send(commands.len()).unwrap();
-        self.plane.lock().unwrap().apply(commands)
-    }
-
-    fn daemons(&mut self) -> Result<Vec<SyncDaemon>, DataPlaneError> {
-        self.plane.lock().unwrap().daemons()
-    }
-
-    fn start_daemon(&mut self, daemon: &SyncDaemon) -> Result<(), DataPlaneError> {
-        self.plane.lock().unwrap().start_daemon(daemon)
-    }
-
-    fn stop_daemon(&mut self, role: SyncRole) -> Result<(), DataPlaneError> {
-        self.plane.lock().unwrap().stop_daemon(role)
-    }
-}
+use crate::driver::director::table::fixtures::Watched;
 
 struct Lab {
     writing: Writing,
     managed: Vec<Managed>,
-    plane: Arc<Mutex<MemoryDataPlane>>,
+    kernel: Watched,
     attempts: HashMap<(usize, usize), AttemptId>,
     let_it: Sender<()>,
-    done: Receiver<usize>,
 }
 
 /// Two virtual servers of three; the keeper has not been given anything yet.
@@ -71,13 +30,11 @@ fn lab() -> Lab {
     for each in &mut managed {
         each.start(clock::now(), 1, &mut Vec::new());
     }
-    let plane = Arc::new(Mutex::new(MemoryDataPlane::default()));
-    let ((let_it, may), (done_by_it, done)) = (channel(), channel());
-    let mut slow = Some(Slow { plane: plane.clone(), may, done: done_by_it });
-    let open: Open = Box::new(move || Ok(Box::new(slow.take().ok_or(DataPlaneError::NoIpvs)?)));
-    let keeper = Keeper::spawn(open, &Scheduling::default()).unwrap();
+    let kernel = Watched::default();
+    let let_it = kernel.slow();
+    let keeper = Keeper::spawn(kernel.open(), &Scheduling::default()).unwrap();
     let attempts = HashMap::new();
-    Lab { writing: Writing::new(keeper), managed, plane, attempts, let_it, done }
+    Lab { writing: Writing::new(keeper), managed, kernel, attempts, let_it }
 }
 
 impl Lab {
@@ -111,7 +68,7 @@ impl Lab {
     }
 
     fn served(&self) -> usize {
-        let plane = self.plane.lock().unwrap();
+        let plane = self.kernel.plane.lock().unwrap();
         plane.table().services.values().map(|entry| entry.destinations.len()).sum()
     }
 
@@ -119,7 +76,7 @@ impl Lab {
     async fn carry_out(&mut self) -> (usize, Settled) {
         self.let_it.send(()).unwrap();
         let answer = self.writing.answer().await.unwrap();
-        (self.done.recv().unwrap(), self.writing.settle(answer))
+        (self.kernel.take_commands().len(), self.writing.settle(answer))
     }
 }
 
@@ -150,5 +107,5 @@ async fn one_order_at_a_time_and_what_changes_meanwhile_is_the_next() {
     assert_eq!(lab.served(), 2);
     assert!(lab.write(0), "nothing to wait for");
     lab.writing.end(Farewell::Keep);
-    assert_eq!(lab.plane.lock().unwrap().table().services.len(), 2);
+    assert_eq!(lab.kernel.plane.lock().unwrap().table().services.len(), 2);
 }
