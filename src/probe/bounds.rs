@@ -3,8 +3,8 @@
 use tokio::time::{Instant, timeout_at};
 
 /// Octets of one reply that are kept at a time: its header, then what a pattern is looked for in. With all that
-/// belongs to it an attempt stays below 64 kB, 96 kB with the buffers of a TLS session, 128 kB with HTTP/2.
-pub const KEPT: usize = 24 * 1024;
+/// belongs to it an attempt stays below 64 kB.
+pub const KEPT: usize = 16 * 1024;
 
 /// Waits for one step until `deadline`; `None`: time is up.
 ///

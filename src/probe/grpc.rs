@@ -171,16 +171,21 @@ pub(super) async fn attempt(probe: &GrpcProbe) -> Outcome {
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
-    let Some(tls) = &probe.tls else { return ask(stream, probe, "http", patience).await };
+    // Each way in a box of its own, which is there only while it is gone.
+    let Some(tls) = &probe.tls else {
+        return Box::pin(ask(stream, probe, "http", patience)).await;
+    };
     let session = tls.session(probe.authority.as_deref()).with_http2();
-    match shake_hands(stream, connect.target.ip(), &session, connect.timeout).await {
-        Ok(stream) => ask(stream, probe, "https", patience).await,
+    let shaken = Box::pin(shake_hands(stream, connect.target.ip(), &session, connect.timeout));
+    match shaken.await {
+        Ok(stream) => Box::pin(ask(stream, probe, "https", patience)).await,
         Err(TlsError::Local(reason)) => Outcome::NotTried(reason),
         Err(error) => Outcome::Failure(error.to_string()),
     }
 }
 
-async fn ask(
+/// Calls the method over an open `stream`, and judges the reply.
+pub async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     probe: &GrpcProbe,
     scheme: &str,

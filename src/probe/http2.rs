@@ -1,13 +1,11 @@
 //! One request over HTTP/2 (RFC 9113): `http_protocol 2` and GRPC_CHECK.
 //!
-//! Windows and frames are as small as the protocol allows, so that what a server can make us hold is bounded
-//! by them.
+//! The window is small and frames are as short as the protocol allows, so that what a server can make us hold is
+//! bounded by them.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -23,11 +21,18 @@ use super::connect::sentence;
 use super::fetch::{self, FetchError, Page, Patience, Piece, default_host};
 use super::response::Header;
 
-/// Octets of body that may be on their way to us: one frame of the least size (RFC 9113 §4.2).
-const WINDOW: u32 = 16_384;
+/// Longest frame that is read: with its head, what the library reads at a time.
+const LONGEST: u32 = 8_192 - HEAD as u32;
 
-/// Longest header, as HTTP/2 counts it (RFC 9113 §6.5.2).
-const MAX_HEADER: u32 = 16_384;
+/// What the server is told of it, for want of a smaller number (RFC 9113 §4.2).
+const MAX_FRAME: u32 = 16_384;
+
+/// Octets of body that may be on their way to us.
+const WINDOW: u32 = LONGEST;
+
+/// Longest header, as HTTP/2 counts it: 32 octets more for each field (RFC 9113 §6.5.2). A field that comes as one
+/// octet takes the library twice that.
+const MAX_HEADER: u32 = 8_192;
 
 /// Why there is no reply. Worded for operators.
 #[derive(Debug, thiserror::Error)]
@@ -75,49 +80,85 @@ pub async fn exchange(
     patience: Patience,
     seen: impl FnMut(&Reply, &[u8]) -> bool,
 ) -> Result<Reply, Http2Error> {
-    let replied = Arc::new(AtomicBool::new(false));
-    let stream = Sips { stream, full: false, replied: replied.clone() };
     let handshake = Builder::new()
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
-        .max_frame_size(WINDOW)
+        .max_frame_size(MAX_FRAME)
         .max_header_list_size(MAX_HEADER)
         .header_table_size(4_096)
         .max_concurrent_reset_streams(1)
         .max_send_buffer_size(65_536)
         .enable_push(false)
-        .handshake::<_, Bytes>(stream);
+        .handshake::<_, Bytes>(Frames::new(stream));
     let shaken = patience.wait(handshake).await.ok_or_else(|| patience.verdict(0))?;
     let (sender, connection) = shaken?;
-    let conversation = converse(sender, request, body, patience, &replied, seen);
+    let conversation = converse(sender, request, body, patience, seen);
     tokio::pin!(conversation, connection);
     let mut open = true;
     loop {
-        // When the connection has ended, what has come is still to be read.
+        // When the connection has ended, what has come is still to be read. What is read of a frame is to be gone
+        // before the next one comes.
         tokio::select! {
+            biased;
             reply = &mut conversation => return reply,
             _ = &mut connection, if open => open = false,
         }
     }
 }
 
-/// Octets that are read before everybody else has a turn, once there is a reply whose body our window bounds.
-const SIP: usize = 2_048;
+/// Length, kind, flags and stream stand before the contents of a frame (RFC 9113 §4.1).
+const HEAD: usize = 9;
 
-/// Before that, when interim responses may come: each is a few octets here and hundreds in the library.
-const SMALL_SIP: usize = 128;
-
-/// A stream that is read in sips. The library reads as long as something comes, and keeps what it understands
-/// until it is asked for; so we ask in between, or a flood of interim responses (RFC 9110 §15.2), of which it
-/// counts none, would fill all memory there is.
-struct Sips<S> {
+/// A stream that is read frame by frame. The library reads as long as something comes, and keeps what it
+/// understands until it is asked for; so we ask in between, or a flood of interim responses (RFC 9110 §15.2),
+/// of which it counts none, would fill all memory there is. And were it to see the head of the next frame, it
+/// would make room for that beside the one that we still read.
+struct Frames<S> {
     stream: S,
-    /// A sip was taken, and nobody else has had a turn since.
+    /// The head of the frame on its way, and how many octets of the frame have come.
+    head: [u8; HEAD],
+    arrived: usize,
+    /// A frame has come, and nobody else has had a turn since.
     full: bool,
-    replied: Arc<AtomicBool>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Sips<S> {
+impl<S> Frames<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, head: [0; HEAD], arrived: 0, full: false }
+    }
+
+    /// Octets in the frame on its way, behind its head.
+    fn contents(&self) -> u32 {
+        let [high, middle, low, ..] = self.head;
+        u32::from_be_bytes([0, high, middle, low])
+    }
+
+    /// Octets until the end of the head, or of the frame.
+    fn wanted(&self) -> usize {
+        let end = if self.arrived < HEAD { HEAD } else { HEAD + self.contents() as usize };
+        end - self.arrived
+    }
+
+    /// # Errors
+    /// A frame is longer than our window, which the server knew before it knew our request, and than the longest
+    /// header. The library would read it first, and takes such a body from a server that never confirms our
+    /// settings (RFC 9113 §6.5.3).
+    fn note_arrival(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.arrived < HEAD {
+            self.head[self.arrived..self.arrived + octets.len()].copy_from_slice(octets);
+        }
+        self.arrived += octets.len();
+        if self.wanted() == 0 {
+            (self.arrived, self.full) = (0, true);
+        } else if self.arrived == HEAD && self.contents() > LONGEST {
+            let what = format!("frame of {} bytes, expected at most {LONGEST}", self.contents());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Ok(())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,18 +168,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sips<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut sip = [0; SIP];
-        let most = if self.replied.load(Ordering::Relaxed) { SIP } else { SMALL_SIP };
-        let room = buffer.remaining().min(most);
-        let mut sip = ReadBuf::new(&mut sip[..room]);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut sip))?;
-        self.full = !sip.filled().is_empty();
-        buffer.put_slice(sip.filled());
+        let most = buffer.remaining().min(self.wanted());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+        let came = part.filled().len();
+        self.note_arrival(part.filled())?;
+        buffer.advance(came);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Sips<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Frames<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -161,7 +201,6 @@ async fn converse(
     request: Request<()>,
     body: Option<Bytes>,
     patience: Patience,
-    replied: &AtomicBool,
     mut seen: impl FnMut(&Reply, &[u8]) -> bool,
 ) -> Result<Reply, Http2Error> {
     let late = |received| move || patience.verdict(received);
@@ -171,7 +210,6 @@ async fn converse(
         outgoing.send_data(body, true)?;
     }
     let (head, mut incoming) = patience.wait(reply).await.ok_or_else(late(0))??.into_parts();
-    replied.store(true, Ordering::Relaxed);
     let mut reply = Reply { status: head.status.as_u16(), headers: head.headers, trailers: None };
     let mut received = 0;
     while let Some(data) = next(&mut incoming, patience, received).await? {

@@ -16,7 +16,7 @@ use super::bounds::{KEPT, keep};
 const WINDOW: usize = KEPT;
 
 /// Octets that stay when the window is full: a match may be this long wherever it lies.
-const OVERLAP: usize = WINDOW / 2;
+const OVERLAP: usize = WINDOW / 4 * 3;
 
 /// `regex`, `regex_options`, `regex_no_match`, `regex_min_offset` and `regex_max_offset` of a url.
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 
 mod encrypted;
 mod identity;
+mod stream;
 mod trust;
 
 use std::io;
@@ -18,11 +19,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::connect::Seconds;
 pub use identity::Identity;
+pub use stream::{MAX_HANDSHAKE, TlsStream};
 
 /// `tls_verify` and what belongs to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -83,12 +83,10 @@ pub async fn shake_hands(
     limit: Duration,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
     let name = session.name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
-    let connector = TlsConnector::from(config(peer, session, name.is_some())?);
+    let config = config(peer, session, name.is_some())?;
     let name = name.unwrap_or_else(|| ServerName::IpAddress(peer.into()));
-    match timeout(limit, connector.connect(name, stream)).await {
-        Ok(Ok(stream)) if session.http2 && stream.get_ref().1.alpn_protocol() != Some(HTTP2) => {
-            Err(TlsError::NoHttp2)
-        }
+    match timeout(limit, TlsStream::connect(config, name, stream)).await {
+        Ok(Ok(stream)) if session.http2 && !stream.speaks(HTTP2) => Err(TlsError::NoHttp2),
         Ok(shaken) => shaken.map_err(TlsError::Handshake),
         Err(_) => Err(TlsError::Slow(limit)),
     }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 /// What is sent over a connection.
 #[derive(Debug, Clone, Default)]
@@ -99,19 +99,22 @@ fn serve(each: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
     port
 }
 
-/// Likewise over TLS, after a request.
-pub fn tls(flood: Flood) -> u16 {
+/// Likewise over TLS of this version, after a request, with HTTP/2 for those who ask for it; behind our certificate
+/// this chain of others.
+pub fn tls(version: &'static SupportedProtocolVersion, chain: &[Vec<u8>], flood: Flood) -> u16 {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/probe/tls");
     let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
     let key = PrivateKeyDer::try_from(read("key.der")).unwrap();
-    let certificates = vec![CertificateDer::from(read("certificate.der"))];
+    let mut certificates = vec![CertificateDer::from(read("certificate.der"))];
+    certificates.extend(chain.iter().cloned().map(CertificateDer::from));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
     serve(move |mut stream| {
         let mut session = rustls::ServerConnection::new(config.clone()).unwrap();

@@ -223,7 +223,7 @@ async fn endless_header_fails_when_the_limit_is_reached() {
     })
     .await;
     let (outcome, _) = check(address, 2000).await;
-    assert_eq!(outcome, failure("url /p: HTTP header is longer than 24576 bytes"));
+    assert_eq!(outcome, failure("url /p: HTTP header is longer than 16384 bytes"));
 }
 
 #[tokio::test]

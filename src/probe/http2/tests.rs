@@ -103,6 +103,39 @@ async fn what_is_lacking_fails_with_its_name() {
     assert_eq!(outcome, Outcome::Failure(reason.to_owned()));
 }
 
+/// Hundreds of windows long.
+#[tokio::test]
+async fn a_page_of_any_length_is_hashed_as_it_comes() {
+    let page: &'static [u8] = vec![b'x'; 3_000_000].leak();
+    let mut pattern = Pattern::new("^x+y", Options::default()).unwrap();
+    pattern.absent = true;
+    let digest = Some(Md5::digest(page).into());
+    let url = Url { pattern: Some(pattern), digest, ..url(Wishes::default()) };
+    assert_eq!(check(url, page).await.0, Outcome::Success);
+}
+
+#[tokio::test]
+async fn a_header_is_taken_up_to_a_length() {
+    for (length, reason) in [(7_000, None), (9_000, Some("HTTP/2: "))] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let stream = listener.accept().await.unwrap().0;
+            let mut connection = server::handshake(stream).await.unwrap();
+            let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+            let response = Response::builder().header("x-long", "y".repeat(length)).body(());
+            respond.send_response(response.unwrap(), true).unwrap();
+            while connection.accept().await.is_some() {}
+        });
+        let probe = probe(target, url(Wishes::default()));
+        match (run(&probe, 0, &ScriptRules::default()).await, reason) {
+            (Outcome::Success, None) => {}
+            (Outcome::Failure(why), Some(reason)) => assert!(why.contains(reason), "{why}"),
+            (other, _) => panic!("{length}: {other:?}"),
+        }
+    }
+}
+
 /// Servers that speak something else, or nothing.
 #[tokio::test]
 async fn what_is_no_http_2_fails() {
