@@ -18,7 +18,7 @@ struct Case {
 type Target = fn(&[u8]) -> String;
 
 /// Each corpus, and what is done with it.
-const CORPORA: [(&str, Target); 11] = [
+const CORPORA: [(&str, Target); 14] = [
     ("wire", |octets| targets::wire(octets).to_owned()),
     ("wire6", |octets| targets::wire6(octets).to_owned()),
     ("ah", |octets| targets::authentication_header(octets).to_owned()),
@@ -30,6 +30,9 @@ const CORPORA: [(&str, Target); 11] = [
     ("smtp", replies::smtp),
     ("ping", replies::ping),
     ("grpc", replies::grpc),
+    ("http2", replies::http2),
+    ("search", replies::search),
+    ("udp", replies::udp),
 ];
 
 #[test]

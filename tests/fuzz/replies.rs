@@ -1,17 +1,25 @@
 //! What checks do with replies of servers, likewise: whole, and cut into pieces, which must lead to the same.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use mainstay::check::Outcome;
+use mainstay::probe::fetch::Patience;
 use mainstay::probe::pattern::{Options, Pattern, Search};
 use mainstay::probe::response::{BadHeader, Header, MAX_HEADER, Response};
 use mainstay::probe::smtp::{BadReply, MAX_REPLY, Replies, Reply};
-use mainstay::probe::{dns, grpc, ping};
+use mainstay::probe::wishes::ExpectedHeader;
+use mainstay::probe::{Connect, GrpcProbe, Wishes, dns, grpc, http2, ping, udp};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Lengths of pieces that a reply may come in.
 const PIECES: [usize; 3] = [1, 7, 4_095];
 
-/// An HTTP reply: status and length of the body, or the reason why not; and whether `ok` is in it.
+/// An HTTP reply: status and length of the body, or the reason why not; whether `ok` is in it, and whether its
+/// header has the server's state.
 pub fn http(octets: &[u8]) -> String {
     let pattern = Pattern::new("o+k", Options::default()).expect("a pattern");
     let whole = read_page(octets, octets.len().max(1), &pattern);
@@ -20,15 +28,16 @@ pub fn http(octets: &[u8]) -> String {
     }
     match whole {
         Ok((None, ..)) => "no-header".to_owned(),
-        Ok((Some(header), length, found)) => {
+        Ok((Some(header), length, found, stated)) => {
             let status = header.status.map_or("no-status".to_owned(), |status| status.to_string());
-            format!("{status}-{length}{}", if found { "-found" } else { "" })
+            let word = |said: bool, word: &'static str| if said { word } else { "" };
+            format!("{status}-{length}{}{}", word(found, "-found"), word(stated, "-stated"))
         }
         Err(BadHeader::TooLong) => "too-long".to_owned(),
     }
 }
 
-type Read = Result<(Option<Header>, u64, bool), BadHeader>;
+type Read = Result<(Option<Header>, u64, bool, bool), BadHeader>;
 
 fn read_page(octets: &[u8], piece: usize, pattern: &Pattern) -> Read {
     let (mut response, mut search) = (Response::default(), Search::new(pattern));
@@ -36,7 +45,140 @@ fn read_page(octets: &[u8], piece: usize, pattern: &Pattern) -> Read {
         search.feed(response.feed(part)?);
         assert!(response.header_bytes().len() <= MAX_HEADER);
     }
-    Ok((response.header().cloned(), response.body_len(), search.finish()))
+    let stated = state_is_well().lacking(response.header_bytes()).is_none();
+    Ok((response.header().cloned(), response.body_len(), search.finish(), stated))
+}
+
+/// `expect_header X-State ^well$`, and any `Date`.
+fn state_is_well() -> Wishes {
+    let pattern = Pattern::new("^well$", Options::default()).expect("a pattern");
+    let expected = |name: &str, pattern| ExpectedHeader { name: name.to_owned(), pattern };
+    Wishes {
+        expected: vec![expected("X-State", Some(pattern)), expected("Date", None)],
+        ..Wishes::default()
+    }
+}
+
+/// Sources of patterns that differ in what the cut of a body could do to them.
+const SOURCES: [&str; 8] =
+    ["ok", "^ok$", "a.*b", r"\bok\b", r"^\s*$", r"(?:ab|a)+c?\z", "[^x]{3,5}y", r"k\Z"];
+
+/// The search for a pattern in a body; the first octets are the number of the pattern, its options, and how
+/// often the rest is the body, which makes it longer than what is kept of one.
+pub fn search(octets: &[u8]) -> String {
+    let Some((&[number, bits, times], rest)) = octets.split_first_chunk::<3>() else {
+        return "cut short".to_owned();
+    };
+    let bit = |place: u8| bits & (1 << place) != 0;
+    let options = Options {
+        caseless: bit(0),
+        multiline: bit(1),
+        dotall: bit(2),
+        dollar_endonly: bit(3),
+        first_line: bit(4),
+        ..Options::default()
+    };
+    let source = SOURCES[usize::from(number) % SOURCES.len()];
+    let mut pattern = Pattern::new(source, options).expect("a pattern");
+    let body = rest.repeat(1 + usize::from(times & 0x1f) * 64);
+    if bit(5) {
+        (pattern.min_offset, pattern.max_offset) = (u64::from(number), Some(u64::from(times) * 9));
+    }
+    let found = |piece: usize| {
+        let mut search = Search::new(&pattern);
+        body.chunks(piece).for_each(|part| search.feed(part));
+        search.finish()
+    };
+    let whole = found(body.len().max(1));
+    for piece in PIECES {
+        assert_eq!(found(piece), whole, "{source} in pieces of {piece}");
+    }
+    let bounded = bit(5) || options.first_line;
+    if !bounded && body.len() < MAX_HEADER {
+        assert_eq!(pattern.is_in(&body), whole, "{source} in a body that is kept whole");
+    }
+    if whole { "found" } else { "not-found" }.to_owned()
+}
+
+/// A reply to UDP_CHECK that wants `01`, then four bits `2`, in 2 to 9 octets.
+pub fn udp(reply: &[u8]) -> String {
+    let pattern = vec![(0x01, 0xff), (0x20, 0xf0)];
+    let expect = udp::Expectation { pattern, min_length: 2, max_length: 9 };
+    match udp::judge(&expect, reply) {
+        Outcome::Success => "fine".to_owned(),
+        Outcome::Failure(reason) if reason.contains("differs") => "differs".to_owned(),
+        Outcome::Failure(_) => "length".to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a server of HTTP/2 sends, before it hears anything: what GRPC_CHECK makes of it, and how long a page it
+/// is. Nothing is waited for: when the octets end, the connection does.
+pub fn http2(octets: &[u8]) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let patience = Patience { silence: Duration::from_secs(60), until: None };
+    let target = (Ipv4Addr::LOCALHOST, 80).into();
+    let request = http2::empty("GET", "http", "www.example", "/").expect("a request");
+    let mut body_len = 0_u64;
+    let seen = |_: &http2::Reply, data: &[u8]| {
+        body_len += data.len() as u64;
+        true
+    };
+    let page = http2::exchange(Canned(octets), request, None, patience, seen);
+    let page = match runtime.block_on(page) {
+        Ok(reply) => format!("{}-{body_len}", reply.status),
+        Err(_) => "broken".to_owned(),
+    };
+    let timeout = patience.silence;
+    let connect = Connect {
+        target,
+        bind_address: None,
+        bind_port: None,
+        bind_interface: None,
+        fwmark: 0,
+        timeout,
+    };
+    let probe = GrpcProbe { connect, service: String::new(), authority: None, tls: None };
+    match runtime.block_on(grpc::ask(Canned(octets), &probe, "http", patience)) {
+        Outcome::Success => format!("{page} serving"),
+        Outcome::Failure(_) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A connection on which these octets come, whatever is sent.
+struct Canned<'o>(&'o [u8]);
+
+impl AsyncRead for Canned<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (now, later) = self.0.split_at(self.0.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.0 = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Canned<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(octets.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// A datagram to somebody who asked with the id 0x1234.

@@ -1,0 +1,11 @@
+//! Datagrams that answer a UDP_CHECK.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/replies.rs"]
+#[expect(dead_code, reason = "the other targets use the rest")]
+mod replies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| {
+    replies::udp(octets);
+});
