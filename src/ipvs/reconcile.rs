@@ -7,21 +7,23 @@
 //! deleted come last of all: when the last service of a family goes, the kernel forgets that
 //! family's connections.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Command, Destination, Entry, ServiceKey};
 
-/// What turns our services as they were `found` into those that are wanted, destinations included. Nothing
-/// is said about what is right already. Linear in the sizes of both.
+/// What turns our services as they were `found` into those that are wanted, destinations included; those that
+/// are `unchanged` stay as they are. Nothing is said about what is right already. Linear in the sizes of all.
 pub fn difference(
     found: &HashMap<ServiceKey, Entry>,
     wanted: &BTreeMap<ServiceKey, Entry>,
+    unchanged: &BTreeSet<ServiceKey>,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
     for (key, entry) in wanted {
         add_difference(found.get(key), entry, &mut commands);
     }
-    let mut gone: Vec<_> = found.keys().filter(|key| !wanted.contains_key(key)).collect();
+    let stays = |key: &ServiceKey| unchanged.contains(key) || wanted.contains_key(key);
+    let mut gone: Vec<_> = found.keys().filter(|key| !stays(key)).collect();
     gone.sort_unstable();
     commands.extend(gone.into_iter().map(|key| Command::DeleteService(*key)));
     commands

@@ -1,9 +1,11 @@
 //! Virtual servers and their real servers.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Host, Script};
+use super::{Host, Plan, Script};
 use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service, ServiceKey, SyncDaemon, SyncRole, SyncSettings};
 use crate::probe::Probe;
@@ -69,6 +71,20 @@ impl VirtualServer {
     }
 }
 
+impl Plan {
+    /// Virtual servers that are in every detail as in `running` become the very ones that run: who goes on with
+    /// them has nothing to compare, and they are in memory once.
+    pub fn keep_unchanged(&mut self, running: &Self) {
+        let running: HashMap<_, _> =
+            running.virtual_servers.iter().map(|server| (server.identity(), server)).collect();
+        for server in &mut self.virtual_servers {
+            if let Some(same) = running.get(&server.identity()).filter(|same| **same == server) {
+                *server = Arc::clone(same);
+            }
+        }
+    }
+}
+
 /// One `real_server` of a virtual server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RealServer {
@@ -126,3 +142,6 @@ impl SyncDaemons {
         Some(roles.iter().map(daemon).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,8 @@ pub type Open = Box<dyn FnMut() -> Result<Box<dyn DataPlane>, DataPlaneError> + 
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub services: Vec<Entry>,
+    /// Further services, which are wanted as they were before.
+    pub unchanged: BTreeSet<ServiceKey>,
     /// Services that may be deleted: those of this plan, of the one before, and of a former run.
     pub ours: BTreeSet<ServiceKey>,
     /// Connection time-outs; what is 0 is as it was.
@@ -113,13 +115,19 @@ impl KernelTable {
     /// Makes this the wanted table. The kernel's is read only when there may be something in it that we do
     /// not know of: with 2,300 services that costs far more than one changed weight.
     pub fn adopt(&mut self, wanted: Wanted) {
-        let Wanted { services, ours, timeouts, flush } = wanted;
+        let Wanted { services, mut unchanged, ours, timeouts, flush } = wanted;
         (self.ours, self.timeouts) = (ours, timeouts);
         if flush {
             self.flush();
         }
-        let wanted = services.into_iter().map(|entry| (entry.service.key, entry)).collect();
-        self.bring_to(wanted);
+        let mut wanted: BTreeMap<_, _> =
+            services.into_iter().map(|entry| (entry.service.key, entry)).collect();
+        for (key, entry) in self.unfulfilled.drain() {
+            if unchanged.remove(&key) {
+                wanted.extend(entry.map(|entry| (key, entry)));
+            }
+        }
+        self.bring_to(wanted, unchanged);
     }
 
     /// When [`Self::compare`] is to be called.
@@ -149,16 +157,25 @@ impl KernelTable {
             }
         }
         self.found = false;
-        self.bring_to(wanted);
+        self.bring_to(wanted, BTreeSet::new());
     }
 
-    /// Makes the services of ours these.
-    fn bring_to(&mut self, wanted: BTreeMap<ServiceKey, Entry>) {
+    /// Makes the services of ours these, and leaves those as they are that are `unchanged`.
+    fn bring_to(
+        &mut self,
+        mut wanted: BTreeMap<ServiceKey, Entry>,
+        mut unchanged: BTreeSet<ServiceKey>,
+    ) {
         self.retry_at = None;
         self.unfulfilled.clear();
         if wanted.is_empty() && self.ours.is_empty() && self.no_timeouts() {
             self.inspect_at = None;
             return;
+        }
+        if !self.knows_all(&wanted) {
+            let same = unchanged.iter().filter_map(|key| self.known.remove_entry(key));
+            wanted.extend(same);
+            unchanged.clear();
         }
         if let Err(error) = self.look_unless_known(&wanted) {
             self.unfulfilled = wanted.into_iter().map(|(key, entry)| (key, Some(entry))).collect();
@@ -168,7 +185,7 @@ impl KernelTable {
         if !self.no_timeouts() {
             self.write_timeouts();
         }
-        let commands = difference(&self.known, &wanted);
+        let commands = difference(&self.known, &wanted, &unchanged);
         self.forget_refusals_but_of(&commands);
         let failing = self.apply(&commands);
         for key in &failing {
@@ -181,12 +198,16 @@ impl KernelTable {
         self.inspect_at = Some(next).filter(|_| !self.known.is_empty());
     }
 
-    /// A service that we do not know of may be there all the same, somebody else's so far.
+    /// Not so of a service that may be there all the same, somebody else's so far.
+    fn knows_all(&self, wanted: &BTreeMap<ServiceKey, Entry>) -> bool {
+        self.found && wanted.keys().all(|key| self.known.contains_key(key))
+    }
+
     fn look_unless_known(
         &mut self,
         wanted: &BTreeMap<ServiceKey, Entry>,
     ) -> Result<(), DataPlaneError> {
-        if self.found && wanted.keys().all(|key| self.known.contains_key(key)) {
+        if self.knows_all(wanted) {
             return Ok(());
         }
         let found = self.list()?.services.into_iter();
@@ -332,7 +353,7 @@ impl KernelTable {
     /// Our services go, with their destinations; everybody else's stay.
     pub fn remove_ours(&mut self) {
         if self.look_unless_known(&BTreeMap::new()).is_ok() {
-            let deletions = difference(&self.known, &BTreeMap::new());
+            let deletions = difference(&self.known, &BTreeMap::new(), &BTreeSet::new());
             self.apply(&deletions);
         }
     }
