@@ -210,12 +210,13 @@ impl Director {
     fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>, done: oneshot::Sender<bool>) {
         self.files.follow(&plan, self.attempts.work());
         let rules = scripts::rules(&plan.global);
-        self.attempts.follow(plan.virtual_servers.iter(), plan.global.share_checks, rules);
+        self.attempts.follow(&plan.virtual_servers, plan.global.share_checks, rules);
         self.followed.follow(&plan);
         self.addresses.follow(&plan);
         let now = clock::now();
         let mut old: HashMap<ServerIdentity, Managed> =
             self.managed.drain(..).map(|each| (each.identity(), each)).collect();
+        self.managed.reserve_exact(plan.virtual_servers.len());
         self.schedule.clear();
         self.by_identity.clear();
         self.by_key.clear();

@@ -11,7 +11,7 @@ mod sync;
 
 pub use change::Change;
 pub use memory::MemoryDataPlane;
-pub use reconcile::{difference, entry_difference};
+pub use reconcile::{difference, difference_beside, entry_difference};
 pub use sync::{
     SYNC_GROUP, SYNC_PORT, SYNC_TTL, SyncChange, SyncDaemon, SyncRole, SyncSettings,
     has_mixed_families, sync_difference,

@@ -11,12 +11,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Command, Destination, Entry, ServiceKey};
 
-/// What turns our services as they were `found` into those that are wanted, destinations included; those that
-/// are `unchanged` stay as they are. Nothing is said about what is right already. Linear in the sizes of all.
+/// What turns our services as they were `found` into those that are wanted, destinations included. Nothing
+/// is said about what is right already. Linear in the sizes of both.
 pub fn difference(
     found: &HashMap<ServiceKey, Entry>,
     wanted: &BTreeMap<ServiceKey, Entry>,
+) -> Vec<Command> {
+    difference_beside(&BTreeSet::new(), found, wanted)
+}
+
+/// The same, but services that are `unchanged` stay as they were found.
+pub fn difference_beside(
     unchanged: &BTreeSet<ServiceKey>,
+    found: &HashMap<ServiceKey, Entry>,
+    wanted: &BTreeMap<ServiceKey, Entry>,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
     for (key, entry) in wanted {

@@ -176,24 +176,25 @@ impl CheckerDraft {
             Kind::Http(http) => {
                 (HTTP, Probe::Http(http.finish(cx, self.at, from, connect_timeout)))
             }
-            Kind::Misc(misc) => (MISC, Probe::Misc(misc.finish(from))),
+            Kind::Misc(misc) => (MISC, Probe::Misc(Box::new(misc.finish(from)))),
             Kind::Smtp(smtp) => {
                 let connect = smtp.connect.finish(cx, self.at, from, connect_timeout);
                 let helo = smtp.helo.unwrap_or_else(|| smtp::DEFAULT_HELO.to_owned());
-                (SMTP, Probe::Smtp(SmtpProbe { connect, helo }))
+                (SMTP, Probe::Smtp(Box::new(SmtpProbe { connect, helo })))
             }
             Kind::Dns(dns) => {
                 let defaults = Defaults { retry: 3, delay_before_retry: timing.delay_loop() };
                 let connect = dns.connect.finish(cx, self.at, from, connect_timeout);
-                (defaults, Probe::Dns(dns.settings.finish(connect)))
+                (defaults, Probe::Dns(Box::new(dns.settings.finish(connect))))
             }
             Kind::Udp(udp) => {
                 let connect = udp.connect.finish(cx, self.at, from, connect_timeout);
-                (TCP, Probe::Udp(udp.settings.finish(connect)))
+                (TCP, Probe::Udp(Box::new(udp.settings.finish(connect))))
             }
             Kind::Grpc(grpc) => {
                 let connect = grpc.connect.finish(cx, self.at, from, connect_timeout);
-                (TCP, Probe::Grpc(grpc.settings.finish(cx, connect, from.virtual_host)))
+                let probe = grpc.settings.finish(cx, connect, from.virtual_host);
+                (TCP, Probe::Grpc(Box::new(probe)))
             }
             // It has no port.
             Kind::Ping(connect) => {
@@ -202,7 +203,7 @@ impl CheckerDraft {
             Kind::File(file) => (MISC, Probe::File(file.finish())),
             Kind::Bfd(bfd) => (MISC, Probe::Bfd(bfd.finish())),
         };
-        Checker { timing: timing.finish(defaults), probe }
+        Checker { timing: cx.alike.timings.share(timing.finish(defaults)), probe }
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
+use super::alike::Alikes;
 use super::bfd;
 use super::names::Names;
 use super::parameter;
@@ -27,6 +28,7 @@ pub(super) struct Context<'a> {
     pub bfd_sessions: Rc<bfd::Sessions>,
     /// iproute2's.
     pub names: Rc<Names>,
+    pub alike: Alikes,
     diagnostics: &'a mut Diagnostics,
     /// Set when something was met without which the whole block must not run.
     pub refused: bool,
@@ -35,8 +37,8 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
         let (track_files, bfd_sessions, names) = (Rc::default(), Rc::default(), Rc::default());
-        let (table, refused) = (table(), false);
-        Self { tree, sources, table, track_files, bfd_sessions, names, diagnostics, refused }
+        let (table, alike, refused) = (table(), Alikes::default(), false);
+        Self { tree, sources, table, track_files, bfd_sessions, names, alike, diagnostics, refused }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {

@@ -12,7 +12,7 @@ pub use self::keeper::{Answer, Farewell, Keeper, Order};
 use crate::driver::clock;
 use crate::ipvs::{
     Change, Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, SocketKey, Table,
-    Timeouts, difference, entry_difference,
+    Timeouts, difference, difference_beside, entry_difference,
 };
 
 /// Pause before a refused change is tried again.
@@ -185,7 +185,7 @@ impl KernelTable {
         if !self.no_timeouts() {
             self.write_timeouts();
         }
-        let commands = difference(&self.known, &wanted, &unchanged);
+        let commands = difference_beside(&unchanged, &self.known, &wanted);
         self.forget_refusals_but_of(&commands);
         let failing = self.apply(&commands);
         for key in &failing {
@@ -353,7 +353,7 @@ impl KernelTable {
     /// Our services go, with their destinations; everybody else's stay.
     pub fn remove_ours(&mut self) {
         if self.look_unless_known(&BTreeMap::new()).is_ok() {
-            let deletions = difference(&self.known, &BTreeMap::new(), &BTreeSet::new());
+            let deletions = difference(&self.known, &BTreeMap::new());
             self.apply(&deletions);
         }
     }

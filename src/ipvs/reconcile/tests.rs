@@ -36,11 +36,6 @@ fn table(entries: &[Entry]) -> Table {
     Table { services: entries.iter().map(|e| (e.service.key, e.clone())).collect() }
 }
 
-/// With nothing that is left alone.
-fn to_make(found: &Table, wanted: &BTreeMap<ServiceKey, Entry>) -> Vec<Command> {
-    difference(&known(found), wanted, &BTreeSet::new())
-}
-
 fn known(table: &Table) -> HashMap<ServiceKey, Entry> {
     table.services.clone().into_iter().collect()
 }
@@ -48,7 +43,7 @@ fn known(table: &Table) -> HashMap<ServiceKey, Entry> {
 #[test]
 fn equal_tables_need_no_command() {
     let both = table(&[entry(WEB, &[server(1, 1), server(2, 3)])]);
-    assert_eq!(to_make(&both, &both.services), []);
+    assert_eq!(difference(&known(&both), &both.services), []);
 }
 
 #[test]
@@ -123,7 +118,7 @@ fn additions_and_raised_weights_come_before_lowered_ones_and_removals() {
 fn services_are_deleted_after_everything_else() {
     let (old, new) = (entry("192.0.2.1:80", &[]), entry("192.0.2.9:80", &[]));
     assert_eq!(
-        to_make(&table(&[old]), &table(&[new]).services),
+        difference(&known(&table(&[old])), &table(&[new]).services),
         [
             Command::NewService(service(key("192.0.2.9:80"))),
             Command::DeleteService(key("192.0.2.1:80")),
@@ -136,7 +131,7 @@ fn foreign_destinations_of_ours_are_not_left_alone() {
     let found = table(&[entry(WEB, &[server(1, 1), server(8, 8)])]);
     let wanted = table(&[entry(WEB, &[server(1, 1)])]);
     assert_eq!(
-        to_make(&found, &wanted.services),
+        difference(&known(&found), &wanted.services),
         [Command::DeleteDestination(key(WEB), server(8, 8).address)]
     );
 }
@@ -173,10 +168,10 @@ proptest! {
     #[test]
     fn commands_make_what_is_found_what_is_wanted(found in any_table(), wanted in any_table()) {
         let mut plane = MemoryDataPlane::with_table(found.clone());
-        let failed = plane.apply(&to_make(&found, &wanted.services));
+        let failed = plane.apply(&difference(&known(&found), &wanted.services));
         prop_assert!(failed.is_empty(), "{failed:?}");
         prop_assert_eq!(plane.table(), &wanted);
-        prop_assert_eq!(to_make(&wanted, &wanted.services), vec![]);
+        prop_assert_eq!(difference(&known(&wanted), &wanted.services), vec![]);
     }
 
     /// What one destination takes is what the whole service would take; what is wanted afterwards is so too.
@@ -212,6 +207,6 @@ proptest! {
 fn unchanged_services_are_neither_touched_nor_deleted() {
     let found = table(&[entry(WEB, &[server(1, 1)]), entry("192.0.2.2:80", &[server(2, 1)])]);
     let unchanged = BTreeSet::from([key(WEB)]);
-    let commands = difference(&known(&found), &BTreeMap::new(), &unchanged);
+    let commands = difference_beside(&unchanged, &known(&found), &BTreeMap::new());
     assert_eq!(commands, [Command::DeleteService(key("192.0.2.2:80"))]);
 }

@@ -12,7 +12,7 @@ use super::connect::ConnectDraft;
 use super::tls::TlsDraft;
 use super::url::url;
 use super::wishes::WishesDraft;
-use crate::probe::{HttpProbe, HttpVersion, Url};
+use crate::probe::{HttpProbe, HttpVersion, Pages, Url};
 
 #[derive(Debug, Default)]
 pub(super) struct HttpDraft {
@@ -77,12 +77,13 @@ impl HttpDraft {
             url.wishes = wishes.or(&self.wishes).finish();
             urls.push(url);
         }
-        HttpProbe {
-            connect: self.connect.finish(cx, block, from, timeout),
+        let pages = Pages {
             version: self.version,
             urls,
             fast_recovery: self.fast_recovery,
             tls: self.tls.map(|tls| Box::new(tls.finish(cx))),
-        }
+        };
+        let connect = self.connect.finish(cx, block, from, timeout);
+        HttpProbe { connect, pages: cx.alike.pages.share(pages) }
     }
 }

@@ -25,14 +25,8 @@ fn destination(address: &str) -> Destination {
 }
 
 fn tcp_check(address: &str) -> Checker {
-    let connect = Connect {
-        target: address.parse().unwrap(),
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: 0,
-        timeout: Duration::from_secs(5),
-    };
+    let connect =
+        Connect { target: address.parse().unwrap(), origin: None, timeout: Duration::from_secs(5) };
     let timing = Timing {
         delay_loop: Duration::from_secs(10),
         retry: 1,
@@ -40,19 +34,16 @@ fn tcp_check(address: &str) -> Checker {
         warmup: Duration::ZERO,
         alpha: false,
     };
-    Checker { timing, probe: Probe::Tcp(connect) }
+    Checker { timing: timing.into(), probe: Probe::Tcp(connect) }
 }
 
 fn real_server(address: &str) -> RealServer {
     RealServer {
         destination: destination(address),
-        host: None,
         inhibit_on_failure: false,
-        slow_start: Duration::ZERO,
         mails: None,
         checkers: vec![tcp_check(address)],
-        notify_up: None,
-        notify_down: None,
+        rare: None,
     }
 }
 
