@@ -56,7 +56,7 @@ fn add_difference(found: Option<&Entry>, wanted: &Entry, commands: &mut Vec<Comm
     let Some(found) = found else {
         commands.push(Command::NewService(wanted.service.clone()));
         commands.extend(
-            wanted.destinations.values().map(|new| Command::NewDestination(key, new.clone())),
+            wanted.destinations.iter().map(|new| Command::NewDestination(key, new.clone())),
         );
         return;
     };
@@ -70,8 +70,9 @@ fn add_difference(found: Option<&Entry>, wanted: &Entry, commands: &mut Vec<Comm
     commands.extend(new.into_iter().map(|new| Command::NewDestination(key, new.clone())));
     commands.extend(set.map(|wanted| Command::SetDestination(key, wanted.clone())));
 
-    let gone = found.destinations.keys().filter(|at| !wanted.destinations.contains_key(at));
-    commands.extend(gone.map(|address| Command::DeleteDestination(key, *address)));
+    let there = found.destinations.iter().map(|destination| destination.address);
+    let gone = there.filter(|address| !wanted.destinations.contains(address));
+    commands.extend(gone.map(|address| Command::DeleteDestination(key, address)));
 }
 
 /// Destinations that are missing, and pairs (found, wanted) that differ.
@@ -80,8 +81,8 @@ fn new_and_changed<'a>(
     wanted: &'a Entry,
 ) -> (Vec<&'a Destination>, Vec<(&'a Destination, &'a Destination)>) {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
-    for (address, wanted) in &wanted.destinations {
-        match found.destinations.get(address) {
+    for wanted in &wanted.destinations {
+        match found.destinations.get(&wanted.address) {
             None => new.push(wanted),
             Some(found) if found != wanted => changed.push((found, wanted)),
             Some(_) => {}

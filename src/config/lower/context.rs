@@ -62,6 +62,11 @@ impl<'a> Context<'a> {
         self.words(statement).first().map_or(statement.raw, |word| word.span)
     }
 
+    /// The keywords of the block that the statement opens, if there are any.
+    pub fn inside(&self, block: &Statement) -> Option<BlockId> {
+        self.tree.row(block)?.child
+    }
+
     /// `in vrrp_instance VI_1`: what stands under a caret.
     pub fn place(&self, statement: &Statement) -> String {
         let mut place = String::new();
@@ -281,7 +286,7 @@ impl<'a> Context<'a> {
     /// A time of decimal seconds in the range that the keyword table gives. Whole seconds are
     /// told from `uint` in the table, by the range being in seconds.
     pub fn duration(&mut self, statement: &Statement, keyword: &Keyword) -> Option<Duration> {
-        if keyword.args.contains("<uint") {
+        if keyword.whole {
             return self.number(statement, keyword).map(|s| Duration::from_secs(s.into()));
         }
         let word = self.only_argument(statement)?;

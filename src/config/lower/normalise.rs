@@ -182,8 +182,8 @@ impl VirtualServerDraft {
         let rare = Rare {
             host,
             slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),
-            notify_up: draft.notify_up,
-            notify_down: draft.notify_down,
+            notify_up: draft.notify_up.map(|script| *script),
+            notify_down: draft.notify_down.map(|script| *script),
         };
         RealServer {
             destination,

@@ -112,9 +112,9 @@ impl Managed {
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let held = self.held();
         self.server.keys().map(move |key| {
-            let at_key = |destination: &Destination| {
-                let address = self.address_at(key, destination);
-                (address, Destination { address, ..destination.clone() })
+            let at_key = |destination: &Destination| Destination {
+                address: self.address_at(key, destination),
+                ..destination.clone()
             };
             let service = Service { key, ..self.server.service.clone() };
             Entry { service, destinations: held.iter().map(at_key).collect() }

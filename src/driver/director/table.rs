@@ -187,11 +187,10 @@ impl KernelTable {
         }
         let commands = difference_beside(&unchanged, &self.known, &wanted);
         self.forget_refusals_but_of(&commands);
-        let failing = self.apply(&commands);
+        let failing = self.apply_towards(&wanted, &commands);
         for key in &failing {
             self.unfulfilled.insert(*key, wanted.get(key).cloned());
         }
-        // The maps of what was wanted are packed; those that grew by one command after the other are not.
         self.known.extend(wanted.into_iter().filter(|(key, _)| !failing.contains(key)));
         // What is due some day stays so: of reloads in a row none puts the look off.
         let next = self.inspect_at.unwrap_or_else(|| clock::now() + self.pause());
@@ -301,8 +300,8 @@ impl KernelTable {
     fn lacking(&self, key: ServiceKey) -> HashSet<SocketKey> {
         let Some(Some(wanted)) = self.unfulfilled.get(&key) else { return HashSet::new() };
         let known = self.known.get(&key).map(|entry| &entry.destinations);
-        let is_there = |at| known.is_some_and(|known| known.contains_key(at));
-        wanted.destinations.keys().filter(|at| !is_there(at)).copied().collect()
+        let is_there = |at: &SocketKey| known.is_some_and(|known| known.contains(at));
+        wanted.destinations.iter().map(|each| each.address).filter(|at| !is_there(at)).collect()
     }
 
     fn trouble(&self) -> Option<String> {
@@ -379,24 +378,36 @@ impl KernelTable {
 
     /// The services of which something failed.
     fn apply(&mut self, commands: &[Command]) -> BTreeSet<ServiceKey> {
-        let mut failing = BTreeSet::new();
-        if commands.is_empty() {
-            return failing;
-        }
-        let Some(plane) = &mut self.plane else { return failing };
+        self.apply_towards(&BTreeMap::new(), commands)
+    }
+
+    /// The same; of those in `wanted` of which nothing failed, the caller knows how they are now.
+    fn apply_towards(
+        &mut self,
+        wanted: &BTreeMap<ServiceKey, Entry>,
+        commands: &[Command],
+    ) -> BTreeSet<ServiceKey> {
+        let Some(plane) = self.plane.as_mut().filter(|_| !commands.is_empty()) else {
+            return BTreeSet::new();
+        };
         let mut failed = plane.apply(commands);
         failed.sort_by_key(|failed| failed.index);
         if !failed.is_empty() {
             self.retry_at = Some(clock::now() + RETRY);
         }
+        let services = failed.iter().filter_map(|failed| commands[failed.index].service());
+        let failing: BTreeSet<ServiceKey> = services.collect();
+        let is_known = |key| wanted.contains_key(&key) && !failing.contains(&key);
         let mut failed = failed.iter().peekable();
         for (index, command) in commands.iter().enumerate() {
             match failed.next_if(|failed| failed.index == index) {
-                Some(Failed { error, .. }) => {
-                    self.note_refusal(command, error);
-                    failing.extend(command.service());
+                Some(Failed { error, .. }) => self.note_refusal(command, error),
+                None => {
+                    self.note_success(command);
+                    if !command.service().is_some_and(is_known) {
+                        command.carry_over(&mut self.known);
+                    }
                 }
-                None => self.note_success(command),
             }
         }
         failing
@@ -427,7 +438,6 @@ impl KernelTable {
             tracing::info!("could {command} after all");
             self.refusals_changed.extend(refused.service);
         }
-        command.carry_over(&mut self.known);
     }
 
     fn cannot_read(&mut self, error: &DataPlaneError) {

@@ -72,7 +72,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
 /// Address and weight of what IPVS is to hold.
 fn held(managed: &Managed) -> Vec<(String, u32)> {
     let destinations = managed.entries().next().unwrap().destinations;
-    destinations.values().map(|each| (each.address.to_string(), each.weight)).collect()
+    destinations.iter().map(|each| (each.address.to_string(), each.weight)).collect()
 }
 
 /// Lets the first attempt that is due fail.

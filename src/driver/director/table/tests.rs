@@ -1,6 +1,6 @@
 use super::fixtures::Watched;
 use super::*;
-use crate::ipvs::{Destination, Forward, Protocol, Service, ServiceFlags};
+use crate::ipvs::{Destination, Destinations, Forward, Protocol, Service, ServiceFlags};
 
 impl Watched {
     fn table(&self) -> KernelTable {
@@ -14,7 +14,7 @@ impl Watched {
     fn weights(&self, port: u16) -> Vec<u32> {
         let plane = self.plane.lock().unwrap();
         let entry = &plane.table().services[&key(port)];
-        entry.destinations.values().map(|destination| destination.weight).collect()
+        entry.destinations.iter().map(|destination| destination.weight).collect()
     }
 
     fn add_foreign(&self, key: ServiceKey) {
@@ -32,7 +32,7 @@ fn service(key: ServiceKey) -> Service {
 }
 
 fn empty(port: u16) -> Entry {
-    Entry { service: service(key(port)), destinations: BTreeMap::new() }
+    Entry { service: service(key(port)), destinations: Destinations::default() }
 }
 
 fn server(weight: u32) -> Destination {
@@ -51,7 +51,7 @@ fn refused() -> Destination {
 }
 
 fn with(port: u16, server: Destination) -> Entry {
-    Entry { destinations: BTreeMap::from([(server.address, server)]), ..empty(port) }
+    Entry { destinations: Destinations::from_iter([server]), ..empty(port) }
 }
 
 fn wanted(services: impl IntoIterator<Item = Entry>) -> Wanted {
