@@ -7,6 +7,7 @@
 //! order after the other; what changes meanwhile goes into the next, and what is told waits until the
 //! kernel has it. When the director ends, attempts are abandoned.
 
+mod alarm;
 mod attempts;
 mod files;
 mod host_addresses;
@@ -27,6 +28,7 @@ use std::time::Instant;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::alarm::Alarm;
 use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
 use self::host_addresses::HostAddresses;
@@ -120,6 +122,7 @@ struct Director {
     /// By each of their services.
     by_key: HashMap<ServiceKey, usize>,
     schedule: Schedule,
+    alarm: Alarm,
     table: Writing,
     outlets: Outlets,
     files: Files,
@@ -153,6 +156,7 @@ impl Director {
             by_identity: HashMap::new(),
             by_key: HashMap::new(),
             schedule: Schedule::default(),
+            alarm: Alarm::default(),
             table: Writing::new(Keeper::spawn(settings.open, scheduling)?),
             outlets: settings.outlets,
             files,
@@ -200,7 +204,7 @@ impl Director {
                 Some(()) = self.followed.changed() => self.sessions_changed(),
                 Some(()) = self.addresses.changed() => self.addresses_changed(),
                 Some(answer) = self.names.answered() => self.name_answered(answer).await,
-                () = sleep_until(self.schedule.next()) => self.fire_due(),
+                () = self.alarm.at(self.schedule.next()) => self.fire_due(),
             }
         }
     }
@@ -466,13 +470,5 @@ impl Director {
             FlushOnStop::Everything => Farewell::Flush,
             FlushOnStop::Off | FlushOnStop::VirtualServers => Farewell::RemoveOurs,
         });
-    }
-}
-
-/// Health checks need no better than tokio's timer, which is a millisecond or two late.
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
