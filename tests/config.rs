@@ -45,8 +45,8 @@ fn the_tutorial_asks_for_what_its_author_wrote() {
     assert_eq!(server.service.scheduler, "wlc");
     assert_eq!(server.service.persistence.as_ref().map(|p| p.timeout_s), Some(120));
     let Probe::Http(http) = &server.real_servers[0].checkers[0].probe else { panic!("HTTP_GET") };
-    assert_eq!(http.urls[0].path, "/service.txt");
-    assert_eq!(http.urls[0].digest.map(|digest| digest[0]), Some(0x5f));
+    assert_eq!(http.pages.urls[0].path, "/service.txt");
+    assert_eq!(http.pages.urls[0].digest.map(|digest| digest[0]), Some(0x5f));
     assert_eq!(http.connect.timeout.as_secs(), 2);
     assert_eq!(server.real_servers[0].checkers[0].timing.delay_loop.as_secs(), 4);
 }

@@ -25,9 +25,10 @@ const QUIET: Duration = Duration::from_secs(3);
 const SMALL: (usize, usize) = (1_000, 10);
 const LARGE: (usize, usize) = (2_300, 16);
 
-/// Those that are checked, and how often, in seconds.
-const CHECKED: (usize, usize) = (100, 10);
-const DELAY_LOOP: usize = 2;
+/// Those that are checked, each second once; and, to see what each takes of memory, more of them, each as
+/// much less often.
+const CHECKED: (usize, usize) = (200, 10);
+const MORE: usize = 4;
 
 /// Seconds that checks are counted for.
 const COUNTED: f64 = 20.0;
@@ -78,11 +79,6 @@ fn checked(program: Program, name: &str, check: &str, table: &mut Table) {
     let lab = Lab::new("bench-checks");
     let host = host(&lab);
     let server = nginx(&host);
-    let unchecked = Node::start(&host, &farm(CHECKED, 1, ""), Way::quiet(program));
-    settled(&unchecked, || services(&host) == CHECKED);
-    let bare = unchecked.resident_kib().0;
-    unchecked.terminate();
-
     let node = Node::start(&host, &farm(CHECKED, 1, check), Way::quiet(program));
     wait("all are checked", || accepted(&host) > 3.0 * count(CHECKED));
     let before = (node.cpu(), accepted(&host), Instant::now());
@@ -92,8 +88,17 @@ fn checked(program: Program, name: &str, check: &str, table: &mut Table) {
     let each = |figure: f64| figure / checks;
     table.add("d", &format!("{name}: checks a second"), "/s", program, checks / time);
     table.add("d", &format!("{name}: CPU per check"), "us", program, each(millis(cpu) * 1e3));
-    let memory = (node.resident_kib().0 - bare) / count(CHECKED);
-    table.add("d", &format!("{name}: memory per check"), "KiB", program, memory);
+    let few = node.resident_kib().0;
+    node.terminate();
+
+    let (services, servers) = CHECKED;
+    let many = (MORE * services, servers);
+    let text = farm(many, 1, check).replace("delay_loop 1\n", &format!("delay_loop {MORE}\n"));
+    let (node, before) = (Node::start(&host, &text, Way::quiet(program)), accepted(&host));
+    wait("all are checked", || accepted(&host) > before + 3.0 * count(many));
+    let each = (node.resident_kib().0 - few) / (count(many) - count(CHECKED));
+    let what = format!("{name}: memory per real server with its check");
+    table.add("d", &what, "KiB", program, each);
     drop(node);
     drop(server);
 }
@@ -111,7 +116,7 @@ fn farm((services, servers): (usize, usize), weight: u32, check: &str) -> String
     for service in 0..services {
         let _ = writeln!(
             text,
-            "virtual_server 198.18.{}.{} 80 {{\n    delay_loop {DELAY_LOOP}\n    lvs_sched rr\n    \
+            "virtual_server 198.18.{}.{} 80 {{\n    delay_loop 1\n    lvs_sched rr\n    \
              lvs_method NAT\n    protocol TCP",
             service / 250,
             service % 250 + 1

@@ -106,8 +106,7 @@ impl Pool {
         (state.announced, state.refused) = (before.announced, before.refused);
         let weight = state.effective_weight();
         state.alive = before.alive;
-        state.ramp =
-            before.ramp.filter(|_| !state.slow_start.is_zero()).and_then(|ramp| ramp.at(now));
+        state.set_ramp(before.ramp().and_then(|ramp| ramp.at(now)));
         let change = state.reconsider(now, server, Cause::Reload);
         if weight != before.effective_weight() {
             out.push(Action::WeightChanged { server, weight });

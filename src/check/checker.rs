@@ -26,7 +26,7 @@ pub(super) struct Checker {
     /// What the last success asked of the server's weight.
     pub wish: Option<Wish>,
     /// Why the last failed attempt failed; kept after recovery, for dumps.
-    pub last_failure: Option<String>,
+    pub last_failure: Option<Box<str>>,
     pub phase: Phase,
 }
 
@@ -43,11 +43,11 @@ pub(super) enum Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// All is well: one target after the other, round and round.
-    InTurn { next: usize },
+    InTurn { next: u32 },
     /// Down: only the target that failed.
-    Stuck { failed: usize },
+    Stuck { failed: u32 },
     /// Down: the whole list has to pass, one after the other.
-    ComingUp { next: usize },
+    ComingUp { next: u32 },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Checker {
             Outcome::SuccessWithWeight(weight) => (true, Some(Wish::Weight(*weight))),
             Outcome::SuccessWithDelta(delta) => (true, Some(Wish::Delta(*delta))),
             Outcome::Failure(reason) => {
-                self.last_failure = Some(reason.clone());
+                self.last_failure = Some(reason.as_str().into());
                 (false, None)
             }
             Outcome::NotTried(_) => return false,
@@ -137,7 +137,7 @@ impl Checker {
         let settings = self.settings.clone();
         *self = Self { settings, ..old.clone() };
         self.failures = self.failures.min(self.settings.timing.retry);
-        if self.target() >= self.targets() {
+        if self.at() >= self.targets() {
             self.progress = first_progress(self.up);
         }
         if let Phase::Waiting { until } = self.phase {
@@ -155,6 +155,10 @@ impl Checker {
 
     /// The target of the next attempt, or of the one under way.
     pub fn target(&self) -> usize {
+        self.at() as usize
+    }
+
+    fn at(&self) -> u32 {
         match self.progress {
             Progress::InTurn { next } | Progress::ComingUp { next } => next,
             Progress::Stuck { failed } => failed,
@@ -163,6 +167,7 @@ impl Checker {
 
     /// Whether a result about `target` is of use to it now: all is well, or it was waiting for just that one.
     pub fn would_take(&mut self, target: usize) -> bool {
+        let Ok(target) = u32::try_from(target) else { return false };
         if !matches!(self.phase, Phase::Waiting { .. }) || target >= self.targets() {
             return false;
         }
@@ -172,10 +177,10 @@ impl Checker {
                 *next = target;
             }
         }
-        self.target() == target
+        self.at() == target
     }
 
-    fn targets(&self) -> usize {
+    fn targets(&self) -> u32 {
         match self.settings.kind {
             Kind::Pages { urls, .. } => urls.max(1),
             Kind::Connect | Kind::Mail | Kind::Script | Kind::Told => 1,
@@ -226,7 +231,7 @@ impl Checker {
 
     /// Takes a failure of the attempt begun at `started`; leaves the checker waiting.
     pub fn failed(&mut self, now: Instant, started: Instant, reason: &str) -> Verdict {
-        self.last_failure = Some(reason.to_owned());
+        self.last_failure = Some(reason.into());
         let retry = self.settings.timing.retry;
         if self.up && self.failures < retry {
             self.failures += 1;
@@ -236,7 +241,7 @@ impl Checker {
         let news = self.up || !self.judged;
         (self.up, self.judged) = (false, true);
         self.wish = None;
-        self.progress = Progress::Stuck { failed: self.target() };
+        self.progress = Progress::Stuck { failed: self.at() };
         self.wait(now, started, self.down_pause());
         if news { Verdict::Down } else { Verdict::StillDown }
     }

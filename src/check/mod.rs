@@ -11,6 +11,7 @@ mod quorum;
 mod ramp;
 mod status;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use action::{Action, AttemptId, Cause, Event, Outcome, Verdict};
@@ -77,7 +78,8 @@ pub struct ServerSettings {
 /// One checker of a real server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckerSettings {
-    pub timing: Timing,
+    /// Many checkers have the same.
+    pub timing: Arc<Timing>,
     pub kind: Kind,
 }
 
@@ -88,7 +90,7 @@ pub enum Kind {
     Connect,
     /// HTTP_GET: one of `urls` (at least 1) at a time, in turn; recovery takes the url that failed and then the
     /// whole list. `fast_recovery`: no pause while coming up.
-    Pages { urls: usize, fast_recovery: bool },
+    Pages { urls: u32, fast_recovery: bool },
     /// SMTP_CHECK: as `Connect`, but failures right after a start are forgiven as well.
     Mail,
     /// MISC_CHECK: pauses run from start to start.

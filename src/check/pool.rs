@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::action::{Action, AttemptId, Cause, Event, Outcome};
 use super::checker::{Checker, Passed, Phase, Wish};
 use super::quorum::Thresholds;
-use super::ramp::Ramp;
+use super::ramp::{Ramp, SlowStart};
 use super::{MAX_WEIGHT, PoolSettings, ServerSettings, Sorry, Verdict};
 
 /// Real servers of one virtual server, their checkers, and the quorum.
@@ -47,9 +47,7 @@ pub(super) enum Stage {
 pub(super) struct Server {
     pub weight: u32,
     pub inhibit_on_failure: bool,
-    pub slow_start: Duration,
-    /// It has come up a while ago, and its weight still grows.
-    pub ramp: Option<Ramp>,
+    pub slow_start: Option<Box<SlowStart>>,
     pub checkers: Vec<Checker>,
     /// Whether it takes part: no checker is down.
     pub alive: bool,
@@ -82,8 +80,7 @@ impl Server {
         Self {
             weight: settings.weight,
             inhibit_on_failure: settings.inhibit_on_failure,
-            slow_start: settings.slow_start,
-            ramp: None,
+            slow_start: SlowStart::new(settings.slow_start),
             checkers,
             alive,
             refused: false,
@@ -110,7 +107,19 @@ impl Server {
     /// The weight that it has in the table, if it serves.
     pub fn weight_in_table(&self) -> u32 {
         let whole = self.effective_weight();
-        self.ramp.map_or(whole, |ramp| ramp.weight(whole))
+        self.ramp().map_or(whole, |ramp| ramp.weight(whole))
+    }
+
+    /// Where it is on its way to its whole weight, if it is on one.
+    pub fn ramp(&self) -> Option<Ramp> {
+        self.slow_start.as_ref()?.ramp
+    }
+
+    /// Goes on from there, if it starts slowly at all.
+    pub fn set_ramp(&mut self, ramp: Option<Ramp>) {
+        if let Some(slow) = &mut self.slow_start {
+            slow.ramp = ramp;
+        }
     }
 
     /// Draws the conclusion from its checkers; gives the notification that is due, if any.
@@ -122,7 +131,9 @@ impl Server {
             return None;
         }
         self.announced = true;
-        self.ramp = Ramp::new(now, self.slow_start).filter(|_| self.alive);
+        if let Some(slow) = &mut self.slow_start {
+            slow.ramp = Ramp::new(now, slow.span).filter(|_| self.alive);
+        }
         Some(if self.alive {
             Action::ServerUp { server, cause }
         } else {
@@ -247,6 +258,9 @@ impl Pool {
             return;
         }
         let mut random = SplitMix(seed);
+        // Once, and no more than is needed.
+        let checkers = self.servers.iter().map(|server| server.checkers.len()).sum::<usize>();
+        self.due.reserve_exact(checkers.saturating_sub(self.due.len()));
         for (server, state) in self.servers.iter_mut().enumerate() {
             for (checker, state) in state.checkers.iter_mut().enumerate() {
                 let fraction = random.fraction();
@@ -303,7 +317,7 @@ impl Pool {
             self.steps.pop();
             let before = self.destination(server);
             let state = &mut self.servers[server];
-            state.ramp = state.ramp.and_then(|ramp| ramp.at(now));
+            state.set_ramp(state.ramp().and_then(|ramp| ramp.at(now)));
             self.enlist_step(server, now);
             if self.destination(server) != before {
                 out.push(Action::DestinationChanged { server });
@@ -313,7 +327,7 @@ impl Pool {
 
     /// Enters the next step of a server on a ramp into the list of deadlines.
     pub(super) fn enlist_step(&mut self, server: usize, now: Instant) {
-        let next = self.servers[server].ramp.and_then(|ramp| ramp.next());
+        let next = self.servers[server].ramp().and_then(|ramp| ramp.next());
         self.steps.extend(next.filter(|next| *next > now).map(|next| Reverse((next, server))));
     }
 

@@ -5,6 +5,21 @@ use std::time::{Duration, Instant};
 /// Steps of a ramp, each a change of the table: few enough to be no burden, many enough to be gentle.
 const STEPS: u32 = 10;
 
+/// `slow_start` of a server.
+#[derive(Debug, Clone)]
+pub(super) struct SlowStart {
+    pub span: Duration,
+    /// It has come up a while ago, and its weight still grows.
+    pub ramp: Option<Ramp>,
+}
+
+impl SlowStart {
+    /// `None`: its server is there at once. Boxed, as few have it.
+    pub fn new(span: Duration) -> Option<Box<Self>> {
+        (span > Duration::ZERO).then(|| Box::new(Self { span, ramp: None }))
+    }
+}
+
 /// A server on its way to its whole weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ramp {

@@ -102,7 +102,7 @@ impl super::checker::Checker {
             judged: self.judged,
             failures: self.failures,
             target: self.target(),
-            last_failure: self.last_failure.clone(),
+            last_failure: self.last_failure.as_deref().map(str::to_owned),
             next_attempt,
             running_since,
         }

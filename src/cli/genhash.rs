@@ -14,7 +14,7 @@ use report::Report;
 
 use crate::probe::fetch::{FetchError, Page, Patience, Piece, default_host, fetch, request};
 use crate::probe::tls::{Session, shake_hands};
-use crate::probe::{Connect, ConnectError, open};
+use crate::probe::{Connect, ConnectError, Origin, open};
 
 /// Without `--timeout`: as long as 32 bits of microseconds last, as in keepalived.
 const DEFAULT_TIMEOUT: Duration = Duration::from_micros(u32::MAX as u64);
@@ -76,10 +76,7 @@ async fn page<W: Write>(
 ) -> Result<Page, Failure> {
     let connect = Connect {
         target: arguments.target,
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: arguments.fwmark,
+        origin: Origin { fwmark: arguments.fwmark, ..Origin::default() }.boxed(),
         timeout: arguments.timeout.unwrap_or(DEFAULT_TIMEOUT),
     };
     let stream = open(&connect).await.map_err(|error| Failure::Reason(not_connected(&error)))?;

@@ -53,6 +53,8 @@ pub struct Keyword {
     pub child: Option<BlockId>,
     /// The block it stands in.
     pub home: BlockId,
+    /// `args` begin with a whole number: a time is in whole seconds.
+    pub whole: bool,
     /// Its name opens a block wherever it may stand.
     always_block: bool,
 }
@@ -71,7 +73,8 @@ impl Keyword {
     }
 }
 
-/// FNV-1a: keywords are short, and the table is ours, so nobody can choose colliding ones.
+/// FNV-1a, by eight octets at a time: keywords are short, and the table is ours, so nobody can choose
+/// colliding ones.
 #[derive(Debug)]
 pub struct ShortHasher(u64);
 
@@ -81,16 +84,28 @@ impl Default for ShortHasher {
     }
 }
 
+impl ShortHasher {
+    fn mix(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 impl Hasher for ShortHasher {
     fn finish(&self) -> u64 {
-        self.0
+        // The map takes the lowest and the highest bits.
+        self.0 ^ (self.0 >> 32)
     }
 
     fn write(&mut self, octets: &[u8]) {
-        for &octet in octets {
-            self.0 = (self.0 ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
-        }
+        let (words, rest) = octets.as_chunks::<8>();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.mix(u64::from_le_bytes(last));
     }
+
+    /// What ends a string. Octets that are no text are no keyword.
+    fn write_u8(&mut self, _: u8) {}
 }
 
 type ShortMap<V> = HashMap<&'static str, V, BuildHasherDefault<ShortHasher>>;
@@ -208,6 +223,7 @@ fn row(line: &'static str) -> Option<Keyword> {
         range: range(args),
         child: None,
         home: TOP,
+        whole: args.contains("<uint"),
         always_block: false,
     })
 }

@@ -274,8 +274,8 @@ fn timing_is_inherited_from_the_nearest_level() {
     assert_eq!((timing.delay_loop, timing.retry), (Duration::from_secs(4), 2));
     assert_eq!(timing.delay_before_retry, Duration::from_secs(3));
     assert_eq!(http(real).connect.timeout, Duration::from_secs(3));
-    assert_eq!(http(real).urls[0].virtual_host.as_deref(), Some("vs.example"));
-    assert_eq!(http(real).urls[0].status, [(200, 299)]);
+    assert_eq!(http(real).pages.urls[0].virtual_host.as_deref(), Some("vs.example"));
+    assert_eq!(http(real).pages.urls[0].status, [(200, 299)]);
 }
 
 #[test]
@@ -375,9 +375,9 @@ fn http_and_misc_checks_take_their_keywords() {
     );
     assert_eq!(codes, [""; 0]);
     let real = &checked.real_servers[0];
-    assert_eq!(http(real).version, HttpVersion::Http11);
+    assert_eq!(http(real).pages.version, HttpVersion::Http11);
     assert_eq!(http(real).connect.target.to_string(), "203.0.113.9:81");
-    assert_eq!(http(real).urls[0].status, [(200, 200), (300, 302)]);
+    assert_eq!(http(real).pages.urls[0].status, [(200, 200), (300, 302)]);
     let Probe::Misc(misc) = &real.checkers[1].probe else { panic!() };
     assert_eq!(misc.script.argv, ["/bin/check", "-h", "1"]);
     assert_eq!(misc.script.user.as_ref().map(|user| user.user.as_str()), Some("u"));

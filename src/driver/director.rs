@@ -7,6 +7,7 @@
 //! order after the other; what changes meanwhile goes into the next, and what is told waits until the
 //! kernel has it. When the director ends, attempts are abandoned.
 
+mod alarm;
 mod attempts;
 mod files;
 mod host_addresses;
@@ -27,6 +28,7 @@ use std::time::Instant;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::alarm::Alarm;
 use self::attempts::{Attempts, Finished};
 use self::files::{Changed, Files, User};
 use self::host_addresses::HostAddresses;
@@ -44,7 +46,7 @@ use super::outlets::Outlets;
 use super::schedule::Schedule;
 use super::{scheduling, scripts};
 use crate::check::{Action, Event};
-use crate::config::plan::{FlushOnStop, Plan, Scheduling, ServerIdentity};
+use crate::config::plan::{FlushOnStop, Plan, Scheduling, ServerIdentity, VirtualServer};
 use crate::ipvs::ServiceKey;
 use crate::kernel;
 use crate::status::{CheckStatus, ServerStatus};
@@ -120,6 +122,7 @@ struct Director {
     /// By each of their services.
     by_key: HashMap<ServiceKey, usize>,
     schedule: Schedule,
+    alarm: Alarm,
     table: Writing,
     outlets: Outlets,
     files: Files,
@@ -153,6 +156,7 @@ impl Director {
             by_identity: HashMap::new(),
             by_key: HashMap::new(),
             schedule: Schedule::default(),
+            alarm: Alarm::default(),
             table: Writing::new(Keeper::spawn(settings.open, scheduling)?),
             outlets: settings.outlets,
             files,
@@ -200,48 +204,36 @@ impl Director {
                 Some(()) = self.followed.changed() => self.sessions_changed(),
                 Some(()) = self.addresses.changed() => self.addresses_changed(),
                 Some(answer) = self.names.answered() => self.name_answered(answer).await,
-                () = sleep_until(self.schedule.next()) => self.fire_due(),
+                () = self.alarm.at(self.schedule.next()) => self.fire_due(),
             }
         }
     }
 
-    /// Makes `plan` the running one: surviving servers keep their health, unchanged services are
-    /// not touched, everything else is brought in line with one comparison.
+    /// Makes `plan` the running one: virtual servers that are the very same go on as they are, the servers
+    /// of others keep their health, and unchanged services are not touched.
     fn adopt(&mut self, plan: Arc<Plan>, ours: BTreeSet<ServiceKey>, done: oneshot::Sender<bool>) {
         self.files.follow(&plan, self.attempts.work());
         let rules = scripts::rules(&plan.global);
-        self.attempts.follow(plan.virtual_servers.iter(), plan.global.share_checks, rules);
+        self.attempts.follow(&plan.virtual_servers, plan.global.share_checks, rules);
         self.followed.follow(&plan);
         self.addresses.follow(&plan);
         let now = clock::now();
         let mut old: HashMap<ServerIdentity, Managed> =
             self.managed.drain(..).map(|each| (each.identity(), each)).collect();
+        self.managed.reserve_exact(plan.virtual_servers.len());
         self.schedule.clear();
         self.by_identity.clear();
         self.by_key.clear();
         for server in &plan.virtual_servers {
-            let mut managed = Managed::new(server.clone());
-            managed.preset(&self.files, &self.followed);
-            managed.begin_suspended(&self.addresses);
-            let number = self.managed.len();
+            let (number, identity) = (self.managed.len(), server.identity());
             self.seed = self.seed.wrapping_add(1);
-            match old.remove(&managed.identity()) {
-                Some(before) => {
-                    managed.adopt(now, &before, self.seed, &mut self.actions);
-                    let removed = self.actions.iter().filter_map(Action::removed_server);
-                    removed.for_each(|server| {
-                        before.announce_removed(&self.outlets, server, &managed.server)
-                    });
-                }
-                None => {
-                    managed.start(now, self.seed, &mut self.actions);
-                    if plan.global.tell_initial_servers {
-                        managed.announce_initial(&self.outlets);
-                    }
-                }
-            }
-            self.by_identity.insert(managed.identity(), number);
-            self.by_key.extend(managed.server.keys().map(|key| (key, number)));
+            let managed = match old.remove(&identity) {
+                Some(same) if Arc::ptr_eq(&same.server, server) => self.keep(now, same),
+                Some(before) => self.succeed(now, server.clone(), &before),
+                None => self.begin(now, server.clone(), plan.global.tell_initial_servers),
+            };
+            self.by_identity.insert(identity, number);
+            self.by_key.extend(server.keys().map(|key| (key, number)));
             self.managed.push(managed);
             self.act(number);
         }
@@ -250,13 +242,48 @@ impl Director {
             self.tell(user);
         }
         let wanted = Wanted {
-            services: self.managed.iter().flat_map(Managed::entries).collect(),
             ours,
             timeouts: plan.global.lvs_timeouts,
             flush: !std::mem::replace(&mut self.started, true) && plan.global.lvs_flush,
+            ..Wanted::default()
         };
-        self.table.adopt(wanted, self.news.len(), done);
+        self.table.adopt(&self.managed, wanted, self.news.len(), done);
         self.plan = plan;
+    }
+
+    /// It has not changed; its address may have come or gone.
+    fn keep(&mut self, now: Instant, mut same: Managed) -> Managed {
+        if let Some(event) = same.follow_address(&self.addresses, self.seed) {
+            same.pool.handle(now, event, &mut self.actions);
+        }
+        same
+    }
+
+    /// The virtual server continues with other settings, as far as they allow.
+    fn succeed(&mut self, now: Instant, server: Arc<VirtualServer>, before: &Managed) -> Managed {
+        let mut managed = self.prepared(server);
+        managed.adopt(now, before, self.seed, &mut self.actions);
+        for server in self.actions.iter().filter_map(Action::removed_server) {
+            before.announce_removed(&self.outlets, server, &managed.server);
+        }
+        managed
+    }
+
+    /// The virtual server is new; `tell`: as keepalived tells of new servers.
+    fn begin(&mut self, now: Instant, server: Arc<VirtualServer>, tell: bool) -> Managed {
+        let mut managed = self.prepared(server);
+        managed.start(now, self.seed, &mut self.actions);
+        if tell {
+            managed.announce_initial(&self.outlets);
+        }
+        managed
+    }
+
+    fn prepared(&self, server: Arc<VirtualServer>) -> Managed {
+        let mut managed = Managed::new(server);
+        managed.preset(&self.files, &self.followed);
+        managed.begin_suspended(&self.addresses);
+        managed
     }
 
     /// Virtual servers that are no longer configured: their scripts hear of it.
@@ -358,6 +385,7 @@ impl Director {
 
     /// Before anything is numbered anew: what is being written, and what waits for that.
     async fn finish_writing(&mut self) {
+        self.write();
         while self.table.is_busy()
             && let Some(answer) = self.table.answer().await
         {
@@ -442,13 +470,5 @@ impl Director {
             FlushOnStop::Everything => Farewell::Flush,
             FlushOnStop::Off | FlushOnStop::VirtualServers => Farewell::RemoveOurs,
         });
-    }
-}
-
-/// Health checks need no better than tokio's timer, which is a millisecond or two late.
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

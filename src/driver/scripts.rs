@@ -115,8 +115,7 @@ fn scripts_of(plan: &Plan) -> impl Iterator<Item = &Script> {
     let servers = plan.virtual_servers.iter();
     let quorum = servers.clone().flat_map(|server| [&server.quorum_up, &server.quorum_down]);
     let real_servers = servers.flat_map(|server| &server.real_servers);
-    let health = real_servers
-        .flat_map(|server| [server.notify_up.as_deref(), server.notify_down.as_deref()]);
+    let health = real_servers.flat_map(|server| [server.notify_up(), server.notify_down()]);
     let tracked = plan.track_scripts.iter().map(|tracked| &tracked.script);
     let servers = quorum.flatten().chain(health.flatten()).chain(misc_checks(plan));
     vrrp.chain(fifos).chain(own).chain(servers).chain(tracked)

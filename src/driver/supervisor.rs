@@ -323,6 +323,7 @@ impl Supervisor {
             );
         }
         restrict(&mut loaded, &self.options);
+        loaded.plan.keep_unchanged(&self.plan);
         let plan = Arc::new(loaded.plan);
         let reloaded = plan.clone();
         tokio::task::spawn_blocking(move || log_script_findings(&reloaded));

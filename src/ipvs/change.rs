@@ -37,8 +37,8 @@ impl Change {
         match (self, wanted) {
             (Self::Service(entry), wanted) => *wanted = Some(entry),
             (Self::Destination(_, address, destination), Some(entry)) => match destination {
-                Some(destination) => drop(entry.destinations.insert(address, destination)),
-                None => drop(entry.destinations.remove(&address)),
+                Some(destination) => entry.destinations.insert(destination),
+                None => entry.destinations.remove(&address),
             },
             (Self::Destination(..), None) => {}
         }

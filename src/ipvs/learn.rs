@@ -32,7 +32,7 @@ impl Command {
             Self::DeleteService(key) => drop(known.remove(key)),
             Self::NewDestination(key, destination) | Self::SetDestination(key, destination) => {
                 if let Some(entry) = known.get_mut(key) {
-                    entry.destinations.insert(destination.address, destination.clone());
+                    entry.destinations.insert(destination.clone());
                 }
             }
             Self::DeleteDestination(key, address) => {

@@ -110,7 +110,9 @@ impl MemoryDataPlane {
         self.check_family(key, destination)?;
         let entry = self.entry(key)?;
         check_destination(key, destination)?;
-        entry.destinations.entry(destination.address).or_insert_with(|| destination.clone());
+        if !entry.destinations.contains(&destination.address) {
+            entry.destinations.insert(destination.clone());
+        }
         Ok(())
     }
 
@@ -122,8 +124,10 @@ impl MemoryDataPlane {
         self.check_family(key, destination)?;
         let entry = self.entry(key)?;
         check_destination(key, destination)?;
-        let held = entry.destinations.get_mut(&destination.address);
-        *held.ok_or_else(|| refused(errno::ENOENT))? = destination.clone();
+        if !entry.destinations.contains(&destination.address) {
+            return Err(refused(errno::ENOENT));
+        }
+        entry.destinations.insert(destination.clone());
         Ok(())
     }
 

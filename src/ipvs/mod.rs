@@ -3,6 +3,7 @@
 //! Words and ranges are those of ipvsadm(8).
 
 mod change;
+mod destinations;
 mod display;
 mod learn;
 mod memory;
@@ -10,8 +11,9 @@ mod reconcile;
 mod sync;
 
 pub use change::Change;
+pub use destinations::Destinations;
 pub use memory::MemoryDataPlane;
-pub use reconcile::{difference, entry_difference};
+pub use reconcile::{difference, difference_beside, entry_difference};
 pub use sync::{
     SYNC_GROUP, SYNC_PORT, SYNC_TTL, SyncChange, SyncDaemon, SyncRole, SyncSettings,
     has_mixed_families, sync_difference,
@@ -135,7 +137,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub service: Service,
-    pub destinations: BTreeMap<SocketKey, Destination>,
+    pub destinations: Destinations,
 }
 
 /// One change of the kernel's table; `kernel::ipvs` encodes them one to one (`IPVS_CMD_*`).

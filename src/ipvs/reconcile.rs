@@ -7,7 +7,7 @@
 //! deleted come last of all: when the last service of a family goes, the kernel forgets that
 //! family's connections.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Command, Destination, Entry, ServiceKey};
 
@@ -17,11 +17,21 @@ pub fn difference(
     found: &HashMap<ServiceKey, Entry>,
     wanted: &BTreeMap<ServiceKey, Entry>,
 ) -> Vec<Command> {
+    difference_beside(&BTreeSet::new(), found, wanted)
+}
+
+/// The same, but services that are `unchanged` stay as they were found.
+pub fn difference_beside(
+    unchanged: &BTreeSet<ServiceKey>,
+    found: &HashMap<ServiceKey, Entry>,
+    wanted: &BTreeMap<ServiceKey, Entry>,
+) -> Vec<Command> {
     let mut commands = Vec::new();
     for (key, entry) in wanted {
         add_difference(found.get(key), entry, &mut commands);
     }
-    let mut gone: Vec<_> = found.keys().filter(|key| !wanted.contains_key(key)).collect();
+    let stays = |key: &ServiceKey| unchanged.contains(key) || wanted.contains_key(key);
+    let mut gone: Vec<_> = found.keys().filter(|key| !stays(key)).collect();
     gone.sort_unstable();
     commands.extend(gone.into_iter().map(|key| Command::DeleteService(*key)));
     commands
@@ -46,7 +56,7 @@ fn add_difference(found: Option<&Entry>, wanted: &Entry, commands: &mut Vec<Comm
     let Some(found) = found else {
         commands.push(Command::NewService(wanted.service.clone()));
         commands.extend(
-            wanted.destinations.values().map(|new| Command::NewDestination(key, new.clone())),
+            wanted.destinations.iter().map(|new| Command::NewDestination(key, new.clone())),
         );
         return;
     };
@@ -60,8 +70,9 @@ fn add_difference(found: Option<&Entry>, wanted: &Entry, commands: &mut Vec<Comm
     commands.extend(new.into_iter().map(|new| Command::NewDestination(key, new.clone())));
     commands.extend(set.map(|wanted| Command::SetDestination(key, wanted.clone())));
 
-    let gone = found.destinations.keys().filter(|at| !wanted.destinations.contains_key(at));
-    commands.extend(gone.map(|address| Command::DeleteDestination(key, *address)));
+    let there = found.destinations.iter().map(|destination| destination.address);
+    let gone = there.filter(|address| !wanted.destinations.contains(address));
+    commands.extend(gone.map(|address| Command::DeleteDestination(key, address)));
 }
 
 /// Destinations that are missing, and pairs (found, wanted) that differ.
@@ -70,8 +81,8 @@ fn new_and_changed<'a>(
     wanted: &'a Entry,
 ) -> (Vec<&'a Destination>, Vec<(&'a Destination, &'a Destination)>) {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
-    for (address, wanted) in &wanted.destinations {
-        match found.destinations.get(address) {
+    for wanted in &wanted.destinations {
+        match found.destinations.get(&wanted.address) {
             None => new.push(wanted),
             Some(found) if found != wanted => changed.push((found, wanted)),
             Some(_) => {}

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Entry, Family, SocketKey, Table};
+use super::{Entry, Family, Table};
 
 /// What the kernel takes where nothing is said (`linux/ip_vs.h`).
 pub const SYNC_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
@@ -129,7 +129,7 @@ pub fn sync_difference(found: &[SyncDaemon], wanted: &[SyncDaemon]) -> Vec<SyncC
 pub fn has_mixed_families(table: &Table) -> bool {
     let mixed = |entry: &Entry| {
         let family = entry.service.key.family();
-        entry.destinations.keys().any(|SocketKey { ip, .. }| Family::of(*ip) != family)
+        entry.destinations.iter().any(|each| Family::of(each.address.ip) != family)
     };
     table.services.values().any(mixed)
 }

@@ -5,7 +5,6 @@ mod encode;
 mod numbers;
 mod stop_daemon;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::process::{Command as Process, Stdio};
 
@@ -18,8 +17,8 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 use super::netlink::messages;
 use super::netlink_socket::{CommandSocket, Refusal, RequestKind};
 use crate::ipvs::{
-    Command, DataPlane, DataPlaneError, Destination, Entry, Failed, Service, SocketKey, SyncDaemon,
-    SyncRole, Table, Timeouts,
+    Command, DataPlane, DataPlaneError, Destinations, Entry, Failed, Service, SyncDaemon, SyncRole,
+    Table, Timeouts,
 };
 use numbers::{GENL_HEADER_LEN, IPVS_FAMILY_NAME};
 use stop_daemon::DaemonStopper;
@@ -56,7 +55,7 @@ impl KernelDataPlane {
         Ok(payloads(&dump, self.family).filter_map(decode::service).collect())
     }
 
-    fn destinations(&mut self, service: &Service) -> io::Result<BTreeMap<SocketKey, Destination>> {
+    fn destinations(&mut self, service: &Service) -> io::Result<Destinations> {
         let kind = RequestKind { kind: self.family, flags: 0 };
         let dump = self.socket.dump(|out| {
             encode::get_destinations(&service.key, out);
@@ -65,7 +64,7 @@ impl KernelDataPlane {
         let family = service.key.family();
         let destinations =
             payloads(&dump, self.family).filter_map(|payload| decode::destination(payload, family));
-        Ok(destinations.map(|destination| (destination.address, destination)).collect())
+        Ok(destinations.collect())
     }
 
     fn read_table(&mut self) -> io::Result<Table> {

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::Connect;
+use super::{Connect, Origin};
 use crate::check::Outcome;
 
 /// Why there is no connection. Only [`ConnectError::Refused`] and [`ConnectError::NoAnswer`] say anything
@@ -86,34 +86,35 @@ pub(super) fn new_socket(
     let domain = Domain::for_address(connect.target);
     let socket = Socket::new(domain, kind.nonblocking(), Some(protocol))
         .map_err(local("open a socket".to_owned()))?;
-    if connect.fwmark != 0 {
-        let what = format!("set fwmark {}", connect.fwmark);
-        socket.set_mark(connect.fwmark).map_err(local(what))?;
+    let Some(origin) = &connect.origin else { return Ok(socket) };
+    if origin.fwmark != 0 {
+        let what = format!("set fwmark {}", origin.fwmark);
+        socket.set_mark(origin.fwmark).map_err(local(what))?;
     }
-    if let Some(interface) = &connect.bind_interface {
+    if let Some(interface) = &origin.interface {
         let what = format!("bind to interface {interface}");
         socket.bind_device(Some(interface.as_bytes())).map_err(local(what))?;
     }
-    if let Some(address) = own_address(connect) {
+    if let Some(address) = own_address(origin, connect.target) {
         // A fixed port was used by the attempt before, and rests in TIME_WAIT.
-        let reuse = socket.set_reuse_address(connect.bind_port.is_some());
+        let reuse = socket.set_reuse_address(origin.port.is_some());
         let bound = reuse.and_then(|()| socket.bind(&address.into()));
         bound.map_err(local(format!("bind to {address}")))?;
     }
     Ok(socket)
 }
 
-fn own_address(connect: &Connect) -> Option<SocketAddr> {
-    let any = match connect.target {
+fn own_address(origin: &Origin, target: SocketAddr) -> Option<SocketAddr> {
+    let any = match target {
         SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    match (connect.bind_address, connect.bind_port) {
+    match (origin.address, origin.port) {
         (None, None) => None,
         (address, port) => {
             let mut own = SocketAddr::new(address.unwrap_or(any), port.unwrap_or(0));
             // A link-local address of ours is on the link of the target.
-            if let (SocketAddr::V6(own), SocketAddr::V6(target)) = (&mut own, connect.target)
+            if let (SocketAddr::V6(own), SocketAddr::V6(target)) = (&mut own, target)
                 && own.ip().is_unicast_link_local()
             {
                 own.set_scope_id(target.scope_id());

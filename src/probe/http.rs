@@ -22,7 +22,7 @@ pub const ATTEMPT_SPAN: u32 = 6;
 
 /// Fetches and judges the url with index `target`.
 pub(super) async fn attempt(probe: &HttpProbe, target: usize) -> Outcome {
-    let Some(url) = probe.urls.get(target) else {
+    let Some(url) = probe.pages.urls.get(target) else {
         return Outcome::NotTried(format!("there is no url number {target}"));
     };
     let Some(limit) = url.wishes.as_ref().and_then(|wishes| wishes.limit) else {
@@ -46,7 +46,7 @@ async fn visit(probe: &HttpProbe, url: &Url, until: Option<Instant>) -> Outcome 
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };
-    match &probe.tls {
+    match &probe.pages.tls {
         None => converse(stream, probe, url, patience).await,
         // In a box of its own: thousands wait at a time, most of them without TLS.
         Some(tls) => Box::pin(secured(stream, tls, probe, url, patience)).await,
@@ -79,7 +79,7 @@ async fn secured(
 }
 
 fn is_http2(probe: &HttpProbe) -> bool {
-    probe.version == HttpVersion::Http2
+    probe.pages.version == HttpVersion::Http2
 }
 
 async fn converse(
@@ -101,7 +101,7 @@ async fn converse(
         }
     };
     let page = if is_http2(probe) {
-        let scheme = if probe.tls.is_some() { "https" } else { "http" };
+        let scheme = if probe.pages.tls.is_some() { "https" } else { "http" };
         match http2::request(url, probe.connect.target, scheme) {
             Ok((request, body)) => {
                 Box::pin(http2::fetch(stream, request, body, patience, seen)).await
@@ -110,7 +110,7 @@ async fn converse(
         }
     } else {
         let host = url.virtual_host.clone().unwrap_or_else(|| default_host(probe.connect.target));
-        let request = request(probe.version, &url.path, &host, url.wishes.as_deref());
+        let request = request(probe.pages.version, &url.path, &host, url.wishes.as_deref());
         fetch(&mut stream, &request, patience, seen).await.map_err(Http2Error::Time)
     };
     match page {

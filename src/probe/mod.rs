@@ -44,12 +44,13 @@ use tls::{Session, Verified};
 pub enum Probe {
     Tcp(Connect),
     Http(HttpProbe),
-    Misc(MiscProbe),
-    Smtp(SmtpProbe),
-    Dns(DnsProbe),
-    Udp(UdpProbe),
     Ping(Connect),
-    Grpc(GrpcProbe),
+    // In boxes, so that 100,000 of those above stay small.
+    Misc(Box<MiscProbe>),
+    Smtp(Box<SmtpProbe>),
+    Dns(Box<DnsProbe>),
+    Udp(Box<UdpProbe>),
+    Grpc(Box<GrpcProbe>),
     /// Watched, never tried.
     File(FileProbe),
     /// Likewise.
@@ -61,21 +62,42 @@ pub enum Probe {
 pub struct Connect {
     /// `connect_ip` and `connect_port`, else the real server's.
     pub target: SocketAddr,
-    /// `bindto`, `bind_port`.
-    pub bind_address: Option<IpAddr>,
-    pub bind_port: Option<u16>,
-    /// `bind_if`: SO_BINDTODEVICE.
-    pub bind_interface: Option<String>,
-    /// `fwmark`: SO_MARK; 0: none.
-    pub fwmark: u32,
     /// `connect_timeout`.
     pub timeout: Duration,
+    /// How its packets leave, if anything is said of that.
+    pub origin: Option<Box<Origin>>,
+}
+
+/// Where a checker's packets come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// `bindto`, `bind_port`.
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+    /// `bind_if`: SO_BINDTODEVICE.
+    pub interface: Option<String>,
+    /// `fwmark`: SO_MARK; 0: none.
+    pub fwmark: u32,
+}
+
+impl Origin {
+    /// `None` if nothing is said.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// `HTTP_GET` and `SSL_GET`: each url is tried in turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpProbe {
     pub connect: Connect,
+    /// Most checkers of a virtual server have them in common.
+    pub pages: Arc<Pages>,
+}
+
+/// What an `HTTP_GET` or `SSL_GET` asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pages {
     pub version: HttpVersion,
     /// At least one.
     pub urls: Vec<Url>,
@@ -212,7 +234,7 @@ impl Probe {
     pub fn only_waits(&self) -> bool {
         match self {
             Self::Tcp(_) | Self::Dns(_) | Self::Udp(_) | Self::Ping(_) | Self::Smtp(_) => true,
-            Self::Http(http) => http.tls.is_none(),
+            Self::Http(http) => http.pages.tls.is_none(),
             Self::Grpc(_) | Self::Misc(_) | Self::File(_) | Self::Bfd(_) => false,
         }
     }
@@ -221,7 +243,7 @@ impl Probe {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "TCP_CHECK",
-            Self::Http(HttpProbe { tls: Some(_), .. }) => "SSL_GET",
+            Self::Http(http) if http.pages.tls.is_some() => "SSL_GET",
             Self::Http(_) => "HTTP_GET",
             Self::Misc(_) => "MISC_CHECK",
             Self::Smtp(_) => "SMTP_CHECK",
@@ -263,7 +285,7 @@ impl Probe {
     /// How many targets attempts go through in turn: the urls of HTTP_GET, else 1.
     pub fn targets(&self) -> usize {
         match self {
-            Self::Http(http) => http.urls.len(),
+            Self::Http(http) => http.pages.urls.len(),
             _ => 1,
         }
     }

@@ -95,8 +95,11 @@ pub fn without_header(packet: &[u8]) -> &[u8] {
 /// A ping socket (icmp(7)); where `net.ipv4.ping_group_range` forbids it, a raw one, with an id of our own.
 fn open(connect: &Connect) -> Result<(UdpSocket, Option<u16>), ConnectError> {
     // Neither has ports.
-    let mut connect = Connect { bind_port: None, ..connect.clone() };
+    let mut connect = connect.clone();
     connect.target.set_port(0);
+    if let Some(origin) = &mut connect.origin {
+        origin.port = None;
+    }
     let protocol = if connect.target.is_ipv4() { Protocol::ICMPV4 } else { Protocol::ICMPV6 };
     let of_kind =
         |kind: Type| -> Result<Socket, ConnectError> { new_socket(&connect, kind, protocol) };

@@ -252,7 +252,7 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
             (true, true) => "up, but refused by the kernel",
             (false, _) => "down",
         };
-        let name = real.host.as_ref().map(|host| format!(" ({})", host.name)).unwrap_or_default();
+        let name = real.host().map(|host| format!(" ({})", host.name)).unwrap_or_default();
         write!(
             out,
             "   Real server = {address}{name} {}, {up}, weight {}",

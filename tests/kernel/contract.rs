@@ -87,7 +87,7 @@ fn must(plane: &mut dyn DataPlane, commands: &[Command]) {
 /// The table that has just these services and destinations.
 fn table(entries: &[(Service, &[Destination])]) -> Table {
     let entry = |(service, servers): &(Service, &[Destination])| {
-        let destinations = servers.iter().map(|server| (server.address, server.clone())).collect();
+        let destinations = servers.iter().cloned().collect();
         (service.key, Entry { service: service.clone(), destinations })
     };
     Table { services: entries.iter().map(entry).collect() }

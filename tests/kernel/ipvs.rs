@@ -27,7 +27,7 @@ fn with_ipvs(test: impl FnOnce(&mut KernelDataPlane)) {
 }
 
 fn entry(service: Service, servers: impl IntoIterator<Item = Destination>) -> Entry {
-    let destinations = servers.into_iter().map(|server| (server.address, server)).collect();
+    let destinations = servers.into_iter().collect();
     Entry { service, destinations }
 }
 

@@ -489,7 +489,7 @@ fn checker_facts(checker: &Checker) -> BTreeSet<String> {
         Probe::Tcp(tcp) | Probe::Ping(tcp) => facts.extend(connect(tcp)),
         Probe::Http(http) => {
             facts.extend(connect(&http.connect));
-            facts.extend(http.urls.iter().map(|url| format!("url: {}", url.path)));
+            facts.extend(http.pages.urls.iter().map(|url| format!("url: {}", url.path)));
         }
         Probe::Smtp(smtp) => {
             facts.extend(connect(&smtp.connect));

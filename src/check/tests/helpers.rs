@@ -111,7 +111,7 @@ pub fn timing(retry: u32, alpha: bool) -> Timing {
 }
 
 pub fn connect(timing: Timing) -> CheckerSettings {
-    CheckerSettings { timing, kind: Kind::Connect }
+    CheckerSettings { timing: timing.into(), kind: Kind::Connect }
 }
 
 pub fn server(weight: u32, checkers: Vec<CheckerSettings>) -> ServerSettings {

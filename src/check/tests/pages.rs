@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn pages(urls: usize, fast_recovery: bool, alpha: bool) -> PoolSettings {
+fn pages(urls: u32, fast_recovery: bool, alpha: bool) -> PoolSettings {
     let kind = Kind::Pages { urls, fast_recovery };
-    pool(vec![server(1, vec![CheckerSettings { timing: timing(1, alpha), kind }])])
+    pool(vec![server(1, vec![CheckerSettings { timing: timing(1, alpha).into(), kind }])])
 }
 
 /// Plays `outcomes` (true: success); gives for each the instant in s, the url, and whether the
@@ -99,6 +99,7 @@ fn alpha_start_takes_as_many_successes_as_there_are_urls() {
 #[test]
 fn pause_while_down_is_the_longer_of_the_two() {
     let mut settings = pages(1, false, false);
-    settings.servers[0].checkers[0].timing.delay_before_retry = std::time::Duration::from_secs(25);
+    let timing = std::sync::Arc::make_mut(&mut settings.servers[0].checkers[0].timing);
+    timing.delay_before_retry = std::time::Duration::from_secs(25);
     assert_eq!(play(settings, &[false, false]), [(1, 0, false), (26, 0, false)]);
 }

@@ -16,14 +16,15 @@ fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![
         Just(Kind::Connect),
         Just(Kind::Script),
-        (1_usize..4, any::<bool>())
+        (1_u32..4, any::<bool>())
             .prop_map(|(urls, fast_recovery)| Kind::Pages { urls, fast_recovery }),
     ]
 }
 
 fn servers() -> impl Strategy<Value = Vec<ServerSettings>> {
-    let checker = (kinds(), 0_u32..3, any::<bool>())
-        .prop_map(|(kind, retry, alpha)| CheckerSettings { timing: timing(retry, alpha), kind });
+    let checker = (kinds(), 0_u32..3, any::<bool>()).prop_map(|(kind, retry, alpha)| {
+        CheckerSettings { timing: timing(retry, alpha).into(), kind }
+    });
     let server = (0_u32..5, any::<bool>(), prop::collection::vec(checker, 0..3)).prop_map(
         |(weight, inhibit_on_failure, checkers)| ServerSettings {
             weight,

@@ -174,7 +174,7 @@ fn changed_weight_is_told() {
 fn fewer_retries_and_fewer_urls_are_within_the_new_bounds() {
     let kind = |urls| Kind::Pages { urls, fast_recovery: false };
     let settings = |urls, retry| {
-        let checker = CheckerSettings { timing: timing(retry, false), kind: kind(urls) };
+        let checker = CheckerSettings { timing: timing(retry, false).into(), kind: kind(urls) };
         pool(vec![server(1, vec![checker])])
     };
     let mut lab = Lab::start(settings(5, 4));

@@ -48,9 +48,9 @@ fn a_checker_with_an_attempt_of_its_own_waits_for_that() {
     lab.result(0, 0, Outcome::Success);
 }
 
-fn pages(urls: usize) -> Lab {
+fn pages(urls: u32) -> Lab {
     let kind = Kind::Pages { urls, fast_recovery: false };
-    let checker = CheckerSettings { timing: timing(0, false), kind };
+    let checker = CheckerSettings { timing: timing(0, false).into(), kind };
     Lab::start(pool(vec![server(1, vec![checker])]))
 }
 
@@ -81,7 +81,7 @@ fn what_is_not_there_takes_nothing() {
         let event = Event::Shared { server, checker, target: 0, outcome: failure() };
         assert_eq!(lab.handle(event), []);
     }
-    let told = CheckerSettings { timing: timing(0, false), kind: Kind::Told };
+    let told = CheckerSettings { timing: timing(0, false).into(), kind: Kind::Told };
     let mut lab = Lab::start(pool(vec![super::server(1, vec![told])]));
     assert_eq!(share(&mut lab, 0, failure()), []);
 }

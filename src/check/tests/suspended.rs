@@ -59,7 +59,7 @@ fn it_may_begin_so_and_live_through_a_reload() {
 /// A file or a BFD session costs nothing to know of.
 #[test]
 fn what_is_told_is_taken_all_the_same() {
-    let told = CheckerSettings { timing: timing(0, false), kind: Kind::Told };
+    let told = CheckerSettings { timing: timing(0, false).into(), kind: Kind::Told };
     let mut lab = Lab::start(pool(vec![server(1, vec![told])]));
     lab.handle(Event::Suspended);
     let out = lab.handle(Event::Told { server: 0, checker: 0, outcome: failure() });

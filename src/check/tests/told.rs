@@ -7,7 +7,7 @@ fn told(outcome: Outcome) -> Event {
 }
 
 fn watched(weight: u32) -> PoolSettings {
-    let checker = CheckerSettings { timing: timing(3, true), kind: Kind::Told };
+    let checker = CheckerSettings { timing: timing(3, true).into(), kind: Kind::Told };
     pool(vec![server(weight, vec![checker])])
 }
 
@@ -84,7 +84,7 @@ fn reload_neither_adds_nor_announces_a_server_that_its_file_keeps_out() {
 /// §4.2: SMTP_CHECK forgives also on the first run.
 #[test]
 fn mail_servers_have_all_their_retries_from_the_start() {
-    let checker = CheckerSettings { timing: timing(1, false), kind: Kind::Mail };
+    let checker = CheckerSettings { timing: timing(1, false).into(), kind: Kind::Mail };
     let mut lab = Lab::start(pool(vec![server(1, vec![checker])]));
     assert_eq!(lab.next(0, failure()), [failed(0, Verdict::Forgiven { left: 0 })]);
     assert!(says_down(&lab.next(0, failure())));

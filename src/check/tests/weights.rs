@@ -3,7 +3,7 @@
 use super::*;
 
 fn scripts(weight: u32, count: usize) -> PoolSettings {
-    let checker = CheckerSettings { timing: timing(0, false), kind: Kind::Script };
+    let checker = CheckerSettings { timing: timing(0, false).into(), kind: Kind::Script };
     pool(vec![server(weight, vec![checker; count])])
 }
 

@@ -51,13 +51,13 @@ pub(super) struct CheckerDraft {
 #[derive(Debug)]
 enum Kind {
     Tcp(ConnectDraft),
-    Http(HttpDraft),
-    Misc(MiscDraft),
-    Smtp(SmtpDraft),
-    Dns(DnsDraft),
-    Udp(UdpDraft),
+    Http(Box<HttpDraft>),
+    Misc(Box<MiscDraft>),
+    Smtp(Box<SmtpDraft>),
+    Dns(Box<DnsDraft>),
+    Udp(Box<UdpDraft>),
     Ping(ConnectDraft),
-    Grpc(GrpcDraft),
+    Grpc(Box<GrpcDraft>),
     File(FileDraft),
     Bfd(BfdDraft),
 }
@@ -96,23 +96,24 @@ impl CheckerDraft {
             timing: TimingDraft::default(),
             kind: match name {
                 "TCP_CHECK" => Kind::Tcp(ConnectDraft::default()),
-                "HTTP_GET" => Kind::Http(HttpDraft::default()),
+                "HTTP_GET" => Kind::Http(Box::default()),
                 "SSL_GET" => {
-                    Kind::Http(HttpDraft { tls: Some(TlsDraft::default()), ..HttpDraft::default() })
+                    let tls = Some(TlsDraft::default());
+                    Kind::Http(Box::new(HttpDraft { tls, ..HttpDraft::default() }))
                 }
-                "MISC_CHECK" => Kind::Misc(MiscDraft::default()),
-                "SMTP_CHECK" => Kind::Smtp(SmtpDraft::default()),
-                "DNS_CHECK" => Kind::Dns(DnsDraft::default()),
-                "UDP_CHECK" => Kind::Udp(UdpDraft::default()),
+                "MISC_CHECK" => Kind::Misc(Box::default()),
+                "SMTP_CHECK" => Kind::Smtp(Box::default()),
+                "DNS_CHECK" => Kind::Dns(Box::default()),
+                "UDP_CHECK" => Kind::Udp(Box::default()),
                 "PING_CHECK" => Kind::Ping(ConnectDraft::default()),
-                "GRPC_CHECK" => Kind::Grpc(GrpcDraft::default()),
+                "GRPC_CHECK" => Kind::Grpc(Box::default()),
                 "FILE_CHECK" => Kind::File(FileDraft::default()),
                 "BFD_CHECK" => Kind::Bfd(BfdDraft::default()),
                 _ => return None,
             },
         };
         let tree = cx.tree;
-        let id = cx.table.block(&format!("virtual_server/real_server/{name}"))?;
+        let id = cx.inside(block)?;
         for at in tree.children(block) {
             if let Some(keyword) = cx.keyword(id, at)
                 && !draft.timing.read(cx, at, keyword)
@@ -151,7 +152,7 @@ impl CheckerDraft {
         }
         let of_host = |host: HostDraft| {
             let (connect, helo) = (host.connect.or(&smtp.connect), smtp.helo.clone());
-            let kind = Kind::Smtp(SmtpDraft { connect, helo, hosts: Vec::new() });
+            let kind = Kind::Smtp(Box::new(SmtpDraft { connect, helo, hosts: Vec::new() }));
             Self { at: host.at, timing: host.timing.or(self.timing), kind }
         };
         hosts.into_iter().map(of_host).collect()
@@ -176,24 +177,25 @@ impl CheckerDraft {
             Kind::Http(http) => {
                 (HTTP, Probe::Http(http.finish(cx, self.at, from, connect_timeout)))
             }
-            Kind::Misc(misc) => (MISC, Probe::Misc(misc.finish(from))),
+            Kind::Misc(misc) => (MISC, Probe::Misc(Box::new(misc.finish(from)))),
             Kind::Smtp(smtp) => {
                 let connect = smtp.connect.finish(cx, self.at, from, connect_timeout);
                 let helo = smtp.helo.unwrap_or_else(|| smtp::DEFAULT_HELO.to_owned());
-                (SMTP, Probe::Smtp(SmtpProbe { connect, helo }))
+                (SMTP, Probe::Smtp(Box::new(SmtpProbe { connect, helo })))
             }
             Kind::Dns(dns) => {
                 let defaults = Defaults { retry: 3, delay_before_retry: timing.delay_loop() };
                 let connect = dns.connect.finish(cx, self.at, from, connect_timeout);
-                (defaults, Probe::Dns(dns.settings.finish(connect)))
+                (defaults, Probe::Dns(Box::new(dns.settings.finish(connect))))
             }
             Kind::Udp(udp) => {
                 let connect = udp.connect.finish(cx, self.at, from, connect_timeout);
-                (TCP, Probe::Udp(udp.settings.finish(connect)))
+                (TCP, Probe::Udp(Box::new(udp.settings.finish(connect))))
             }
             Kind::Grpc(grpc) => {
                 let connect = grpc.connect.finish(cx, self.at, from, connect_timeout);
-                (TCP, Probe::Grpc(grpc.settings.finish(cx, connect, from.virtual_host)))
+                let probe = grpc.settings.finish(cx, connect, from.virtual_host);
+                (TCP, Probe::Grpc(Box::new(probe)))
             }
             // It has no port.
             Kind::Ping(connect) => {
@@ -202,7 +204,7 @@ impl CheckerDraft {
             Kind::File(file) => (MISC, Probe::File(file.finish())),
             Kind::Bfd(bfd) => (MISC, Probe::Bfd(bfd.finish())),
         };
-        Checker { timing: timing.finish(defaults), probe }
+        Checker { timing: cx.alike.timings.share(timing.finish(defaults)), probe }
     }
 }
 

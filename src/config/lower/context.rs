@@ -12,6 +12,7 @@ use super::super::keywords::{BlockId, Keyword, Support, Table, table};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
 use super::super::value::{self, Bad};
+use super::alike::Alikes;
 use super::bfd;
 use super::names::Names;
 use super::parameter;
@@ -27,6 +28,7 @@ pub(super) struct Context<'a> {
     pub bfd_sessions: Rc<bfd::Sessions>,
     /// iproute2's.
     pub names: Rc<Names>,
+    pub alike: Alikes,
     diagnostics: &'a mut Diagnostics,
     /// Set when something was met without which the whole block must not run.
     pub refused: bool,
@@ -35,8 +37,8 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub fn new(tree: &'a Tree, sources: &'a SourceMap, diagnostics: &'a mut Diagnostics) -> Self {
         let (track_files, bfd_sessions, names) = (Rc::default(), Rc::default(), Rc::default());
-        let (table, refused) = (table(), false);
-        Self { tree, sources, table, track_files, bfd_sessions, names, diagnostics, refused }
+        let (table, alike, refused) = (table(), Alikes::default(), false);
+        Self { tree, sources, table, track_files, bfd_sessions, names, alike, diagnostics, refused }
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -58,6 +60,11 @@ impl<'a> Context<'a> {
 
     pub fn keyword_span(&self, statement: &Statement) -> Span {
         self.words(statement).first().map_or(statement.raw, |word| word.span)
+    }
+
+    /// The keywords of the block that the statement opens, if there are any.
+    pub fn inside(&self, block: &Statement) -> Option<BlockId> {
+        self.tree.row(block)?.child
     }
 
     /// `in vrrp_instance VI_1`: what stands under a caret.
@@ -279,7 +286,7 @@ impl<'a> Context<'a> {
     /// A time of decimal seconds in the range that the keyword table gives. Whole seconds are
     /// told from `uint` in the table, by the range being in seconds.
     pub fn duration(&mut self, statement: &Statement, keyword: &Keyword) -> Option<Duration> {
-        if keyword.args.contains("<uint") {
+        if keyword.whole {
             return self.number(statement, keyword).map(|s| Duration::from_secs(s.into()));
         }
         let word = self.only_argument(statement)?;

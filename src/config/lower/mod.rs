@@ -1,6 +1,7 @@
 //! Statements to plan: the blocks of the file, one module each.
 
 mod address;
+mod alike;
 mod authentication;
 mod bfd;
 mod checker;

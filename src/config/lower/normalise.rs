@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::diagnostic::Diagnostic;
-use super::super::plan::{GroupUse, MOST_ADDRESSES, RealServer, SorryServer, VirtualServer};
+use super::super::plan::{GroupUse, MOST_ADDRESSES, Rare, RealServer, SorryServer, VirtualServer};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::checker::Inherited;
@@ -109,7 +109,7 @@ impl VirtualServerDraft {
                 continue;
             }
             let server = self.real_server(server, of, cx);
-            let name = server.host.as_ref().map(|host| host.name.clone());
+            let name = server.host().map(|host| host.name.clone());
             match seen.entry((name, server.destination.address)) {
                 Entry::Occupied(first) => {
                     cx.push(super::duplicate(cx.text(at), at, *first.get()));
@@ -179,15 +179,18 @@ impl VirtualServerDraft {
         };
         let mut checkers = Vec::with_capacity(draft.checkers.len());
         checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
+        let rare = Rare {
+            host,
+            slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),
+            notify_up: draft.notify_up.map(|script| *script),
+            notify_down: draft.notify_down.map(|script| *script),
+        };
         RealServer {
             destination,
-            host: host.map(Box::new),
-            slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
             mails: draft.mails,
             checkers,
-            notify_up: draft.notify_up.map(Box::new),
-            notify_down: draft.notify_down.map(Box::new),
+            rare: rare.boxed(),
         }
     }
 
@@ -290,7 +293,7 @@ impl VirtualServerDraft {
     fn quorum(&self, servers: &[RealServer], cx: &mut Context<'_>) -> QuorumRule {
         // A name may have many addresses, which nobody knows here.
         let times =
-            |server: &RealServer| if server.host.is_some() { MOST_ADDRESSES as u64 } else { 1 };
+            |server: &RealServer| if server.host().is_some() { MOST_ADDRESSES as u64 } else { 1 };
         let most = |server: &RealServer| u64::from(server.destination.weight) * times(server);
         let sum = servers.iter().map(most).sum::<u64>();
         let sum = u32::try_from(sum).unwrap_or(u32::MAX);

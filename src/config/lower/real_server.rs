@@ -30,8 +30,9 @@ pub(super) struct RealServerDraft {
     pub slow_start: Option<Duration>,
     /// `smtp_alert`.
     pub mails: Option<bool>,
-    pub notify_up: Option<Script>,
-    pub notify_down: Option<Script>,
+    /// Boxed, as `notify_down`: drafts are moved, and hardly one has any.
+    pub notify_up: Option<Box<Script>>,
+    pub notify_down: Option<Box<Script>>,
     pub timing: TimingDraft,
     pub virtual_host: Option<String>,
     /// `resolve_family`.
@@ -68,7 +69,7 @@ impl RealServerDraft {
             sessions: HashSet::new(),
         };
         let tree = cx.tree;
-        let id = cx.table.block("virtual_server/real_server")?;
+        let id = cx.inside(block)?;
         for at in tree.children(block) {
             if let Some(keyword) = cx.keyword(id, at)
                 && !draft.timing.read(cx, at, keyword)
@@ -89,11 +90,11 @@ impl RealServerDraft {
             "inhibit_on_failure" => replace(&mut self.inhibit_on_failure, cx.flag(at)),
             "smtp_alert" => replace(&mut self.mails, cx.flag(at)),
             "notify_up" => {
-                let script = script::read(cx, at);
+                let script = script::read(cx, at).map(Box::new);
                 cx.set_once(at, &mut self.notify_up, script);
             }
             "notify_down" => {
-                let script = script::read(cx, at);
+                let script = script::read(cx, at).map(Box::new);
                 cx.set_once(at, &mut self.notify_down, script);
             }
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::super::diagnostic::Diagnostic;
 use super::super::plan::VirtualServer;
 use super::super::tree::Statement;
+use super::alike::Alike;
 use super::checker::certificate_path;
 use super::context::Context;
 use super::global::replace;
-use crate::probe::{Identity, Probe, Tls};
+use crate::probe::{Identity, Pages, Probe, Tls};
 
 /// The last block counts, as in keepalived.
 #[derive(Debug, Default)]
@@ -54,21 +55,29 @@ impl SslDraft {
         if identity.is_none() && self.ca.is_none() {
             return;
         }
-        for tls in servers.iter_mut().flat_map(sessions) {
+        let settle = |tls: &mut Tls| {
             tls.identity.clone_from(&identity);
             // keepalived verifies nothing, whatever `ca` says: so do we, unless tls_verify asks.
             if let Some(verify) = &mut tls.verify {
                 verify.ca = verify.ca.take().or_else(|| self.ca.clone());
             }
+        };
+        let mut alike = Alike::default();
+        for probe in servers.iter_mut().flat_map(probes) {
+            match probe {
+                Probe::Http(http) if http.pages.tls.is_some() => {
+                    let mut pages = Pages::clone(&http.pages);
+                    pages.tls.as_deref_mut().map(settle);
+                    http.pages = alike.share(pages);
+                }
+                Probe::Grpc(grpc) => drop(grpc.tls.as_deref_mut().map(settle)),
+                _ => {}
+            }
         }
     }
 }
 
-fn sessions(server: &mut VirtualServer) -> impl Iterator<Item = &mut Tls> {
+fn probes(server: &mut VirtualServer) -> impl Iterator<Item = &mut Probe> {
     let checkers = server.real_servers.iter_mut().flat_map(|real| &mut real.checkers);
-    checkers.filter_map(|checker| match &mut checker.probe {
-        Probe::Http(http) => http.tls.as_deref_mut(),
-        Probe::Grpc(grpc) => grpc.tls.as_deref_mut(),
-        _ => None,
-    })
+    checkers.map(|checker| &mut checker.probe)
 }

@@ -64,19 +64,19 @@ impl VirtualServer {
     /// The names among its servers.
     pub fn hosts(&self) -> impl Iterator<Item = (&Host, SocketKey)> {
         let servers = self.real_servers.iter();
-        servers.filter_map(|server| Some((server.host.as_deref()?, server.destination.address)))
+        servers.filter_map(|server| Some((server.host()?, server.destination.address)))
     }
 
     /// The same with addresses for names: in the place of a name stands a server for each of its
     /// addresses, and none as long as it has none. An address that another server has already is
     /// that server's: those given by address come first, then names in the order of the file.
     fn with_addresses(&self, known: &Addresses) -> Self {
-        let literal = self.real_servers.iter().filter(|server| server.host.is_none());
+        let literal = self.real_servers.iter().filter(|server| server.host().is_none());
         let mut taken: HashSet<SocketKey> =
             literal.map(|server| server.destination.address).collect();
         let mut servers = Vec::with_capacity(self.real_servers.len());
         for server in &self.real_servers {
-            let Some(host) = &server.host else {
+            let Some(host) = server.host() else {
                 servers.push(server.clone());
                 continue;
             };

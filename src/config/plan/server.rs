@@ -1,9 +1,11 @@
 //! Virtual servers and their real servers.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Host, Script};
+use super::{Host, Plan, Script};
 use crate::check::{QuorumRule, Timing};
 use crate::ipvs::{Destination, Service, ServiceKey, SyncDaemon, SyncRole, SyncSettings};
 use crate::probe::Probe;
@@ -69,30 +71,80 @@ impl VirtualServer {
     }
 }
 
+impl Plan {
+    /// Virtual servers that are in every detail as in `running` become the very ones that run: who goes on with
+    /// them has nothing to compare, and they are in memory once.
+    pub fn keep_unchanged(&mut self, running: &Self) {
+        let running: HashMap<_, _> =
+            running.virtual_servers.iter().map(|server| (server.identity(), server)).collect();
+        for server in &mut self.virtual_servers {
+            if let Some(same) = running.get(&server.identity()).filter(|same| **same == server) {
+                *server = Arc::clone(same);
+            }
+        }
+    }
+}
+
 /// One `real_server` of a virtual server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RealServer {
     /// The IPVS destination; its weight is the configured one. In a plan as configured its address is
     /// unspecified if there is a host.
     pub destination: Destination,
-    /// The name that its address comes from. Boxed, as hardly any has one.
-    pub host: Option<Box<Host>>,
     /// `inhibit_on_failure`: a failed server stays in the table with weight 0.
     pub inhibit_on_failure: bool,
-    /// `slow_start`: the weight of a server that comes up grows over this long.
-    pub slow_start: Duration,
     /// `smtp_alert`; `None`: as the global settings say, else yes.
     pub mails: Option<bool>,
     pub checkers: Vec<Checker>,
-    /// Boxed, as `notify_down`: of 100,000 servers hardly one has any.
-    pub notify_up: Option<Box<Script>>,
-    pub notify_down: Option<Box<Script>>,
+    /// What hardly one of 100,000 servers has.
+    pub rare: Option<Box<Rare>>,
+}
+
+/// What few real servers have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rare {
+    /// The name that its address comes from.
+    pub host: Option<Host>,
+    /// `slow_start`: the weight of a server that comes up grows over this long; 0: it is there at once.
+    pub slow_start: Duration,
+    pub notify_up: Option<Script>,
+    pub notify_down: Option<Script>,
+}
+
+impl Rare {
+    /// `None` if there is nothing.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+impl RealServer {
+    /// See [`Rare::host`].
+    pub fn host(&self) -> Option<&Host> {
+        self.rare.as_ref()?.host.as_ref()
+    }
+
+    /// See [`Rare::slow_start`].
+    pub fn slow_start(&self) -> Duration {
+        self.rare.as_ref().map_or(Duration::ZERO, |rare| rare.slow_start)
+    }
+
+    /// `notify_up`.
+    pub fn notify_up(&self) -> Option<&Script> {
+        self.rare.as_ref()?.notify_up.as_ref()
+    }
+
+    /// `notify_down`.
+    pub fn notify_down(&self) -> Option<&Script> {
+        self.rare.as_ref()?.notify_down.as_ref()
+    }
 }
 
 /// One checker block of a real server: what is tried, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checker {
-    pub timing: Timing,
+    /// Most checkers of a virtual server have it in common.
+    pub timing: Arc<Timing>,
     pub probe: Probe,
 }
 
@@ -126,3 +178,6 @@ impl SyncDaemons {
         Some(roles.iter().map(daemon).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use super::Options;
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::lexer;
@@ -149,14 +151,14 @@ impl<'o> Reader<'o> {
     fn physical_line(&mut self) -> Option<Span> {
         loop {
             let frame = self.stack.last_mut()?;
-            let text = &self.sources.get(frame.source).text;
+            let text = self.sources.get(frame.source).text.as_bytes();
             if frame.at >= text.len() {
                 self.checks = frame.checks_outside;
                 self.stack.pop();
                 continue;
             }
             let start = frame.at;
-            let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+            let end = memchr(b'\n', &text[start..]).map_or(text.len(), |length| start + length);
             frame.at = end + 1;
             return Some(Span::new(frame.source, start..end));
         }
@@ -205,18 +207,18 @@ impl<'o> Reader<'o> {
         };
         // By octets: nearly every line goes through here with nothing to do.
         let text = self.sources.text(line).as_bytes();
-        if text.first() != Some(&b'~') && text.contains(&b'\n') {
-            self.push_lines(line, false, self.depth);
-            return None;
-        }
-        if text.first() == Some(&b'$')
-            && (self.define(line, diagnostics) || self.unfold(line, diagnostics))
-        {
-            return None;
-        }
-        let text = self.sources.text(line).as_bytes();
+        let first = text[0];
         // What is repeated has names of its own, so it is repeated before names are replaced.
-        if text.first() == Some(&b'~') || !text.contains(&b'$') {
+        if first != b'~' {
+            if text.contains(&b'\n') {
+                self.push_lines(line, false, self.depth);
+                return None;
+            }
+            if first == b'$' && (self.define(line, diagnostics) || self.unfold(line, diagnostics)) {
+                return None;
+            }
+        }
+        if first == b'~' || !self.sources.text(line).as_bytes().contains(&b'$') {
             return self.plain_line(line, diagnostics);
         }
         let expanded = self.expand(line, diagnostics)?;

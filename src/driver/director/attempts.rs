@@ -59,13 +59,8 @@ impl Attempts {
     }
 
     /// Goes on with another plan; `share`: identical checkers have their attempts together.
-    pub fn follow<'p>(
-        &mut self,
-        servers: impl Iterator<Item = &'p Arc<VirtualServer>>,
-        share: bool,
-        rules: ScriptRules,
-    ) {
-        self.sharing.follow(servers.map(Arc::as_ref), share);
+    pub fn follow(&mut self, servers: &[Arc<VirtualServer>], share: bool, rules: ScriptRules) {
+        self.sharing.follow(servers, share);
         self.rules = Arc::new(rules);
     }
 

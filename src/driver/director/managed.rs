@@ -112,9 +112,9 @@ impl Managed {
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let held = self.held();
         self.server.keys().map(move |key| {
-            let at_key = |destination: &Destination| {
-                let address = self.address_at(key, destination);
-                (address, Destination { address, ..destination.clone() })
+            let at_key = |destination: &Destination| Destination {
+                address: self.address_at(key, destination),
+                ..destination.clone()
             };
             let service = Service { key, ..self.server.service.clone() };
             Entry { service, destinations: held.iter().map(at_key).collect() }
@@ -297,7 +297,7 @@ fn server_settings(server: &RealServer) -> ServerSettings {
     ServerSettings {
         weight: server.destination.weight,
         inhibit_on_failure: server.inhibit_on_failure,
-        slow_start: server.slow_start,
+        slow_start: server.slow_start(),
         checkers: server.checkers.iter().map(checker_settings).collect(),
     }
 }
@@ -310,7 +310,8 @@ fn checker_settings(checker: &Checker) -> CheckerSettings {
         Probe::Smtp(_) => Kind::Mail,
         Probe::File(_) | Probe::Bfd(_) => Kind::Told,
         Probe::Http(http) => {
-            Kind::Pages { urls: http.urls.len(), fast_recovery: http.fast_recovery }
+            let urls = u32::try_from(http.pages.urls.len()).unwrap_or(u32::MAX);
+            Kind::Pages { urls, fast_recovery: http.pages.fast_recovery }
         }
         Probe::Misc(_) => Kind::Script,
     };

@@ -60,7 +60,7 @@ impl Managed {
 
     /// A reload took `server` away while it was up, or its name has left it; `now` is what it was part of.
     pub fn announce_removed(&self, outlets: &Outlets, server: usize, now: &VirtualServer) {
-        let host = self.server.real_servers[server].host.as_deref();
+        let host = self.server.real_servers[server].host();
         let left_by = host.filter(|host| now.hosts().any(|(other, _)| other.name == host.name));
         let why = match left_by {
             Some(host) => format!("is no longer an address of {}", host.name),
@@ -82,8 +82,8 @@ impl Managed {
 
     fn tell_server(&self, outlets: &Outlets, server: usize, up: bool) {
         let real = &self.server.real_servers[server];
-        let script = if up { &real.notify_up } else { &real.notify_down };
-        self.run(outlets, script.as_deref());
+        let script = if up { real.notify_up() } else { real.notify_down() };
+        self.run(outlets, script);
         let (name, word) = (self.name_of(server), word(up));
         outlets.fifos.write_lvs(&format!("RS {name} {} {word}\n", self.name));
     }

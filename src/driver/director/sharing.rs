@@ -5,6 +5,8 @@
 //! many virtual servers. Scripts are not taken together: what they do beside their answer is not ours to know.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::check::AttemptId;
 use crate::config::plan::{Checker, ServerIdentity, VirtualServer};
@@ -73,29 +75,36 @@ struct Group {
 
 impl Sharing {
     /// Finds who shares in the servers of a plan; with `on` false, nobody.
-    pub fn follow<'p>(&mut self, servers: impl Iterator<Item = &'p VirtualServer>, on: bool) {
+    pub fn follow(&mut self, servers: &[Arc<VirtualServer>], on: bool) {
         self.generation += 1;
         self.group_of.clear();
         self.groups.clear();
+        if !on {
+            return;
+        }
         // Told apart first by what differs most often, then by everything.
-        let mut similar: HashMap<_, Vec<(&'p Checker, Vec<Member>)>> = HashMap::new();
-        for (service, virtual_server) in servers.enumerate().filter(|_| on) {
-            for (server, real) in virtual_server.real_servers.iter().enumerate() {
-                for (checker, settings) in real.checkers.iter().enumerate() {
-                    // Without a target its attempts are its own.
-                    let Some(connect) = settings.probe.connect() else { continue };
-                    let key = (settings.probe.name(), connect.target, settings.timing.delay_loop);
-                    let member = Member { service, server, checker };
-                    let groups = similar.entry(key).or_default();
-                    match groups.iter_mut().find(|(other, _)| *other == settings) {
-                        Some((_, members)) => members.push(member),
-                        None => groups.push((settings, vec![member])),
-                    }
-                }
+        let mut similar: Vec<(u64, Member)> = checkers(servers)
+            .filter_map(|(member, checker)| Some((likeness(checker)?, member)))
+            .collect();
+        similar.sort_unstable();
+        for similar in similar.chunk_by(|one, other| one.0 == other.0) {
+            if similar.len() > 1 {
+                self.add_groups(servers, similar);
             }
         }
-        let groups = similar.into_values().flatten().map(|(_, members)| members);
-        for members in groups.filter(|members| members.len() > 1) {
+    }
+
+    fn add_groups(&mut self, servers: &[Arc<VirtualServer>], similar: &[(u64, Member)]) {
+        let mut groups: Vec<(&Checker, Vec<Member>)> = Vec::new();
+        for &(_, member) in similar {
+            let Member { service, server, checker } = member;
+            let checker = &servers[service].real_servers[server].checkers[checker];
+            match groups.iter_mut().find(|(other, _)| *other == checker) {
+                Some((_, members)) => members.push(member),
+                None => groups.push((checker, vec![member])),
+            }
+        }
+        for (_, members) in groups.into_iter().filter(|(_, members)| members.len() > 1) {
             self.group_of.extend(members.iter().map(|member| (*member, self.groups.len())));
             self.groups.push(Group { members, running: None });
         }
@@ -142,6 +151,23 @@ impl Sharing {
         };
         groups.into_iter().map(|group| SharedCheck { members: members(group) }).collect()
     }
+}
+
+fn checkers(servers: &[Arc<VirtualServer>]) -> impl Iterator<Item = (Member, &Checker)> {
+    servers.iter().enumerate().flat_map(|(service, virtual_server)| {
+        virtual_server.real_servers.iter().enumerate().flat_map(move |(server, real)| {
+            let numbered = real.checkers.iter().enumerate();
+            numbered.map(move |(checker, it)| (Member { service, server, checker }, it))
+        })
+    })
+}
+
+/// Equal for identical checkers, and hardly ever for others; `None`: without a target its attempts are its own.
+fn likeness(checker: &Checker) -> Option<u64> {
+    let target = checker.probe.connect()?.target;
+    let mut hasher = DefaultHasher::new();
+    (checker.probe.name(), target, checker.timing.delay_loop).hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 #[cfg(test)]

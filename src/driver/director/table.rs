@@ -12,7 +12,7 @@ pub use self::keeper::{Answer, Farewell, Keeper, Order};
 use crate::driver::clock;
 use crate::ipvs::{
     Change, Command, DataPlane, DataPlaneError, Entry, Failed, ServiceKey, SocketKey, Table,
-    Timeouts, difference, entry_difference,
+    Timeouts, difference, difference_beside, entry_difference,
 };
 
 /// Pause before a refused change is tried again.
@@ -33,6 +33,8 @@ pub type Open = Box<dyn FnMut() -> Result<Box<dyn DataPlane>, DataPlaneError> + 
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub services: Vec<Entry>,
+    /// Further services, which are wanted as they were before.
+    pub unchanged: BTreeSet<ServiceKey>,
     /// Services that may be deleted: those of this plan, of the one before, and of a former run.
     pub ours: BTreeSet<ServiceKey>,
     /// Connection time-outs; what is 0 is as it was.
@@ -113,13 +115,19 @@ impl KernelTable {
     /// Makes this the wanted table. The kernel's is read only when there may be something in it that we do
     /// not know of: with 2,300 services that costs far more than one changed weight.
     pub fn adopt(&mut self, wanted: Wanted) {
-        let Wanted { services, ours, timeouts, flush } = wanted;
+        let Wanted { services, mut unchanged, ours, timeouts, flush } = wanted;
         (self.ours, self.timeouts) = (ours, timeouts);
         if flush {
             self.flush();
         }
-        let wanted = services.into_iter().map(|entry| (entry.service.key, entry)).collect();
-        self.bring_to(wanted);
+        let mut wanted: BTreeMap<_, _> =
+            services.into_iter().map(|entry| (entry.service.key, entry)).collect();
+        for (key, entry) in self.unfulfilled.drain() {
+            if unchanged.remove(&key) {
+                wanted.extend(entry.map(|entry| (key, entry)));
+            }
+        }
+        self.bring_to(wanted, unchanged);
     }
 
     /// When [`Self::compare`] is to be called.
@@ -149,16 +157,25 @@ impl KernelTable {
             }
         }
         self.found = false;
-        self.bring_to(wanted);
+        self.bring_to(wanted, BTreeSet::new());
     }
 
-    /// Makes the services of ours these.
-    fn bring_to(&mut self, wanted: BTreeMap<ServiceKey, Entry>) {
+    /// Makes the services of ours these, and leaves those as they are that are `unchanged`.
+    fn bring_to(
+        &mut self,
+        mut wanted: BTreeMap<ServiceKey, Entry>,
+        mut unchanged: BTreeSet<ServiceKey>,
+    ) {
         self.retry_at = None;
         self.unfulfilled.clear();
         if wanted.is_empty() && self.ours.is_empty() && self.no_timeouts() {
             self.inspect_at = None;
             return;
+        }
+        if !self.knows_all(&wanted) {
+            let same = unchanged.iter().filter_map(|key| self.known.remove_entry(key));
+            wanted.extend(same);
+            unchanged.clear();
         }
         if let Err(error) = self.look_unless_known(&wanted) {
             self.unfulfilled = wanted.into_iter().map(|(key, entry)| (key, Some(entry))).collect();
@@ -168,25 +185,28 @@ impl KernelTable {
         if !self.no_timeouts() {
             self.write_timeouts();
         }
-        let commands = difference(&self.known, &wanted);
+        let commands = difference_beside(&unchanged, &self.known, &wanted);
         self.forget_refusals_but_of(&commands);
-        let failing = self.apply(&commands);
+        let failing = self.apply_towards(&wanted, &commands);
         for key in &failing {
             self.unfulfilled.insert(*key, wanted.get(key).cloned());
         }
-        // The maps of what was wanted are packed; those that grew by one command after the other are not.
         self.known.extend(wanted.into_iter().filter(|(key, _)| !failing.contains(key)));
         // What is due some day stays so: of reloads in a row none puts the look off.
         let next = self.inspect_at.unwrap_or_else(|| clock::now() + self.pause());
         self.inspect_at = Some(next).filter(|_| !self.known.is_empty());
     }
 
-    /// A service that we do not know of may be there all the same, somebody else's so far.
+    /// Not so of a service that may be there all the same, somebody else's so far.
+    fn knows_all(&self, wanted: &BTreeMap<ServiceKey, Entry>) -> bool {
+        self.found && wanted.keys().all(|key| self.known.contains_key(key))
+    }
+
     fn look_unless_known(
         &mut self,
         wanted: &BTreeMap<ServiceKey, Entry>,
     ) -> Result<(), DataPlaneError> {
-        if self.found && wanted.keys().all(|key| self.known.contains_key(key)) {
+        if self.knows_all(wanted) {
             return Ok(());
         }
         let found = self.list()?.services.into_iter();
@@ -280,8 +300,8 @@ impl KernelTable {
     fn lacking(&self, key: ServiceKey) -> HashSet<SocketKey> {
         let Some(Some(wanted)) = self.unfulfilled.get(&key) else { return HashSet::new() };
         let known = self.known.get(&key).map(|entry| &entry.destinations);
-        let is_there = |at| known.is_some_and(|known| known.contains_key(at));
-        wanted.destinations.keys().filter(|at| !is_there(at)).copied().collect()
+        let is_there = |at: &SocketKey| known.is_some_and(|known| known.contains(at));
+        wanted.destinations.iter().map(|each| each.address).filter(|at| !is_there(at)).collect()
     }
 
     fn trouble(&self) -> Option<String> {
@@ -358,24 +378,36 @@ impl KernelTable {
 
     /// The services of which something failed.
     fn apply(&mut self, commands: &[Command]) -> BTreeSet<ServiceKey> {
-        let mut failing = BTreeSet::new();
-        if commands.is_empty() {
-            return failing;
-        }
-        let Some(plane) = &mut self.plane else { return failing };
+        self.apply_towards(&BTreeMap::new(), commands)
+    }
+
+    /// The same; of those in `wanted` of which nothing failed, the caller knows how they are now.
+    fn apply_towards(
+        &mut self,
+        wanted: &BTreeMap<ServiceKey, Entry>,
+        commands: &[Command],
+    ) -> BTreeSet<ServiceKey> {
+        let Some(plane) = self.plane.as_mut().filter(|_| !commands.is_empty()) else {
+            return BTreeSet::new();
+        };
         let mut failed = plane.apply(commands);
         failed.sort_by_key(|failed| failed.index);
         if !failed.is_empty() {
             self.retry_at = Some(clock::now() + RETRY);
         }
+        let services = failed.iter().filter_map(|failed| commands[failed.index].service());
+        let failing: BTreeSet<ServiceKey> = services.collect();
+        let is_known = |key| wanted.contains_key(&key) && !failing.contains(&key);
         let mut failed = failed.iter().peekable();
         for (index, command) in commands.iter().enumerate() {
             match failed.next_if(|failed| failed.index == index) {
-                Some(Failed { error, .. }) => {
-                    self.note_refusal(command, error);
-                    failing.extend(command.service());
+                Some(Failed { error, .. }) => self.note_refusal(command, error),
+                None => {
+                    self.note_success(command);
+                    if !command.service().is_some_and(is_known) {
+                        command.carry_over(&mut self.known);
+                    }
                 }
-                None => self.note_success(command),
             }
         }
         failing
@@ -406,7 +438,6 @@ impl KernelTable {
             tracing::info!("could {command} after all");
             self.refusals_changed.extend(refused.service);
         }
-        command.carry_over(&mut self.known);
     }
 
     fn cannot_read(&mut self, error: &DataPlaneError) {

@@ -69,10 +69,24 @@ impl Writing {
         }
     }
 
-    /// Has everything made as `managed` wants it; `news` follows from that, `reply` hears of it.
-    pub fn adopt(&mut self, wanted: Wanted, news: usize, reply: oneshot::Sender<bool>) {
-        self.dirty.clear();
-        self.keeper.order(Order::Adopt(wanted));
+    /// Has everything made as `managed` wants it, which was numbered anew; what is not dirty is as it was.
+    /// `settings`: the rest of what is wanted. `news` follows from that, `reply` hears of it.
+    pub fn adopt(
+        &mut self,
+        managed: &[Managed],
+        settings: Wanted,
+        news: usize,
+        reply: oneshot::Sender<bool>,
+    ) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let (mut services, mut unchanged) = (Vec::new(), BTreeSet::new());
+        for (number, managed) in managed.iter().enumerate() {
+            match dirty.contains_key(&number) {
+                true => services.extend(managed.entries()),
+                false => unchanged.extend(managed.server.keys()),
+            }
+        }
+        self.keeper.order(Order::Adopt(Wanted { services, unchanged, ..settings }));
         self.under_way = Some(UnderWay { news, reply: Some(reply) });
     }
 

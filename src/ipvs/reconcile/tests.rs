@@ -28,7 +28,7 @@ fn server(n: u8, weight: u32) -> Destination {
 }
 
 fn entry(address: &str, servers: &[Destination]) -> Entry {
-    let destinations = servers.iter().map(|server| (server.address, server.clone())).collect();
+    let destinations = servers.iter().cloned().collect();
     Entry { service: service(key(address)), destinations }
 }
 
@@ -154,7 +154,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             Destination { forward, ..server(n, weight) }
         });
         let service = Service { scheduler: scheduler.to_owned(), ..service(key) };
-        let destinations: BTreeMap<_, _> = servers.map(|s| (s.address, s)).collect();
+        let destinations = servers.collect();
         Entry { service, destinations }
     })
 }
@@ -192,7 +192,7 @@ proptest! {
     #[test]
     fn no_service_runs_out_of_servers_on_the_way(found in any_entry(), other in any_entry()) {
         let wanted = Entry { service: found.service.clone(), ..other };
-        let usable = |entry: &Entry| entry.destinations.values().any(|server| server.weight > 0);
+        let usable = |entry: &Entry| entry.destinations.iter().any(|server| server.weight > 0);
         prop_assume!(usable(&found) && usable(&wanted));
         let mut plane = MemoryDataPlane::with_table(table(std::slice::from_ref(&found)));
 
@@ -201,4 +201,12 @@ proptest! {
             prop_assert!(usable(&plane.table().services[&found.service.key]), "{:?}", command);
         }
     }
+}
+
+#[test]
+fn unchanged_services_are_neither_touched_nor_deleted() {
+    let found = table(&[entry(WEB, &[server(1, 1)]), entry("192.0.2.2:80", &[server(2, 1)])]);
+    let unchanged = BTreeSet::from([key(WEB)]);
+    let commands = difference_beside(&unchanged, &known(&found), &BTreeMap::new());
+    assert_eq!(commands, [Command::DeleteService(key("192.0.2.2:80"))]);
 }

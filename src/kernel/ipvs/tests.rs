@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ipvs::{
-    Family, Forward, Persistence, Protocol, ServiceFlags, ServiceKey, Tunnel, TunnelChecksum,
+    Destination, Family, Forward, Persistence, Protocol, ServiceFlags, ServiceKey, Tunnel,
+    TunnelChecksum,
 };
 
 fn tcp(address: &str) -> ServiceKey {

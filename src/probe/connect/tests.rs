@@ -5,14 +5,7 @@ use crate::notify::ScriptRules;
 use crate::probe::{Probe, run};
 
 fn to(target: SocketAddr) -> Connect {
-    Connect {
-        target,
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: 0,
-        timeout: Duration::from_millis(500),
-    }
+    Connect { target, origin: None, timeout: Duration::from_millis(500) }
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -31,6 +24,10 @@ async fn tcp_check_passes_when_the_connection_stands() {
     assert_eq!(tcp_check(to(address)).await, Outcome::Success);
 }
 
+fn from(origin: Origin, target: SocketAddr) -> Connect {
+    Connect { origin: origin.boxed(), ..to(target) }
+}
+
 #[tokio::test]
 async fn tcp_check_fails_on_a_closed_port() {
     let (listener, address) = listener().await;
@@ -43,18 +40,16 @@ async fn tcp_check_fails_on_a_closed_port() {
 async fn own_address_and_port_are_those_configured() {
     let (listener, address) = listener().await;
     let free = TcpListener::bind("127.0.0.3:0").await.unwrap().local_addr().unwrap();
-    let mut connect = to(address);
-    (connect.bind_address, connect.bind_port) = (Some(free.ip()), Some(free.port()));
-    let _stream = open(&connect).await.unwrap();
+    let origin = Origin { address: Some(free.ip()), port: Some(free.port()), ..Origin::default() };
+    let _stream = open(&from(origin, address)).await.unwrap();
     assert_eq!(listener.accept().await.unwrap().1, free);
 }
 
 #[tokio::test]
 async fn address_that_is_not_ours_is_not_held_against_the_server() {
     let (_listener, address) = listener().await;
-    let mut connect = to(address);
-    connect.bind_address = Some("192.0.2.77".parse().unwrap());
-    let outcome = tcp_check(connect).await;
+    let origin = Origin { address: Some("192.0.2.77".parse().unwrap()), ..Origin::default() };
+    let outcome = tcp_check(from(origin, address)).await;
     let expected = "cannot bind to 192.0.2.77:0: Cannot assign requested address (os error 99)";
     assert_eq!(outcome, Outcome::NotTried(expected.to_owned()));
 }
@@ -62,9 +57,8 @@ async fn address_that_is_not_ours_is_not_held_against_the_server() {
 #[tokio::test]
 async fn interface_that_is_not_there_is_not_held_against_the_server() {
     let (_listener, address) = listener().await;
-    let mut connect = to(address);
-    connect.bind_interface = Some("nosuchif0".to_owned());
-    let outcome = tcp_check(connect).await;
+    let origin = Origin { interface: Some("nosuchif0".to_owned()), ..Origin::default() };
+    let outcome = tcp_check(from(origin, address)).await;
     assert!(
         matches!(&outcome, Outcome::NotTried(reason)
             if reason.starts_with("cannot bind to interface nosuchif0: ")),

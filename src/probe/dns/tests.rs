@@ -27,7 +27,7 @@ async fn check(answer: fn(&[u8]) -> Vec<Vec<u8>>) -> Outcome {
 
 async fn ask_at(address: SocketAddr) -> Outcome {
     let probe = DnsProbe { connect: to(address), name: Name::root(), record: Record::Soa };
-    run(&Probe::Dns(probe), 0, &ScriptRules::default()).await
+    run(&Probe::Dns(Box::new(probe)), 0, &ScriptRules::default()).await
 }
 
 /// The query sent back as its own reply, with this code.

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -6,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::check::Outcome;
 use crate::notify::ScriptRules;
-use crate::probe::{Connect, HttpProbe, Probe, Url, run};
+use crate::probe::{Connect, HttpProbe, Pages, Probe, Url, run};
 
 /// What a server of a test does with each connection once it has read the request.
 type Behaviour = fn(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -32,14 +33,8 @@ async fn serve(behaviour: Behaviour) -> (SocketAddr, JoinHandle<Vec<u8>>) {
 
 /// Checks a page with `timeout` ms of patience; gives the outcome and the whole ms it took.
 async fn check(address: SocketAddr, timeout_ms: u64) -> (Outcome, u128) {
-    let connect = Connect {
-        target: address,
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: 0,
-        timeout: Duration::from_millis(timeout_ms),
-    };
+    let connect =
+        Connect { target: address, origin: None, timeout: Duration::from_millis(timeout_ms) };
     let url = Url {
         path: "/p".to_owned(),
         virtual_host: None,
@@ -51,10 +46,12 @@ async fn check(address: SocketAddr, timeout_ms: u64) -> (Outcome, u128) {
     };
     let probe = Probe::Http(HttpProbe {
         connect,
-        version: HttpVersion::Http10,
-        urls: vec![url],
-        fast_recovery: false,
-        tls: None,
+        pages: Arc::new(Pages {
+            version: HttpVersion::Http10,
+            urls: vec![url],
+            fast_recovery: false,
+            tls: None,
+        }),
     });
     let begun = Instant::now();
     let outcome = run(&probe, 0, &ScriptRules::default()).await;
@@ -242,20 +239,15 @@ async fn connection_closed_too_early_says_where() {
 #[tokio::test]
 async fn url_that_is_not_there_is_not_held_against_the_server() {
     let (address, _server) = serve(|_| Box::pin(async {})).await;
-    let connect = Connect {
-        target: address,
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: 0,
-        timeout: Duration::from_secs(1),
-    };
+    let connect = Connect { target: address, origin: None, timeout: Duration::from_secs(1) };
     let http = HttpProbe {
         connect,
-        version: HttpVersion::Http10,
-        urls: Vec::new(),
-        fast_recovery: false,
-        tls: None,
+        pages: Arc::new(Pages {
+            version: HttpVersion::Http10,
+            urls: Vec::new(),
+            fast_recovery: false,
+            tls: None,
+        }),
     };
     let outcome = run(&Probe::Http(http), 0, &ScriptRules::default()).await;
     assert!(matches!(outcome, Outcome::NotTried(_)), "{outcome:?}");

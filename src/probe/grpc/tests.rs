@@ -66,7 +66,7 @@ async fn check(service: &str, answer: Answer) -> (Outcome, Option<(Request<()>, 
         serve(stream, answer).await
     });
     let probe = GrpcProbe { connect, service: service.to_owned(), authority: None, tls: None };
-    let outcome = run(&Probe::Grpc(probe), 0, &ScriptRules::default()).await;
+    let outcome = run(&Probe::Grpc(Box::new(probe)), 0, &ScriptRules::default()).await;
     (outcome, server.await.unwrap())
 }
 

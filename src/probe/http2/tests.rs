@@ -10,7 +10,7 @@ use crate::notify::ScriptRules;
 use crate::probe::fixtures::to;
 use crate::probe::pattern::Options;
 use crate::probe::wishes::ExpectedHeader;
-use crate::probe::{HttpProbe, HttpVersion, Pattern, Probe, Wishes, run};
+use crate::probe::{HttpProbe, HttpVersion, Pages, Pattern, Probe, Wishes, run};
 
 /// Serves one page, and notes what was asked.
 async fn serve(stream: TcpStream, page: &'static [u8]) -> Option<(Request<()>, Vec<u8>)> {
@@ -46,10 +46,12 @@ fn url(wishes: Wishes) -> Url {
 fn probe(target: SocketAddr, url: Url) -> Probe {
     Probe::Http(HttpProbe {
         connect: to(target),
-        version: HttpVersion::Http2,
-        urls: vec![url],
-        fast_recovery: false,
-        tls: None,
+        pages: Arc::new(Pages {
+            version: HttpVersion::Http2,
+            urls: vec![url],
+            fast_recovery: false,
+            tls: None,
+        }),
     })
 }
 

@@ -34,7 +34,7 @@ async fn check(answers: &'static [&'static str], end: End) -> Outcome {
         }
     });
     let probe = SmtpProbe { connect: to(address), helo: "me.example".to_owned() };
-    let outcome = run(&Probe::Smtp(probe), 0, &ScriptRules::default()).await;
+    let outcome = run(&Probe::Smtp(Box::new(probe)), 0, &ScriptRules::default()).await;
     server.abort();
     outcome
 }

@@ -15,7 +15,7 @@ use super::*;
 use crate::check::Outcome;
 use crate::notify::ScriptRules;
 use crate::probe::fixtures::to;
-use crate::probe::{HttpProbe, HttpVersion, Probe, Tls, Url, run};
+use crate::probe::{HttpProbe, HttpVersion, Pages, Probe, Tls, Url, run};
 
 mod verified;
 
@@ -76,10 +76,12 @@ async fn ssl_get(address: SocketAddr, virtual_host: Option<&str>, tls: Tls) -> O
     };
     let probe = HttpProbe {
         connect: to(address),
-        version: HttpVersion::Http10,
-        urls: vec![url],
-        fast_recovery: false,
-        tls: Some(Box::new(tls)),
+        pages: Arc::new(Pages {
+            version: HttpVersion::Http10,
+            urls: vec![url],
+            fast_recovery: false,
+            tls: Some(Box::new(tls)),
+        }),
     };
     run(&Probe::Http(probe), 0, &ScriptRules::default()).await
 }

@@ -15,7 +15,7 @@ fn any_reply() -> Expectation {
 async fn check_at(address: SocketAddr, expect: Option<Expectation>) -> Outcome {
     let payload = default_payload(DEFAULT_LENGTH);
     let probe = UdpProbe { connect: to(address), payload, expect };
-    run(&Probe::Udp(probe), 0, &ScriptRules::default()).await
+    run(&Probe::Udp(Box::new(probe)), 0, &ScriptRules::default()).await
 }
 
 /// Judges a server that answers the default payload with `reply`; `None`: it says nothing.

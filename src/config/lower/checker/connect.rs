@@ -10,7 +10,7 @@ use super::super::super::tree::Statement;
 use super::super::context::Context;
 use super::super::global::replace;
 use super::Inherited;
-use crate::probe::Connect;
+use crate::probe::{Connect, Origin};
 
 #[derive(Debug, Default, Clone)]
 pub(in super::super) struct ConnectDraft {
@@ -85,14 +85,13 @@ impl ConnectDraft {
             let finding = Diagnostic::error("checker-without-interface", block, message);
             cx.push(finding.label("the check always fails").help("bind_if eth0"));
         }
-        Connect {
-            target,
-            bind_address: self.bind_address(cx, ip),
-            bind_port: self.bind_port,
-            bind_interface: self.bind_interface,
+        let origin = Origin {
+            address: self.bind_address(cx, ip),
+            port: self.bind_port,
+            interface: self.bind_interface,
             fwmark: self.fwmark.unwrap_or(0),
-            timeout,
-        }
+        };
+        Connect { target, timeout, origin: origin.boxed() }
     }
 
     fn bind_address(&self, cx: &mut Context<'_>, target: IpAddr) -> Option<IpAddr> {

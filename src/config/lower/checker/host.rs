@@ -24,7 +24,7 @@ impl HostDraft {
                 .label("a checker of its own")
                 .help("one SMTP_CHECK for each, with connect_ip and connect_port"),
         );
-        let id = cx.table.block("virtual_server/real_server/SMTP_CHECK/host")?;
+        let id = cx.inside(block)?;
         let mut draft = Self {
             at: block.raw,
             timing: TimingDraft::default(),

@@ -12,7 +12,7 @@ use super::connect::ConnectDraft;
 use super::tls::TlsDraft;
 use super::url::url;
 use super::wishes::WishesDraft;
-use crate::probe::{HttpProbe, HttpVersion, Url};
+use crate::probe::{HttpProbe, HttpVersion, Pages, Url};
 
 #[derive(Debug, Default)]
 pub(super) struct HttpDraft {
@@ -35,7 +35,7 @@ impl HttpDraft {
             "virtualhost" => replace(&mut self.virtual_host, cx.string(at)),
             "http_protocol" => self.version(cx, at),
             "fast_recovery" => flag(cx, at, &mut self.fast_recovery),
-            "url" => match url(cx, at, self.name()) {
+            "url" => match url(cx, at) {
                 Some(url) => self.urls.push(url),
                 None => self.bad_url = true,
             },
@@ -43,10 +43,6 @@ impl HttpDraft {
             name => return self.tls.as_mut().is_some_and(|tls| tls.read(cx, at, name)),
         }
         true
-    }
-
-    fn name(&self) -> &'static str {
-        if self.tls.is_some() { "SSL_GET" } else { "HTTP_GET" }
     }
 
     fn version(&mut self, cx: &mut Context<'_>, at: &Statement) {
@@ -77,12 +73,13 @@ impl HttpDraft {
             url.wishes = wishes.or(&self.wishes).finish();
             urls.push(url);
         }
-        HttpProbe {
-            connect: self.connect.finish(cx, block, from, timeout),
+        let pages = Pages {
             version: self.version,
             urls,
             fast_recovery: self.fast_recovery,
             tls: self.tls.map(|tls| Box::new(tls.finish(cx))),
-        }
+        };
+        let connect = self.connect.finish(cx, block, from, timeout);
+        HttpProbe { connect, pages: cx.alike.pages.share(pages) }
     }
 }

@@ -122,7 +122,7 @@ fn a_track_file_without_a_file_or_of_a_name_that_is_taken_is_reported() {
 fn url(lines: &str) -> (Option<crate::probe::Pattern>, Vec<&'static str>) {
     let (checkers, codes) = read(&format!("HTTP_GET {{\n url {{\n path /\n{lines}\n }}\n}}"));
     match &checkers[0].probe {
-        Probe::Http(http) => (http.urls[0].pattern.clone(), codes),
+        Probe::Http(http) => (http.pages.urls[0].pattern.clone(), codes),
         other => panic!("{other:?}"),
     }
 }
@@ -166,7 +166,7 @@ fn ssl_get_is_http_get_with_tls() {
     let tls = |lines: &str| {
         let check = format!("SSL_GET {{\n url {{\n path /\n }}\n{lines}\n}}");
         match checker(&check).probe {
-            Probe::Http(http) => *http.tls.unwrap(),
+            Probe::Http(http) => *http.pages.tls.clone().unwrap(),
             other => panic!("{other:?}"),
         }
     };
@@ -176,7 +176,7 @@ fn ssl_get_is_http_get_with_tls() {
     assert!(named.sni && named.compliant && named.sni_name.as_deref() == Some("www.example"));
     assert!(tls(" sni_name").sni, "alone it means the virtual host");
     let plain = checker("HTTP_GET {\n url {\n path /\n }\n}").probe;
-    assert!(matches!(plain, Probe::Http(http) if http.tls.is_none()));
+    assert!(matches!(plain, Probe::Http(http) if http.pages.tls.is_none()));
 }
 
 #[test]

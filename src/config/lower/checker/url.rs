@@ -12,13 +12,9 @@ use crate::probe::pattern::Options;
 use crate::probe::{Pattern, Url};
 
 /// One `url` block, and what of it the checker may have to say more about; `None` without a path.
-pub(super) fn url(
-    cx: &mut Context<'_>,
-    block: &Statement,
-    checker: &str,
-) -> Option<(Url, WishesDraft)> {
+pub(super) fn url(cx: &mut Context<'_>, block: &Statement) -> Option<(Url, WishesDraft)> {
     let tree = cx.tree;
-    let id = cx.table.block(&format!("virtual_server/real_server/{checker}/url"))?;
+    let id = cx.inside(block)?;
     let (mut path, mut virtual_host, mut digest, mut status) = (None, None, None, Vec::new());
     let (mut pattern, mut tls_compliant) = (PatternDraft::default(), false);
     let mut wishes = WishesDraft::default();

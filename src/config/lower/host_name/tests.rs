@@ -35,12 +35,12 @@ fn names_are_taken_as_they_stand() {
     ] {
         let loaded = load("192.0.2.10 80", &format!("{name} 80 {{\n }}"));
         assert_eq!(codes(&loaded), [""; 0], "{name}");
-        let host = servers(&loaded)[0].host.as_ref().expect("has a name");
+        let host = servers(&loaded)[0].host().expect("has a name");
         assert_eq!(&*host.name, name);
         assert_eq!((host.family, host.interval), (Family::Inet, Duration::from_secs(30)));
     }
     let loaded = load("192.0.2.10 80", "WEB1.Example.net 80 {\n }");
-    assert_eq!(&*servers(&loaded)[0].host.as_ref().expect("has a name").name, "web1.example.net");
+    assert_eq!(&*servers(&loaded)[0].host().expect("has a name").name, "web1.example.net");
 }
 
 /// A name that nobody meant would be asked for until somebody wonders why nothing is served.
@@ -103,7 +103,7 @@ fn interval_and_family_are_taken_and_kept_in_range() {
     let options = "resolve_interval 5\n resolve_family inet6\n lvs_method TUN\n";
     let loaded = load("192.0.2.10 80", &format!("web.example.net 80 {{\n {options} }}"));
     assert_eq!(codes(&loaded), [""; 0]);
-    let host = servers(&loaded)[0].host.as_ref().expect("has a name");
+    let host = servers(&loaded)[0].host().expect("has a name");
     assert_eq!((host.family, host.interval), (Family::Inet6, Duration::from_secs(5)));
     for (option, code) in [
         ("resolve_interval 0", "number-out-of-range"),
@@ -135,7 +135,7 @@ fn a_mark_is_of_the_family_that_its_name_is_said_to_be_of() {
     for (option, family) in [("resolve_family inet6", Family::Inet6), ("", Family::Inet)] {
         let loaded = config::parse_text("t", text(option));
         assert_eq!(loaded.plan.virtual_servers[0].service.key.family(), family);
-        assert_eq!(servers(&loaded)[0].host.as_ref().expect("has a name").family, family);
+        assert_eq!(servers(&loaded)[0].host().expect("has a name").family, family);
     }
 }
 

@@ -45,7 +45,7 @@ fn each_address_of_a_name_is_a_server_with_its_settings_in_its_place() {
     );
     let named = &expanded.virtual_servers[0].real_servers[1..3];
     assert!(named.iter().all(|server| server.destination.weight == 7));
-    assert!(named.iter().all(|s| s.host.as_ref().is_some_and(|h| &*h.name == "web.example.net")));
+    assert!(named.iter().all(|s| s.host().is_some_and(|h| &*h.name == "web.example.net")));
 }
 
 #[test]

@@ -25,14 +25,8 @@ fn destination(address: &str) -> Destination {
 }
 
 fn tcp_check(address: &str) -> Checker {
-    let connect = Connect {
-        target: address.parse().unwrap(),
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: 0,
-        timeout: Duration::from_secs(5),
-    };
+    let connect =
+        Connect { target: address.parse().unwrap(), origin: None, timeout: Duration::from_secs(5) };
     let timing = Timing {
         delay_loop: Duration::from_secs(10),
         retry: 1,
@@ -40,19 +34,16 @@ fn tcp_check(address: &str) -> Checker {
         warmup: Duration::ZERO,
         alpha: false,
     };
-    Checker { timing, probe: Probe::Tcp(connect) }
+    Checker { timing: timing.into(), probe: Probe::Tcp(connect) }
 }
 
 fn real_server(address: &str) -> RealServer {
     RealServer {
         destination: destination(address),
-        host: None,
         inhibit_on_failure: false,
-        slow_start: Duration::ZERO,
         mails: None,
         checkers: vec![tcp_check(address)],
-        notify_up: None,
-        notify_down: None,
+        rare: None,
     }
 }
 
@@ -81,7 +72,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
 /// Address and weight of what IPVS is to hold.
 fn held(managed: &Managed) -> Vec<(String, u32)> {
     let destinations = managed.entries().next().unwrap().destinations;
-    destinations.values().map(|each| (each.address.to_string(), each.weight)).collect()
+    destinations.iter().map(|each| (each.address.to_string(), each.weight)).collect()
 }
 
 /// Lets the first attempt that is due fail.

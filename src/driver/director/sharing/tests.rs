@@ -2,7 +2,7 @@ use super::*;
 use crate::config::parse_text;
 
 /// Virtual servers 192.0.2.1, .2, …, each with a server 198.51.100.1 and these checkers.
-fn servers(checkers: &[&str]) -> Vec<VirtualServer> {
+fn servers(checkers: &[&str]) -> Vec<Arc<VirtualServer>> {
     let server = |(number, check): (usize, &&str)| {
         format!(
             "virtual_server 192.0.2.{} 80 {{\n protocol TCP\n lb_algo rr\n lb_kind NAT\n \
@@ -11,12 +11,12 @@ fn servers(checkers: &[&str]) -> Vec<VirtualServer> {
         )
     };
     let text: String = checkers.iter().enumerate().map(server).collect();
-    parse_text("t", text).plan.virtual_servers.iter().map(|each| each.as_ref().clone()).collect()
+    parse_text("t", text).plan.virtual_servers
 }
 
 fn sharing(checkers: &[&str]) -> Sharing {
     let mut sharing = Sharing::default();
-    sharing.follow(servers(checkers).iter(), true);
+    sharing.follow(&servers(checkers), true);
     sharing
 }
 
@@ -70,7 +70,7 @@ fn scripts_are_not_shared() {
 #[test]
 fn with_the_keyword_off_nobody_shares() {
     let mut sharing = Sharing::default();
-    sharing.follow(servers(&[TCP, TCP]).iter(), false);
+    sharing.follow(&servers(&[TCP, TCP]), false);
     assert_eq!(sharing.begin(member(0), 0, &key(0, 1)), Begin::Alone);
     assert_eq!(who(&sharing), [[0; 0]; 0]);
 }
@@ -101,7 +101,7 @@ fn a_reload_loses_nobody_who_waits() {
     let mut sharing = sharing(&[TCP; 3]);
     let Begin::First(ticket) = sharing.begin(member(0), 0, &key(0, 1)) else { panic!("the first") };
     assert_eq!(sharing.begin(member(1), 0, &key(1, 1)), Begin::Joined);
-    sharing.follow(servers(&[TCP; 2]).iter(), true);
+    sharing.follow(&servers(&[TCP; 2]), true);
     assert!(matches!(sharing.begin(member(0), 0, &key(0, 2)), Begin::First(_)), "a new one");
     let others = sharing.end(&key(0, 1), Some(ticket));
     assert_eq!(others, Others { joined: vec![key(1, 1)], idle: vec![] });

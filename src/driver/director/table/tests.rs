@@ -1,6 +1,6 @@
 use super::fixtures::Watched;
 use super::*;
-use crate::ipvs::{Destination, Forward, Protocol, Service, ServiceFlags};
+use crate::ipvs::{Destination, Destinations, Forward, Protocol, Service, ServiceFlags};
 
 impl Watched {
     fn table(&self) -> KernelTable {
@@ -14,7 +14,7 @@ impl Watched {
     fn weights(&self, port: u16) -> Vec<u32> {
         let plane = self.plane.lock().unwrap();
         let entry = &plane.table().services[&key(port)];
-        entry.destinations.values().map(|destination| destination.weight).collect()
+        entry.destinations.iter().map(|destination| destination.weight).collect()
     }
 
     fn add_foreign(&self, key: ServiceKey) {
@@ -32,7 +32,7 @@ fn service(key: ServiceKey) -> Service {
 }
 
 fn empty(port: u16) -> Entry {
-    Entry { service: service(key(port)), destinations: BTreeMap::new() }
+    Entry { service: service(key(port)), destinations: Destinations::default() }
 }
 
 fn server(weight: u32) -> Destination {
@@ -51,7 +51,7 @@ fn refused() -> Destination {
 }
 
 fn with(port: u16, server: Destination) -> Entry {
-    Entry { destinations: BTreeMap::from([(server.address, server)]), ..empty(port) }
+    Entry { destinations: Destinations::from_iter([server]), ..empty(port) }
 }
 
 fn wanted(services: impl IntoIterator<Item = Entry>) -> Wanted {
@@ -210,4 +210,40 @@ fn a_service_that_is_new_to_us_is_looked_for() {
     watched.plane.lock().unwrap().apply(&[foreign]);
     table.adopt(wanted([empty(80), empty(81)]));
     assert_eq!(watched.weights(81), [0; 0]);
+}
+
+/// Unchanged services are named only: what is known of them, or still to be done, is not lost.
+#[test]
+fn what_is_unchanged_needs_no_more_than_its_name() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    table.adopt(wanted([with(80, server(1)), with(81, refused()), with(82, server(1))]));
+    watched.take_commands();
+
+    let unchanged = BTreeSet::from([key(80), key(81)]);
+    let ours = BTreeSet::from([80, 81, 82].map(key));
+    table.adopt(Wanted { unchanged: unchanged.clone(), ours: ours.clone(), ..wanted([]) });
+    let again = Command::NewDestination(key(81), refused());
+    assert_eq!(watched.take_commands(), [again.clone(), Command::DeleteService(key(82))]);
+    assert_eq!(watched.weights(80), [1]);
+    assert!(table.standing().trouble.is_some());
+
+    // One that is new to us has the table read, and everything compared.
+    watched.plane.lock().unwrap().apply(&[Command::DeleteService(key(80))]);
+    table.adopt(Wanted { unchanged, ours, ..wanted([empty(83)]) });
+    assert_eq!(watched.weights(80), [1]);
+    assert_eq!(watched.services(), [80, 81, 83].map(key));
+}
+
+#[test]
+fn what_could_not_be_written_at_all_is_not_lost_by_being_unchanged() {
+    let watched = Watched::default();
+    *watched.missing.lock().unwrap() = true;
+    let mut table = watched.table();
+    table.adopt(wanted([with(80, server(1))]));
+    let unchanged = BTreeSet::from([key(80)]);
+    table.adopt(Wanted { unchanged: unchanged.clone(), ours: unchanged, ..wanted([]) });
+    *watched.missing.lock().unwrap() = false;
+    table.try_again();
+    assert_eq!(watched.weights(80), [1]);
 }

@@ -38,9 +38,10 @@ fn lab() -> Lab {
 }
 
 impl Lab {
+    /// As at the start: each has said that its table changed.
     fn adopt(&mut self, reply: oneshot::Sender<bool>) {
-        let services = self.managed.iter().flat_map(Managed::entries).collect();
-        self.writing.adopt(Wanted { services, ..Wanted::default() }, 0, reply);
+        (0..self.managed.len()).for_each(|number| self.writing.mark(number));
+        self.writing.adopt(&self.managed, Wanted::default(), 0, reply);
     }
 
     fn write(&mut self, news: usize) -> bool {
@@ -106,6 +107,16 @@ async fn one_order_at_a_time_and_what_changes_meanwhile_is_the_next() {
     assert_eq!((commands, settled.news), (3, 3));
     assert_eq!(lab.served(), 2);
     assert!(lab.write(0), "nothing to wait for");
+
+    // A reload that has changed one of them: the other is only named.
+    lab.writing.mark(1);
+    let (reply, done) = oneshot::channel();
+    lab.writing.adopt(&lab.managed, Wanted::default(), 0, reply);
+    let answer = lab.writing.answer().await.unwrap();
+    lab.writing.settle(answer);
+    assert!(done.await.unwrap());
+    assert_eq!(lab.kernel.take_commands(), []);
+    assert_eq!(lab.kernel.plane.lock().unwrap().table().services.len(), 2);
     lab.writing.end(Farewell::Keep);
     assert_eq!(lab.kernel.plane.lock().unwrap().table().services.len(), 2);
 }

@@ -23,7 +23,7 @@ fn headers(url: &Url) -> Vec<(&str, &str)> {
 
 #[test]
 fn a_url_without_wishes_has_none() {
-    assert_eq!(http("HTTP_GET", " url {\n path /\n }").urls[0].wishes, None);
+    assert_eq!(http("HTTP_GET", " url {\n path /\n }").pages.urls[0].wishes, None);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn the_checker_s_wishes_are_for_all_urls_and_those_of_a_url_come_first() {
                  url {\n path /b\n header accept */*\n method HEAD\n max_response_time 2\n }\n expect_header Server";
     let http = http("HTTP_GET", lines);
     let basic = ("Authorization", "Basic bWU6cGFzcyB3b3Jk");
-    let [a, b] = &http.urls[..] else { panic!("two urls") };
+    let [a, b] = &http.pages.urls[..] else { panic!("two urls") };
     assert_eq!(headers(a), [basic, ("Accept", "text/html"), ("X-Probe", "lb 1")]);
     assert_eq!(headers(b), [basic, ("X-Probe", "lb 1"), ("accept", "*/*")]);
     assert_eq!((wishes(a).method(), wishes(b).method()), ("GET", "HEAD"));
@@ -52,8 +52,8 @@ fn a_body_is_one_word() {
  header Content-Type application/json
 }"#,
     );
-    assert_eq!(wishes(&http.urls[0]).body.as_deref(), Some(r#"{"ping": 1}"#));
-    assert_eq!(wishes(&http.urls[0]).method(), "POST");
+    assert_eq!(wishes(&http.pages.urls[0]).body.as_deref(), Some(r#"{"ping": 1}"#));
+    assert_eq!(wishes(&http.pages.urls[0]).method(), "POST");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_cannot_be_sent_is_reported() {
 }
 
 fn tls(lines: &str) -> Tls {
-    *http("SSL_GET", &format!(" url {{\n path /\n }}\n{lines}")).tls.unwrap()
+    *http("SSL_GET", &format!(" url {{\n path /\n }}\n{lines}")).pages.tls.clone().unwrap()
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn ssl_is_for_all_ssl_get_checks() {
         let codes: Vec<_> = loaded.diagnostics.iter().map(|finding| finding.code).collect();
         let checkers = loaded.plan.virtual_servers[0].real_servers[0].checkers.clone();
         let tls = checkers.into_iter().map(|checker| match checker.probe {
-            Probe::Http(http) => *http.tls.unwrap(),
+            Probe::Http(http) => *http.pages.tls.clone().unwrap(),
             other => panic!("{other:?}"),
         });
         (tls.collect::<Vec<_>>(), codes)
@@ -141,7 +141,10 @@ fn each_host_of_smtp_check_is_a_checker() {
     let shown = checkers.iter().map(|checker| match &checker.probe {
         Probe::Smtp(smtp) => {
             let connect = &smtp.connect;
-            assert_eq!((smtp.helo.as_str(), connect.fwmark), ("me.example", 7));
+            assert_eq!(
+                (smtp.helo.as_str(), connect.origin.as_ref().unwrap().fwmark),
+                ("me.example", 7)
+            );
             (connect.target.to_string(), connect.timeout.as_secs(), checker.timing.retry)
         }
         other => panic!("{other:?}"),
