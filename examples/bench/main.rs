@@ -8,10 +8,16 @@
 #[path = "../../tests/lab/harness/mod.rs"]
 mod harness;
 
+mod checks;
+#[path = "../../tests/pressure/farm.rs"]
+mod farm;
 mod hasty;
 mod lvs;
 mod network;
 mod node;
+#[allow(dead_code, reason = "tests use the rest")]
+#[path = "../../tests/pressure/pulse.rs"]
+mod pulse;
 mod sink;
 mod table;
 mod vrrp;
@@ -22,6 +28,7 @@ use table::Table;
 
 const USAGE: &str = "bench vrrp [LETTER…] [--format json]   (a) to (e), or those named
 bench lvs [LETTER…] [--format json]    (a) to (d), in the lab
+bench checks [SECONDS] [--format json]    adverts beside 40,000 checks
 bench hasty [SECONDS] [--format json]     advert_int 0.01 with all processors busy";
 
 fn main() {
@@ -30,10 +37,15 @@ fn main() {
         .iter()
         .position(|word| word == "--format")
         .is_some_and(|at| words.drain(at..(at + 2).min(words.len())).any(|word| word == "json"));
-    let mut table = Table::default();
-    match words.first().map(String::as_str) {
+    let which = words.first().map(String::as_str);
+    let mut table = Table::new(match which {
+        Some("checks") => checks::COLUMNS,
+        _ => ["mainstay", "keepalived"],
+    });
+    match which {
         Some("vrrp") => vrrp::run(&words[1..], &mut table),
         Some("lvs") => lvs::run(&words[1..], &mut table),
+        Some("checks") => checks::run(&words[1..], &mut table),
         Some("hasty") => hasty::run(&words[1..], &mut table),
         _ => {
             eprintln!("{USAGE}");

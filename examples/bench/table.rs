@@ -1,13 +1,12 @@
 //! What was measured, as a table with ratios or as JSON.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::harness::Program;
 
-#[derive(Default)]
 pub struct Table {
+    /// What is compared with what.
+    columns: [&'static str; 2],
     rows: Vec<Row>,
 }
 
@@ -15,11 +14,14 @@ struct Row {
     step: &'static str,
     what: String,
     unit: &'static str,
-    ours: Option<f64>,
-    theirs: Option<f64>,
+    figures: [Option<f64>; 2],
 }
 
 impl Table {
+    pub fn new(columns: [&'static str; 2]) -> Table {
+        Table { columns, rows: Vec::new() }
+    }
+
     /// One figure of one program; both programs' figures of the same name share a row.
     pub fn add(
         &mut self,
@@ -29,37 +31,46 @@ impl Table {
         program: Program,
         value: f64,
     ) {
-        eprintln!("    {:<11} {what}: {} {unit}", format!("{program:?}"), short(value));
+        self.put(step, what, unit, usize::from(program == Program::Keepalived), value);
+    }
+
+    /// The same for one of the columns.
+    pub fn put(
+        &mut self,
+        step: &'static str,
+        what: &str,
+        unit: &'static str,
+        column: usize,
+        value: f64,
+    ) {
+        eprintln!("    {:<11} {what}: {} {unit}", self.columns[column], short(value));
         let same = self.rows.iter().position(|row| row.step == step && row.what == what);
         let place = same.unwrap_or_else(|| {
             let what = what.to_owned();
-            self.rows.push(Row { step, what, unit, ours: None, theirs: None });
+            self.rows.push(Row { step, what, unit, figures: [None; 2] });
             self.rows.len() - 1
         });
-        let row = &mut self.rows[place];
-        match program {
-            Program::Mainstay => row.ours = Some(value),
-            Program::Keepalived => row.theirs = Some(value),
-        }
+        self.rows[place].figures[column] = Some(value);
     }
 
     pub fn print(&self) {
-        println!("{:<66} {:>10} {:>11} {:>7}", "", "mainstay", "keepalived", "ratio");
+        let [ours, theirs] = self.columns;
+        println!("{:<66} {ours:>10} {theirs:>11} {:>7}", "", "ratio");
         for row in &self.rows {
-            let name = format!("({}) {} [{}]", row.step, row.what, row.unit);
+            let step = if row.step.is_empty() { String::new() } else { format!("({}) ", row.step) };
+            let name = format!("{step}{} [{}]", row.what, row.unit);
             let cell = |value: Option<f64>| value.map_or_else(|| "-".into(), short);
-            let mut line = String::new();
-            let _ = write!(line, "{name:<66} {:>10} {:>11}", cell(row.ours), cell(row.theirs));
-            let _ = write!(line, " {:>7}", cell(row.ratio()));
-            println!("{line}");
+            let [ours, theirs] = row.figures.map(cell);
+            println!("{name:<66} {ours:>10} {theirs:>11} {:>7}", cell(row.ratio()));
         }
     }
 
     pub fn print_json(&self) {
+        let [ours, theirs] = self.columns;
         let row = |row: &Row| {
             json!({
                 "step": row.step, "what": row.what, "unit": row.unit,
-                "mainstay": row.ours, "keepalived": row.theirs, "ratio": row.ratio(),
+                ours: row.figures[0], theirs: row.figures[1], "ratio": row.ratio(),
             })
         };
         println!("{:#}", Value::Array(self.rows.iter().map(row).collect()));
@@ -68,7 +79,8 @@ impl Table {
 
 impl Row {
     fn ratio(&self) -> Option<f64> {
-        Some(self.ours? / self.theirs.filter(|theirs| *theirs > 0.0)?)
+        let [ours, theirs] = self.figures;
+        Some(ours? / theirs.filter(|theirs| *theirs > 0.0)?)
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Server {
     pub weight: u32,
     pub inhibit_on_failure: bool,
     pub slow_start: Option<Box<SlowStart>>,
-    pub checkers: Vec<Checker>,
+    pub checkers: Box<[Checker]>,
     /// Whether it takes part: no checker is down.
     pub alive: bool,
     /// The kernel would not take it.
@@ -75,7 +75,7 @@ struct Shown {
 
 impl Server {
     pub fn new(settings: ServerSettings) -> Self {
-        let checkers: Vec<Checker> = settings.checkers.into_iter().map(Checker::new).collect();
+        let checkers: Box<[Checker]> = settings.checkers.into_iter().map(Checker::new).collect();
         let alive = checkers.iter().all(|checker| checker.up);
         Self {
             weight: settings.weight,

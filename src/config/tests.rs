@@ -349,7 +349,7 @@ fn servers_of_the_other_family_and_duplicates_are_left_out() {
 #[test]
 fn checkers_that_cannot_run_say_that_the_server_goes_unchecked() {
     let (unsupported, _) = server("", "BFD_CHECK {\n name b\n}");
-    assert_eq!(unsupported.real_servers[0].checkers, []);
+    assert_eq!(unsupported.real_servers[0].checkers[..], []);
     for (lines, code) in [
         ("BFD_CHECK {\n name b\n}", "unknown-bfd"),
         ("BFD_CHECK {\n name b c\n}", "bad-value"),

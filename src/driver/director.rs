@@ -220,10 +220,13 @@ impl Director {
         let now = clock::now();
         let mut old: HashMap<ServerIdentity, Managed> =
             self.managed.drain(..).map(|each| (each.identity(), each)).collect();
-        self.managed.reserve_exact(plan.virtual_servers.len());
+        let count = plan.virtual_servers.len();
+        self.managed.reserve_exact(count);
         self.schedule.clear();
         self.by_identity.clear();
+        self.by_identity.reserve(count);
         self.by_key.clear();
+        self.by_key.reserve(count);
         for server in &plan.virtual_servers {
             let (number, identity) = (self.managed.len(), server.identity());
             self.seed = self.seed.wrapping_add(1);

@@ -1,11 +1,10 @@
 //! What a child process is before it becomes a script: its user, its group, its signals.
 //!
-//! Everything that may block or allocate (user and group lookups) is done by the caller before the
-//! fork. Between fork and exec only system calls are made: the child of a threaded process must not
-//! touch the allocator or any lock.
+//! Everything that may block or allocate (user and group lookups) is done by the caller beforehand.
+//! Until it is the script, a child only makes system calls: it is in our memory, and must not touch the
+//! allocator or any lock.
 
 use std::io;
-use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -83,34 +82,48 @@ pub fn ignore_until_handled(signals: &[Signal]) {
     }
 }
 
-/// Makes `command` start as a script does: own process group, `credentials`, default signals,
-/// ordinary scheduling on all processors, the limit of open files that we found, `umask` (077 for
-/// `None`), and SIGTERM when the thread that started it ends.
+/// How a script starts: own process group, its user, default signals, ordinary scheduling on all
+/// processors, the limit of open files that we found, its umask, and SIGTERM when the thread
+/// that started it ends.
 ///
 /// The last is the kernel's rule (PR_SET_PDEATHSIG follows the *thread*): start scripts from threads
 /// that live as long as the process, never from tokio's blocking pool.
-pub fn prepare(command: &mut Command, credentials: &Credentials, umask: Option<u32>) {
-    let parent = nix::unistd::getpid().as_raw();
-    let switch = (!credentials.are_ours()).then(|| credentials.clone());
-    let umask = umask.map_or(SCRIPT_UMASK, |mask| mask as libc::mode_t & 0o777);
-    let before = BEFORE.get();
-    let setup = move || set_up_child(parent, switch.as_ref(), umask, before);
-    // SAFETY: `set_up_child` makes async-signal-safe system calls only; what it reads was allocated
-    // before the fork.
-    unsafe { std::os::unix::process::CommandExt::pre_exec(command, setup) };
+#[derive(Debug)]
+pub struct Setup {
+    /// `None`: we run as these already.
+    switch: Option<Switch>,
+    umask: libc::mode_t,
 }
 
-/// Runs in the child, between fork and exec.
-fn set_up_child(
-    parent: libc::pid_t,
-    switch: Option<&Credentials>,
-    umask: libc::mode_t,
-    before: Option<&Before>,
-) -> io::Result<()> {
+/// [`Credentials`] as system calls take them.
+#[derive(Debug)]
+struct Switch {
+    uid: libc::uid_t,
+    gid: libc::gid_t,
+    groups: Vec<libc::gid_t>,
+}
+
+impl Setup {
+    /// For a script that runs as `credentials`, and whose files lack the bits of `umask` (077 for `None`).
+    pub fn new(credentials: &Credentials, umask: Option<u32>) -> Self {
+        let switch = (!credentials.are_ours()).then(|| Switch {
+            uid: credentials.uid.as_raw(),
+            gid: credentials.gid.as_raw(),
+            groups: credentials.groups.iter().map(|group| group.as_raw()).collect(),
+        });
+        Self { switch, umask: umask.map_or(SCRIPT_UMASK, |mask| mask as libc::mode_t & 0o777) }
+    }
+}
+
+/// Runs in the child of `parent` before it becomes the script.
+///
+/// # Errors
+/// What the kernel refuses of that which a script must have.
+pub(super) fn set_up_child(parent: libc::pid_t, setup: &Setup) -> io::Result<()> {
     // SAFETY: plain system calls on values; `mask` and `parameters` are valid for their calls.
     unsafe {
         check(libc::setpgid(0, 0))?;
-        if let Some(Before { descriptors, cpus }) = before {
+        if let Some(Before { descriptors, cpus }) = BEFORE.get() {
             // What was ours to raise or to narrow is not theirs. A refusal leaves them as we are.
             libc::setrlimit(libc::RLIMIT_NOFILE, descriptors);
             libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), cpus);
@@ -127,29 +140,37 @@ fn set_up_child(
         let parameters = std::mem::zeroed::<libc::sched_param>();
         libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &parameters);
         libc::setpriority(libc::PRIO_PROCESS as _, 0, 0);
-        libc::umask(umask);
-        if let Some(credentials) = switch {
-            become_user(credentials)?;
+        libc::umask(setup.umask);
+        if let Some(switch) = &setup.switch {
+            become_user(switch)?;
         }
         // After the change of user, which clears it.
         check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
         // The parent may have died before the line above.
         if libc::getppid() != parent {
-            libc::raise(libc::SIGTERM);
+            libc::kill(libc::getpid(), libc::SIGTERM);
         }
     }
     Ok(())
 }
 
-/// Groups first: once the user is changed, the right to change them is gone.
-fn become_user(credentials: &Credentials) -> io::Result<()> {
-    let (uid, gid) = (credentials.uid, credentials.gid);
-    nix::unistd::setgroups(&credentials.groups)?;
-    nix::unistd::setresgid(gid, gid, gid)?;
-    nix::unistd::setresuid(uid, uid, uid)?;
-    Ok(())
+/// Groups first: once the user is changed, the right to change them is gone. By system calls, since the
+/// library's functions would change every thread of the parent, whose memory the child has.
+fn become_user(Switch { uid, gid, groups }: &Switch) -> io::Result<()> {
+    // SAFETY: plain system calls; the list is valid for its call.
+    unsafe {
+        check_long(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()))?;
+        check_long(libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid))?;
+        check_long(libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid))
+    }
 }
 
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+/// # Errors
+/// That of the call that gave `result`.
+pub(super) fn check(result: libc::c_int) -> io::Result<()> {
+    check_long(result.into())
+}
+
+fn check_long(result: libc::c_long) -> io::Result<()> {
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -4,8 +4,7 @@
 //! leaves behind would have nobody to write to once we end. A task of its own drains the pipe
 //! until the last writer is gone, so that nobody is held up by what we do not want to know.
 
-use std::io::{self, PipeReader};
-use std::process::Command;
+use std::io::{self, PipeReader, PipeWriter};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe::Receiver;
@@ -15,14 +14,12 @@ const LINES: usize = 20;
 /// Longest part of a line that is logged, in octets.
 const LENGTH: u64 = 400;
 
-/// Lets `command` write into a pipe, if anybody is interested.
-pub(super) fn capture(command: &mut Command) -> io::Result<Option<PipeReader>> {
+/// A pipe for what a script prints, if anybody is interested.
+pub(super) fn capture() -> io::Result<Option<(PipeReader, PipeWriter)>> {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return Ok(None);
     }
-    let (reader, writer) = io::pipe()?;
-    command.stdout(writer.try_clone()?).stderr(writer);
-    Ok(Some(reader))
+    io::pipe().map(Some)
 }
 
 /// Logs what comes out of the pipe.

@@ -2,22 +2,25 @@
 //!
 //! The future owns the child and its process group: when it is dropped the whole group is killed.
 
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::output;
 use super::security::{self, Finding, ScriptRules};
 use crate::config::plan::Script;
-use crate::kernel::process::{self, Credentials};
+use crate::kernel::process::{Credentials, Setup};
+use crate::kernel::{Child, Start};
 
 /// Time between SIGTERM and SIGKILL, as in keepalived.
 const TERM_TO_KILL: Duration = Duration::from_secs(2);
@@ -102,7 +105,7 @@ pub async fn run_script(
 /// Runs a script: directly, without a shell; stdin is /dev/null, and so are stdout and stderr unless
 /// details are logged (see `output`).
 ///
-/// Must be polled on a thread that lives as long as the process: see [`process::prepare`].
+/// Must be polled on a thread that lives as long as the process: see [`Setup`].
 pub async fn run(invocation: &Invocation) -> Exit {
     let mut running = match Running::start(invocation) {
         Ok(running) => running,
@@ -136,8 +139,9 @@ pub async fn run_until(invocation: &Invocation, stop: impl Future) -> Option<Exi
 
 /// A script that was started. Dropped before its end, its process group is killed.
 pub struct Running {
-    child: Child,
+    // Dropped before the child, whose number is its own.
     group: Group,
+    child: Child,
 }
 
 impl Running {
@@ -168,37 +172,28 @@ impl Running {
 }
 
 fn start(invocation: &Invocation) -> io::Result<Child> {
-    let arguments = invocation.argv.get(1..).unwrap_or_default();
-    let mut command = std::process::Command::new(&invocation.program);
-    if let Some(name) = invocation.argv.first() {
-        std::os::unix::process::CommandExt::arg0(&mut command, name);
-    }
-    command.args(arguments);
-    match spawn(command, &invocation.credentials, invocation.umask) {
-        // Text without `#!`. glibc's execvp sees to it itself, musl's does not.
+    let words = || invocation.argv.iter().map(OsStr::new);
+    let setup = Setup::new(&invocation.credentials, invocation.umask);
+    match spawn(&invocation.program, words().collect(), &setup) {
+        // Text without `#!`.
         Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
-            let mut shell = std::process::Command::new("/bin/sh");
-            shell.arg(&invocation.program).args(arguments);
-            spawn(shell, &invocation.credentials, invocation.umask)
+            let shell = Path::new("/bin/sh");
+            let head = [shell.as_os_str(), invocation.program.as_os_str()];
+            spawn(shell, head.into_iter().chain(words().skip(1)).collect(), &setup)
         }
         other => other,
     }
 }
 
-fn spawn(
-    mut command: std::process::Command,
-    credentials: &Credentials,
-    umask: Option<u32>,
-) -> io::Result<Child> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let output = output::capture(&mut command)?;
-    for name in WITHHELD {
-        command.env_remove(name);
-    }
-    let name = command.get_program().to_string_lossy().into_owned();
-    process::prepare(&mut command, credentials, umask);
-    let child = Command::from(command).kill_on_drop(true).spawn()?;
-    output::log(name, output);
+fn spawn(program: &Path, argv: Vec<&OsStr>, setup: &Setup) -> io::Result<Child> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let pipe = output::capture()?;
+    let output = pipe.as_ref().map_or(null.as_fd(), |(_, writer)| writer.as_fd());
+    let inherited = |(name, _): &(OsString, OsString)| !WITHHELD.iter().any(|each| *each == name);
+    let environment = std::env::vars_os().filter(inherited).collect();
+    let start = Start { program, argv, environment, input: null.as_fd(), output };
+    let child = Child::start(&start, setup)?;
+    output::log(program.to_string_lossy().into_owned(), pipe.map(|(reader, _)| reader));
     Ok(child)
 }
 
@@ -207,7 +202,7 @@ struct Group(Option<Pid>);
 
 impl Group {
     fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
+        Self(Some(child.pid()))
     }
 
     /// The script has been reaped: its number may belong to somebody else from now on. What it

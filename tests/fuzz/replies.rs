@@ -130,15 +130,7 @@ pub fn http2(octets: &[u8]) -> String {
         Ok(reply) => format!("{}-{body_len}", reply.status),
         Err(_) => "broken".to_owned(),
     };
-    let timeout = patience.silence;
-    let connect = Connect {
-        target,
-        bind_address: None,
-        bind_port: None,
-        bind_interface: None,
-        fwmark: 0,
-        timeout,
-    };
+    let connect = Connect { target, timeout: patience.silence, origin: None };
     let probe = GrpcProbe { connect, service: String::new(), authority: None, tls: None };
     match runtime.block_on(grpc::ask(Canned(octets), &probe, "http", patience)) {
         Outcome::Success => format!("{page} serving"),

@@ -49,6 +49,7 @@ mod scale;
 mod scripts_of_checks;
 mod served;
 mod service_reload;
+mod soak;
 mod stopping;
 mod switched;
 mod sync_daemon;

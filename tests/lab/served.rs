@@ -53,7 +53,7 @@ fn certificate(name: &str) -> PathBuf {
 
 /// nginx on port 8443, with the certificate for www.example; `extra` goes into its server block. Its log has
 /// the name that was told and the protocol.
-fn nginx(host: &Host, extra: &str) -> Server {
+pub fn nginx(host: &Host, extra: &str) -> Server {
     let dir = host.dir.display();
     let pem = certificate("server.pem");
     let pem = pem.display();

@@ -1,15 +1,18 @@
-//! Whole directors under pressure: floods of bad packets, intervals of 10 ms, all processors busy. On this
+//! Whole directors under pressure: floods of bad packets, intervals of 10 ms, all processors busy, 40,000 checks. On this
 //! machine's own kernel, in network namespaces, because what is measured are milliseconds, of which a
 //! guest's clock knows only tens. Needs root; shares the lab's harness.
 
 #![allow(clippy::disallowed_methods, reason = "time is measured here; no core is here")]
 
+mod beside_checks;
+mod farm;
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../lab/harness/mod.rs"]
 mod harness;
 mod pulse;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -57,6 +60,12 @@ fn runs_here(name: &str) -> bool {
     root
 }
 
+/// One at a time: each has a machine to itself, as far as this program is concerned.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const TUTORIAL: &str =
     "    authentication {\n        auth_type PASS\n        auth_pass toto\n    }";
 
@@ -76,6 +85,7 @@ fn ten_thousand_bad_packets_a_second_delay_no_advert() {
     if !runs_here("a flood of bad packets") {
         return;
     }
+    let _alone = alone();
     let lab = Lab::new("pressure-flood");
     let pair = Pair::new(&lab);
     let rogue = pair.lan.host("rogue", "192.0.2.66/24");
@@ -160,6 +170,7 @@ fn at_ten_milliseconds_and_all_processors_busy_none_takes_over_but_after_a_death
     if !runs_here("advert_int 0.01") {
         return;
     }
+    let _alone = alone();
     busy_while(|| {
         let pulse = Pulse::start();
         let mut gaps = Vec::new();
@@ -207,6 +218,7 @@ fn busy_while(during: impl FnOnce()) {
 
 #[test]
 fn the_pulse_is_felt() {
+    let _alone = alone();
     let pulse = Pulse::start();
     eventually("the pulse has been felt for a while", SOON, || pulse.beats() > 20);
 }

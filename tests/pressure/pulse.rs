@@ -1,6 +1,6 @@
-//! Whether the machine itself kept time: a thread with real-time scheduling, above the directors', that
-//! sleeps for a millisecond again and again. Where it was late, nobody could be in time, and what was
-//! measured there says nothing.
+//! Whether the machine itself kept time: on each processor a thread with real-time scheduling, above the
+//! directors', that sleeps for a millisecond again and again. Where one was late, who is on its processor
+//! could not be in time, and what was measured there says nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ const NEAR: Duration = Duration::from_millis(10);
 pub struct Pulse {
     felt: Arc<Mutex<Felt>>,
     ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -29,26 +29,14 @@ struct Felt {
 
 impl Pulse {
     pub fn start() -> Pulse {
-        let (felt, ended) =
-            (Arc::new(Mutex::new(Felt::default())), Arc::new(AtomicBool::new(false)));
-        let thread = thread::spawn({
+        let (felt, ended) = (Arc::<Mutex<Felt>>::default(), Arc::<AtomicBool>::default());
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let threads = (0..processors).map(|processor| {
             let (felt, ended) = (felt.clone(), ended.clone());
-            move || {
-                // Without the right to it, more is found to be spoilt than is.
-                let _ = mainstay::kernel::real_time(3);
-                while !ended.load(Ordering::Relaxed) {
-                    let (started, before) = (Instant::now(), SystemTime::now());
-                    thread::sleep(NAP);
-                    let late = started.elapsed() > NAP + STALL;
-                    let mut felt = felt.lock().unwrap();
-                    felt.beats += 1;
-                    if late {
-                        felt.stalls.push((before, SystemTime::now()));
-                    }
-                }
-            }
+            thread::spawn(move || feel(processor, &felt, &ended))
         });
-        Pulse { felt, ended, thread: Some(thread) }
+        let threads = threads.collect();
+        Pulse { felt, ended, threads }
     }
 
     /// Naps so far.
@@ -74,6 +62,22 @@ impl Pulse {
 impl Drop for Pulse {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
-        let _ = self.thread.take().map(JoinHandle::join);
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
+
+fn feel(processor: usize, felt: &Mutex<Felt>, ended: &AtomicBool) {
+    // Without the right to either, more is found to be spoilt than is, or a processor is not watched.
+    let _ = mainstay::kernel::bind_to(&[processor]);
+    let _ = mainstay::kernel::real_time(3);
+    while !ended.load(Ordering::Relaxed) {
+        let (started, before) = (Instant::now(), SystemTime::now());
+        thread::sleep(NAP);
+        let late = started.elapsed() > NAP + STALL;
+        let mut felt = felt.lock().unwrap();
+        felt.beats += 1;
+        if late {
+            felt.stalls.push((before, SystemTime::now()));
+        }
     }
 }

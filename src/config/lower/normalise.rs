@@ -177,8 +177,8 @@ impl VirtualServerDraft {
             service_delay_loop: self.delay_loop(),
             target: SocketAddr::new(ip, checked_port),
         };
-        let mut checkers = Vec::with_capacity(draft.checkers.len());
-        checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
+        let checkers = draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited));
+        let checkers = checkers.collect();
         let rare = Rare {
             host,
             slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),

@@ -95,7 +95,7 @@ pub struct RealServer {
     pub inhibit_on_failure: bool,
     /// `smtp_alert`; `None`: as the global settings say, else yes.
     pub mails: Option<bool>,
-    pub checkers: Vec<Checker>,
+    pub checkers: Box<[Checker]>,
     /// What hardly one of 100,000 servers has.
     pub rare: Option<Box<Rare>>,
 }

@@ -83,9 +83,8 @@ impl Sharing {
             return;
         }
         // Told apart first by what differs most often, then by everything.
-        let mut similar: Vec<(u64, Member)> = checkers(servers)
-            .filter_map(|(member, checker)| Some((likeness(checker)?, member)))
-            .collect();
+        let mut similar = Vec::with_capacity(checkers(servers).count());
+        similar.extend(checkers(servers).filter_map(|(member, it)| Some((likeness(it)?, member))));
         similar.sort_unstable();
         for similar in similar.chunk_by(|one, other| one.0 == other.0) {
             if similar.len() > 1 {

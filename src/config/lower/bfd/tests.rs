@@ -170,7 +170,7 @@ fn checkers(head: &str, lines: &str) -> (Vec<Checker>, Vec<&'static str>) {
     );
     let loaded = parse_text("t", text);
     let codes = codes(&loaded);
-    (loaded.plan.virtual_servers[0].real_servers[0].checkers.clone(), codes)
+    (loaded.plan.virtual_servers[0].real_servers[0].checkers.to_vec(), codes)
 }
 
 #[test]

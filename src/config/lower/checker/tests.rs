@@ -17,7 +17,7 @@ fn read(check: &str) -> (Vec<Checker>, Vec<&'static str>) {
     );
     let loaded = parse_text("t", text);
     let codes = loaded.diagnostics.iter().map(|finding| finding.code).collect();
-    (loaded.plan.virtual_servers[0].real_servers[0].checkers.clone(), codes)
+    (loaded.plan.virtual_servers[0].real_servers[0].checkers.to_vec(), codes)
 }
 
 /// One checker about which there is nothing to say.

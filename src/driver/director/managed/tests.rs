@@ -42,7 +42,7 @@ fn real_server(address: &str) -> RealServer {
         destination: destination(address),
         inhibit_on_failure: false,
         mails: None,
-        checkers: vec![tcp_check(address)],
+        checkers: [tcp_check(address)].into(),
         rare: None,
     }
 }
@@ -121,7 +121,7 @@ fn a_reload_pairs_servers_by_address_and_keeps_a_failed_one_out() {
 #[test]
 fn two_checkers_alike_are_paired_one_to_one() {
     let old = RealServer {
-        checkers: vec![tcp_check("192.0.2.11:80"), tcp_check("192.0.2.11:80")],
+        checkers: [tcp_check("192.0.2.11:80"), tcp_check("192.0.2.11:80")].into(),
         ..real_server("192.0.2.11:80")
     };
     assert_eq!(pair_checkers(&old, &old), [Some(0), Some(1)]);
