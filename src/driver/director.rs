@@ -9,6 +9,7 @@
 
 mod alarm;
 mod attempts;
+mod draining;
 mod files;
 mod host_addresses;
 mod managed;
@@ -373,6 +374,9 @@ impl Director {
         let mut due = std::mem::take(&mut self.due);
         self.schedule.due(now, usize::MAX, &mut due);
         for (_, number) in due.drain(..) {
+            if self.managed[number].end_draining(now) {
+                self.table.mark(number);
+            }
             self.handle(number, Event::DeadlineReached);
         }
         self.due = due;
@@ -426,7 +430,7 @@ impl Director {
     /// Carries out what the pool of `number` asked for.
     fn act(&mut self, number: usize) {
         let managed = &self.managed[number];
-        self.schedule.set(number, managed.pool.next_deadline());
+        self.schedule.set(number, managed.next_deadline());
         let mut news = News::of(number, &self.actions);
         for action in self.actions.drain(..) {
             match action {
@@ -450,6 +454,7 @@ impl Director {
             server: managed.server.clone(),
             pool: managed.pool.status(),
             names: self.names.status(number),
+            draining: managed.draining.status(clock::now()),
         });
         DirectorStatus {
             servers: servers.collect(),

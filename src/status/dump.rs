@@ -267,6 +267,9 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
         }
         writeln!(out)?;
     }
+    for (address, left) in &status.draining {
+        writeln!(out, "   Draining = {address}, for {:.1}s more", left.as_secs_f64())?;
+    }
     if let Some(sorry) = &server.sorry_server {
         let serves = if pool.sorry_serves { "serving" } else { "idle" };
         writeln!(out, "   Sorry server = {}, {serves}", sorry.destination.address)?;

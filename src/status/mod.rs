@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::check::PoolStatus;
 use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
-use crate::ipvs::SyncDaemon;
+use crate::ipvs::{SocketKey, SyncDaemon};
 use crate::vrrp::{Counters, PublicState};
 pub use bfd::{BfdSession, BfdStatus};
 pub use dump::dump;
@@ -53,6 +53,8 @@ pub struct ServerStatus {
     pub pool: PoolStatus,
     /// Of its real servers.
     pub names: Vec<NameStatus>,
+    /// Servers that a reload has taken out, and how long each still has.
+    pub draining: Vec<(SocketKey, Duration)>,
 }
 
 /// The name of a real server as it stands.

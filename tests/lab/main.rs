@@ -21,6 +21,7 @@ mod checks;
 mod configs;
 mod conformance;
 mod connections;
+mod drain;
 mod drift;
 mod fifo;
 mod frr;

@@ -63,6 +63,7 @@ pub(super) fn finish(
         quorum_up: draft.quorum_up,
         quorum_down: draft.quorum_down,
         omega: draft.omega,
+        drain_time: draft.drain_time.unwrap_or_default(),
         ha_suspend: draft.ha_suspend,
         mails: draft.mails,
     })

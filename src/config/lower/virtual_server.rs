@@ -51,6 +51,7 @@ pub(super) struct VirtualServerDraft {
     pub weight: Option<u32>,
     pub inhibit_on_failure: bool,
     pub slow_start: Option<Duration>,
+    pub drain_time: Option<Duration>,
     pub omega: bool,
     pub ha_suspend: bool,
     /// `smtp_alert`.
@@ -135,6 +136,7 @@ impl VirtualServerDraft {
             weight: None,
             inhibit_on_failure: false,
             slow_start: None,
+            drain_time: None,
             omega: false,
             ha_suspend: false,
             mails: None,
@@ -178,6 +180,7 @@ impl VirtualServerDraft {
             }
             "weight" => replace(&mut self.weight, cx.number(at, keyword)),
             "slow_start" => replace(&mut self.slow_start, cx.duration(at, keyword)),
+            "drain_time" => replace(&mut self.drain_time, cx.duration(at, keyword)),
             "inhibit_on_failure" => self.inhibit_on_failure = true,
             "omega" => self.omega = true,
             "ha_suspend" => self.ha_suspend = true,

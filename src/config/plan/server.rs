@@ -26,6 +26,8 @@ pub struct VirtualServer {
     pub quorum_down: Option<Script>,
     /// `omega`: run `notify_down` and `quorum_down` on a clean stop.
     pub omega: bool,
+    /// `drain_time`: a server that a reload takes out keeps its connections for so long, with weight 0.
+    pub drain_time: Duration,
     /// `ha_suspend`: checks run only while one of its addresses is on this host.
     pub ha_suspend: bool,
     /// `smtp_alert`; `None`: as the global settings say, else no.

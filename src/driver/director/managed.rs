@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::draining::Draining;
 use super::files::Files;
 use super::host_addresses::HostAddresses;
 use super::sessions::Followed;
@@ -22,6 +23,8 @@ pub struct Managed {
     pub pool: Pool,
     /// `[192.0.2.1]:tcp:80` or `FWM 1`.
     pub name: String,
+    /// Servers that reloads have taken out.
+    pub draining: Draining,
     /// Of what serves, one server may stand in another's place: then none changes by itself.
     twins: bool,
 }
@@ -29,7 +32,8 @@ pub struct Managed {
 impl Managed {
     pub fn new(server: Arc<VirtualServer>) -> Self {
         let (pool, name) = (Pool::new(settings(&server)), server.identity().to_string());
-        Self { pool, name, twins: has_twins(&server), server }
+        let draining = Draining::default();
+        Self { pool, name, draining, twins: has_twins(&server), server }
     }
 
     pub fn identity(&self) -> ServerIdentity {
@@ -102,6 +106,35 @@ impl Managed {
     pub fn adopt(&mut self, now: Instant, before: &Self, seed: u64, out: &mut Vec<Action>) {
         let pairing = pairing(&before.server, &self.server);
         self.pool.adopt(now, &before.pool, &pairing, seed, out);
+        self.drain(now, before);
+    }
+
+    /// What of `before` is in the table, and is no server any more, keeps its connections for a while.
+    fn drain(&mut self, now: Instant, before: &Self) {
+        let (span, servers) = (self.server.drain_time, &self.server.real_servers);
+        let ours: HashSet<_> = servers.iter().map(|server| server.destination.address).collect();
+        let is_gone = |address: &SocketKey| !ours.contains(address);
+        self.draining.take_over(now, span, &before.draining, is_gone);
+        for (index, server) in before.server.real_servers.iter().enumerate() {
+            let held = before.pool.destination(index).is_some();
+            if held && is_gone(&server.destination.address) {
+                self.draining.add(now, span, &server.destination);
+            }
+        }
+    }
+
+    /// When the director is to be called again, at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.pool.next_deadline().into_iter().chain(self.draining.next()).min()
+    }
+
+    /// Lets servers go that have drained at `now`; whether there were any.
+    pub fn end_draining(&mut self, now: Instant) -> bool {
+        let over = self.draining.end(now);
+        for address in &over {
+            tracing::info!("{address} of {} has had its time to drain", self.name);
+        }
+        !over.is_empty()
     }
 
     pub fn probe(&self, server: usize, checker: usize) -> Probe {
@@ -168,6 +201,7 @@ impl Managed {
         let mut add = |destination: &Destination, weight: Option<u32>| {
             held.extend(weight.map(|weight| Destination { weight, ..destination.clone() }));
         };
+        self.draining.destinations().for_each(|destination| add(destination, Some(0)));
         // A sorry server that is also a real server yields to it while that one serves.
         if let Some(sorry) = &self.server.sorry_server {
             add(&sorry.destination, wanted.sorry);

@@ -64,6 +64,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
         quorum_up: None,
         quorum_down: None,
         omega: false,
+        drain_time: Duration::from_secs(30),
         ha_suspend: false,
         mails: None,
     }
@@ -132,4 +133,27 @@ fn servers_are_named_with_the_services_protocol() {
     let managed = Managed::new(Arc::new(virtual_server(&["192.0.2.11:80"])));
     assert_eq!(managed.name, "[192.0.2.1]:tcp:80");
     assert_eq!(managed.name_of(0), "[192.0.2.11]:tcp:80");
+}
+
+#[test]
+fn a_server_that_a_reload_takes_out_drains() {
+    let plan = |servers: &[&str]| Arc::new(virtual_server(servers));
+    let mut before = Managed::new(plan(&["192.0.2.11:80", "192.0.2.12:80", "192.0.2.13:80"]));
+    before.start(clock::now(), 1, &mut Vec::new());
+    // It is not in the table, so that it has no connections to keep.
+    fail_next(&mut before);
+    let serving: Vec<_> = held(&before).into_iter().map(|(address, _)| address).collect();
+    assert_eq!(serving.len(), 2);
+
+    let (now, kept) = (clock::now(), serving[0].as_str());
+    let mut after = Managed::new(plan(&[kept]));
+    after.adopt(now, &before, 2, &mut Vec::new());
+    assert_eq!(held(&after), [(kept.to_owned(), 3), (serving[1].clone(), 0)]);
+    assert_eq!(after.draining.next(), Some(now + Duration::from_secs(30)));
+
+    // Back before its time is over, it is a server like any other.
+    let mut back = Managed::new(plan(&[kept, &serving[1]]));
+    back.adopt(now, &after, 3, &mut Vec::new());
+    assert_eq!(held(&back), [(kept.to_owned(), 3), (serving[1].clone(), 3)]);
+    assert_eq!(back.draining.next(), None);
 }
