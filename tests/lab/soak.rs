@@ -169,6 +169,10 @@ impl<'h> Servers<'h> {
     }
 
     fn start(&mut self) {
+        // Children of the name server outlive it for a moment.
+        eventually("its port is free", LONG, || {
+            self.web.enter(|| UdpSocket::bind(("192.0.2.101", 53))).is_ok()
+        });
         let mail = ["-m", "aiosmtpd", "-n", "-l", "0.0.0.0:25", "-c", "aiosmtpd.handlers.Sink"];
         self.running = vec![
             nginx(self.web, "listen 80;"),
