@@ -57,6 +57,7 @@ impl Draining {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::clock;
     use crate::ipvs::Forward;
 
     fn server(n: u8) -> Destination {
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn each_goes_when_its_time_is_over() {
-        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let (start, second) = (clock::now(), Duration::from_secs(1));
         let mut draining = Draining::default();
         draining.add(start, 3 * second, &server(1));
         draining.add(start, 2 * second, &server(2));
@@ -84,7 +85,7 @@ mod tests {
     /// A further reload gives nobody more time, and may give less.
     #[test]
     fn a_further_reload_goes_on_with_them() {
-        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let (start, second) = (clock::now(), Duration::from_secs(1));
         let mut before = Draining::default();
         (1..4).for_each(|n| before.add(start, u32::from(n) * second, &server(n)));
         let back = server(2).address;
