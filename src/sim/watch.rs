@@ -149,7 +149,10 @@ fn note(router: &mut Router, now: Instant, event: &Event, before: &Before) {
 fn begin_waiting(router: &mut Router, now: Instant, event: &Event) {
     let settings = router.core.settings();
     let interval = match event {
-        Event::Advertisement(heard) if settings.version == Version::V3 => heard.adver_interval,
+        // As long as it hears of nobody but one that resigns, its own interval holds.
+        Event::Advertisement(heard) if settings.version == Version::V3 && heard.priority > 0 => {
+            heard.adver_interval
+        }
         _ => settings.adver_interval,
     };
     let from = router.watch.quiet_until.map_or(now, |until| until.max(now));

@@ -49,6 +49,6 @@ fn a_server_that_is_taken_out_keeps_its_connections_for_its_time() {
         let long = SOON + Duration::from_secs(10);
         eventually_eq("its time is over", long, "192.0.2.102:7/1", table);
         director.stop();
-        assert_eq!(table(), "");
+        assert_eq!(table(), "no such service");
     });
 }
