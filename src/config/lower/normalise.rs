@@ -178,8 +178,9 @@ impl VirtualServerDraft {
             service_delay_loop: self.delay_loop(),
             target: SocketAddr::new(ip, checked_port),
         };
-        let checkers = draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited));
-        let checkers = checkers.collect();
+        // Not collected at once: that would keep the memory of the drafts, several times as much.
+        let mut checkers = Vec::with_capacity(draft.checkers.len());
+        checkers.extend(draft.checkers.into_iter().map(|checker| checker.finish(cx, &inherited)));
         let rare = Rare {
             host,
             slow_start: draft.slow_start.or(self.slow_start).unwrap_or_default(),
@@ -190,7 +191,7 @@ impl VirtualServerDraft {
             destination,
             inhibit_on_failure: draft.inhibit_on_failure.unwrap_or(self.inhibit_on_failure),
             mails: draft.mails,
-            checkers,
+            checkers: checkers.into_boxed_slice(),
             rare: rare.boxed(),
         }
     }
