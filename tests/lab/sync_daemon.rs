@@ -101,6 +101,7 @@ fn a_reload_restarts_it_only_for_another_attribute() {
         };
         let director = Director::start(&pair.r1, Mainstay, config("lvs_sync_daemon eth0 KAV_1"));
         eventually("a master", SOON, || has_one(&pair.r1, "master", 50));
+        director.wait_for_log(0, "sync daemon master on eth0", SOON);
         let started = || director.log().matches("sync daemon master on eth0").count();
         let before = started();
         let from = director.log().len();
