@@ -18,7 +18,7 @@ use super::{MAX_WEIGHT, PoolSettings, ServerSettings, Sorry, Verdict};
 pub struct Pool {
     pub(super) stage: Stage,
     pub(super) thresholds: Thresholds,
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Box<[Server]>,
     pub(super) sorry: Option<Sorry>,
     /// Whether the quorum is held.
     pub(super) held: bool,

@@ -131,6 +131,7 @@ pub fn table() -> &'static Table {
 impl Table {
     fn read(data: &'static str) -> Self {
         let mut rows: Vec<Keyword> = data.lines().skip(1).filter_map(row).collect();
+        rows.shrink_to_fit();
         let (mut block_ids, mut blocks) = (ShortMap::default(), vec![ShortMap::default()]);
         block_ids.insert("top", TOP);
         for (index, row) in rows.iter().enumerate() {

@@ -96,6 +96,11 @@ impl Loaded {
         }
     }
 
+    /// The plan alone. The text, 100 octets for each real server, is let go with the findings.
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// Whether a running director may change over to it: not if anything it asks for cannot be had.
     pub fn can_replace_running(&self) -> bool {
         !self.diagnostics.has_errors()

@@ -226,7 +226,7 @@ fn ipvs_namespace(plan: &Plan) -> Result<Option<Namespace>, Failure> {
 fn serve(options: Options, loaded: Loaded) -> Result<(), Failure> {
     let _pid_files = take_pid_files(&options, &loaded)?;
     announce_start(&options, &loaded);
-    supervisor::run(options, loaded.plan)
+    supervisor::run(options, loaded.into_plan())
 }
 
 /// Reads and judges the configuration while standard error is still there to speak to.

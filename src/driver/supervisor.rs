@@ -323,8 +323,9 @@ impl Supervisor {
             );
         }
         restrict(&mut loaded, &self.options);
-        loaded.plan.keep_unchanged(&self.plan);
-        let plan = Arc::new(loaded.plan);
+        let mut plan = loaded.into_plan();
+        plan.keep_unchanged(&self.plan);
+        let plan = Arc::new(plan);
         let reloaded = plan.clone();
         tokio::task::spawn_blocking(move || log_script_findings(&reloaded));
         tracing::info!("reloaded: {}", counted(&plan));

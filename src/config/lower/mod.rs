@@ -294,6 +294,9 @@ impl Lowering {
             ),
             None => virtual_servers,
         };
+        let mut shared: Vec<_> = virtual_servers.into_iter().map(Arc::new).collect();
+        // It is collected in place, and would keep the room of the servers themselves.
+        shared.shrink_to_fit();
         let mut global = self.global.finish();
         global.sync_daemons = sync_daemons;
         global.pacing.groups = self.garp_groups;
@@ -307,7 +310,7 @@ impl Lowering {
             link_delays,
             track_processes: tracked.processes,
             bfd_instances: tracked.sessions,
-            virtual_servers: virtual_servers.into_iter().map(Arc::new).collect(),
+            virtual_servers: shared,
             static_objects,
             track_groups,
         }
