@@ -272,8 +272,10 @@ impl Cast {
 
     fn settings(&self, host: usize, random: &mut Random) -> RouterSettings {
         // Few values, so that equal priorities occur. In a group an owner is like any other.
-        // GAP: with AH two owners, which RFC 9568 does not know, stayed Active side by side (seeds
-        // 528625842577, 776951264542): there is one at most.
+        // GAP: with AH and an owner that is deaf a second one, which RFC 9568 does not know, may stay Active
+        // beside it. It answers each advert of the other at once, so that from then on both send at the same
+        // moment; with one count for all they refuse most of what they hear, and the other counts as silent
+        // each time (seeds 528625842577, 776951264542). There is one owner at most.
         let one_owner = self.protection == Protection::Ah && host > 0;
         let priorities = [50, 100, 100, 150, 254, 255];
         let priority = priorities[random.below(if self.grouped || one_owner { 5 } else { 6 })];
