@@ -137,16 +137,20 @@ fn away_for(host: &Host, family: &str, removal: &str) -> Duration {
     answer.read_line(&mut String::new()).expect("it runs");
     let before = Instant::now();
     writeln!(input, "{removal}").expect("tell ip");
+    let back = when_back(&socket);
+    drop(input);
+    ip.wait().expect("ip ends");
+    let back = back.unwrap_or_else(|why| panic!("`ip {family} {removal}`: not back: {why}"));
+    back.duration_since(before)
+}
+
+/// When the kernel tells of a new route or rule.
+fn when_back(socket: &Socket) -> std::io::Result<Instant> {
     loop {
-        let (message, _) = socket.recv_from_full().unwrap_or_else(|error| {
-            panic!("`ip {family} {removal}`: it did not come back in {SOON:?}: {error}")
-        });
+        let (message, _) = socket.recv_from_full()?;
         // struct nlmsghdr: the length, then the type.
         if [RTM_NEWROUTE, RTM_NEWRULE].contains(&u16::from_ne_bytes([message[4], message[5]])) {
-            let away = before.elapsed();
-            drop(input);
-            ip.wait().expect("ip ends");
-            return away;
+            return Ok(Instant::now());
         }
     }
 }

@@ -28,7 +28,7 @@ fn check(host: &Host, options: &str) -> String {
     let flag = host.dir.join("well");
     let script = host.script("check", &format!("test -e {}", flag.display()));
     format!(
-        "vrrp_script chk {{\n    script \"{}\"\n    interval 1\n{options}\n}}\n",
+        "vrrp_script chk {{\n    script \"{}\"\n    interval 1\n    timeout 10\n{options}\n}}\n",
         script.display()
     )
 }
