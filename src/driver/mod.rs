@@ -20,6 +20,7 @@ mod clock;
 mod director;
 mod fifos;
 mod host;
+mod later_thread;
 mod logging;
 mod mailer;
 mod outlets;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock;
 use super::director::Open;
+use super::later_thread::LaterThread;
 use crate::config::plan::{Plan, SyncDaemons};
 use crate::ipvs::{DataPlane, DataPlaneError, SyncChange, SyncDaemon, sync_difference};
 use crate::status::SyncStatus;
@@ -45,18 +46,13 @@ pub struct SyncSide {
     keep_on_stop: bool,
     followed: watch::Sender<Option<Followed>>,
     status: watch::Sender<SyncStatus>,
-    thread: Option<Thread>,
-}
-
-struct Thread {
-    commands: mpsc::Sender<Command>,
-    ended: oneshot::Receiver<()>,
+    thread: LaterThread<Command>,
 }
 
 impl SyncSide {
     pub fn new(open: Open, keep_on_stop: bool) -> Self {
         let (followed, status) = (watch::Sender::default(), watch::Sender::default());
-        Self { open: Some(open), keep_on_stop, followed, status, thread: None }
+        Self { open: Some(open), keep_on_stop, followed, status, thread: LaterThread::NONE }
     }
 
     /// Where the vrrp thread says how the instance stands.
@@ -90,14 +86,16 @@ impl SyncSide {
     async fn tell(&mut self, plan: &Plan) -> io::Result<Option<oneshot::Receiver<()>>> {
         let wanted = &plan.global.sync_daemons;
         if wanted.is_some()
-            && self.thread.is_none()
+            && !self.thread.is_there()
             && let Some(open) = self.open.take()
         {
-            self.thread = Some(self.spawn(open)?);
+            self.thread = self.start(open)?;
         }
-        let Some(thread) = &self.thread else { return Ok(None) };
+        if !self.thread.is_there() {
+            return Ok(None);
+        }
         let (reply, done) = oneshot::channel();
-        let _ = thread.commands.send(Command::Follow(wanted.clone(), reply)).await;
+        self.thread.tell(Command::Follow(wanted.clone(), reply)).await;
         Ok(Some(done))
     }
 
@@ -108,24 +106,14 @@ impl SyncSide {
 
     /// Resolves when the thread has ended, whatever the reason.
     pub async fn ended(&mut self) {
-        match &mut self.thread {
-            Some(thread) => drop((&mut thread.ended).await),
-            None => std::future::pending().await,
-        }
+        self.thread.ended().await;
     }
 
     pub async fn stop(self) {
-        let Some(thread) = self.thread else { return };
-        let _ = thread.commands.send(Command::Stop).await;
-        if !thread.commands.is_closed() {
-            let _ = thread.ended.await;
-        }
+        self.thread.stop(Command::Stop).await;
     }
 
-    fn spawn(&self, open: Open) -> io::Result<Thread> {
-        // One command at a time comes, from the supervisor.
-        let (commands, receive_commands) = mpsc::channel(4);
-        let (ending, ended) = oneshot::channel::<()>();
+    fn start(&self, open: Open) -> io::Result<LaterThread<Command>> {
         let worker = Worker {
             open,
             plane: None,
@@ -138,12 +126,7 @@ impl SyncSide {
             trouble: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        std::thread::Builder::new().name("ipvs-sync".into()).spawn(move || {
-            // Dropped, and so resolved, also when a panic unwinds this thread.
-            let _ending = ending;
-            runtime.block_on(worker.run(receive_commands));
-        })?;
-        Ok(Thread { commands, ended })
+        LaterThread::start("ipvs-sync", move |commands| runtime.block_on(worker.run(commands)))
     }
 }
 

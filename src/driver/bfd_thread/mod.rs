@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::link::Link;
 use super::clock;
+use super::later_thread::LaterThread;
 use super::schedule::Schedule;
 use super::scheduling::be_on_time_for_bfd;
 use crate::bfd::{
@@ -63,18 +64,13 @@ enum Command {
 pub struct BfdSide {
     vrrp: watch::Sender<SessionStates>,
     checkers: watch::Sender<SessionStates>,
-    thread: Option<Thread>,
-}
-
-struct Thread {
-    commands: mpsc::Sender<Command>,
-    ended: oneshot::Receiver<()>,
+    thread: LaterThread<Command>,
 }
 
 impl BfdSide {
     pub fn new() -> Self {
         let (vrrp, checkers) = (watch::Sender::default(), watch::Sender::default());
-        Self { vrrp, checkers, thread: None }
+        Self { vrrp, checkers, thread: LaterThread::NONE }
     }
 
     pub fn for_vrrp(&self) -> watch::Receiver<SessionStates> {
@@ -90,62 +86,47 @@ impl BfdSide {
     /// # Errors
     /// When the thread is needed and cannot be had.
     pub async fn follow(&mut self, plan: &Arc<Plan>) -> io::Result<()> {
-        if self.thread.is_none() && !plan.bfd_instances.is_empty() {
-            self.thread = Some(spawn(plan, self.vrrp.clone(), self.checkers.clone())?);
+        if !self.thread.is_there() && !plan.bfd_instances.is_empty() {
+            self.thread = start(plan, self.vrrp.clone(), self.checkers.clone())?;
         }
-        if let Some(thread) = &self.thread {
-            let (reply, done) = oneshot::channel();
-            let _ = thread.commands.send(Command::Reload(plan.clone(), reply)).await;
-            let _ = done.await;
-        }
+        let (reply, done) = oneshot::channel();
+        self.thread.tell(Command::Reload(plan.clone(), reply)).await;
+        let _ = done.await;
         Ok(())
     }
 
     pub async fn status(&self) -> BfdStatus {
-        let Some(thread) = &self.thread else { return BfdStatus::default() };
         let (reply, status) = oneshot::channel();
-        let _ = thread.commands.send(Command::Status(reply)).await;
+        self.thread.tell(Command::Status(reply)).await;
         status.await.unwrap_or_default()
     }
 
     /// Resolves when the thread has ended, whatever the reason.
     pub async fn ended(&mut self) {
-        match &mut self.thread {
-            Some(thread) => drop((&mut thread.ended).await),
-            None => std::future::pending().await,
-        }
+        self.thread.ended().await;
     }
 
     /// Tells each neighbour that we go.
     pub async fn stop(self) {
-        let Some(thread) = self.thread else { return };
-        let _ = thread.commands.send(Command::Stop).await;
-        if !thread.commands.is_closed() {
-            let _ = thread.ended.await;
-        }
+        self.thread.stop(Command::Stop).await;
     }
 }
 
-fn spawn(
+fn start(
     plan: &Arc<Plan>,
     vrrp: watch::Sender<SessionStates>,
     checkers: watch::Sender<SessionStates>,
-) -> io::Result<Thread> {
-    // One command at a time comes, from the supervisor.
-    let (commands, receive_commands) = mpsc::channel(4);
+) -> io::Result<LaterThread<Command>> {
     let (opened, wait_opened) = std::sync::mpsc::sync_channel(1);
-    let (ending, ended) = oneshot::channel::<()>();
     let plan = plan.clone();
-    std::thread::Builder::new().name("bfd".into()).spawn(move || {
-        // Dropped, and so resolved, also when a panic unwinds this thread.
-        let _ending = ending;
+    let thread = LaterThread::start("bfd", move |commands| {
         be_on_time_for_bfd(&plan.global);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         let run = |runtime: tokio::runtime::Runtime| {
             runtime.block_on(async {
                 let thread = BfdThread::new(vrrp, checkers)?;
                 let _ = opened.send(Ok(()));
-                thread.run(receive_commands).await;
+                thread.run(commands).await;
                 Ok(())
             })
         };
@@ -154,7 +135,7 @@ fn spawn(
         }
     })?;
     wait_opened.recv().map_err(io::Error::other)??;
-    Ok(Thread { commands, ended })
+    Ok(thread)
 }
 
 struct BfdThread {
