@@ -73,6 +73,18 @@ impl SyncDaemon {
 }
 
 impl SyncSettings {
+    /// With what the kernel chooses if it is not told.
+    pub fn new(interface: &str, id: u32) -> Self {
+        Self {
+            interface: interface.to_owned(),
+            id,
+            max_len: None,
+            group: None,
+            port: None,
+            ttl: None,
+        }
+    }
+
     pub fn group(&self) -> IpAddr {
         self.group.unwrap_or(SYNC_GROUP)
     }
@@ -139,15 +151,7 @@ mod tests {
     use super::*;
 
     fn daemon(role: SyncRole) -> SyncDaemon {
-        let settings = SyncSettings {
-            interface: "eth1".to_owned(),
-            id: 51,
-            max_len: None,
-            group: None,
-            port: None,
-            ttl: None,
-        };
-        SyncDaemon { role, settings }
+        SyncDaemon { role, settings: SyncSettings::new("eth1", 51) }
     }
 
     /// As the kernel tells of `daemon`.

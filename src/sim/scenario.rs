@@ -13,8 +13,8 @@ use super::watch::REST;
 use super::{Lan, Property, Violation};
 use crate::random::Random;
 use crate::vrrp::{
-    AdverInterval, AntiReplay, Authentication, GarpSettings, Hmac, HmacMode, LinkDelays,
-    RouterSettings, Tracked, Tracker, Transport, UnicastPeer, Version, Vrid,
+    AdverInterval, AntiReplay, Authentication, Hmac, HmacMode, LinkDelays, RouterSettings, Tracked,
+    Tracker, Transport, UnicastPeer, Version, Vrid,
 };
 use crate::wire::{HmacKey, ah};
 
@@ -297,7 +297,7 @@ impl Cast {
             lower_prio_no_advert: random.chance(30),
             late_behind: (!preempt && random.chance(30)).then_some(254),
             in_sync_group: self.grouped,
-            ..settings(100)
+            ..RouterSettings::new(Vrid::MIN, 100)
         }
     }
 
@@ -357,32 +357,13 @@ fn trackers(random: &mut Random) -> Vec<Tracker> {
     }
 }
 
-/// VRRPv2, one second, keepalived's defaults, preempting.
-fn settings(priority: u8) -> RouterSettings {
-    RouterSettings {
-        vrid: Vrid::MIN,
-        version: Version::V2,
-        priority,
-        adver_interval: AdverInterval::ONE_SECOND,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        starts_active: true,
-        down_timer_adverts: 3,
-        higher_prio_send_advert: false,
-        lower_prio_no_advert: false,
-        late_behind: None,
-        in_sync_group: false,
-        garp: GarpSettings::default(),
-    }
-}
-
 /// A plain router for host `number` on LAN 0: VRID 1, VRRPv2 over IPv4, one second, a password,
 /// preempting, with a priority of 1 to 255.
 pub fn router(number: usize, priority: u8) -> RouterSpec {
     let address = |last: u8| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
     RouterSpec {
         segment: 0,
-        settings: settings(priority),
+        settings: RouterSettings::new(Vrid::MIN, priority),
         source: address(number as u8 + 1),
         addresses: vec![address(200)],
         transport: Transport::Multicast(GROUP),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::{AdverInterval, GarpSettings, Heard, RouterSettings, Version, Vrid};
+use super::{AdverInterval, Heard, RouterSettings, Vrid};
 
 /// Our primary address; [`LOWER`] and [`HIGHER`] are peers below and above it.
 pub(super) const OURS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 5));
@@ -23,23 +23,9 @@ pub(super) fn at_secs(seconds: u64) -> Instant {
     at_us(seconds * 1_000_000)
 }
 
-/// VRRPv2, one second, keepalived's defaults, preempting.
+/// Of VRID 77, with keepalived's defaults.
 pub(crate) fn settings(priority: u8) -> RouterSettings {
-    RouterSettings {
-        vrid: Vrid::new(77).unwrap(),
-        version: Version::V2,
-        priority,
-        adver_interval: AdverInterval::ONE_SECOND,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        starts_active: true,
-        down_timer_adverts: 3,
-        higher_prio_send_advert: false,
-        lower_prio_no_advert: false,
-        late_behind: None,
-        in_sync_group: false,
-        garp: GarpSettings::default(),
-    }
+    RouterSettings::new(Vrid::new(77).unwrap(), priority)
 }
 
 /// An admitted advert of `priority` from [`LOWER`], at one second.

@@ -69,6 +69,27 @@ pub struct RouterSettings {
     pub garp: GarpSettings,
 }
 
+impl RouterSettings {
+    /// VRRPv2, one second, keepalived's defaults, preempting.
+    pub fn new(vrid: Vrid, priority: u8) -> Self {
+        Self {
+            vrid,
+            version: Version::V2,
+            priority,
+            adver_interval: AdverInterval::ONE_SECOND,
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            starts_active: true,
+            down_timer_adverts: 3,
+            higher_prio_send_advert: false,
+            lower_prio_no_advert: false,
+            late_behind: None,
+            in_sync_group: false,
+            garp: GarpSettings::default(),
+        }
+    }
+}
+
 /// When gratuitous ARPs are sent (keepalived.conf(5), `garp_master_*`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct GarpSettings {

@@ -343,15 +343,7 @@ fn timeouts_are_kept_where_nothing_is_said(plane: &mut dyn DataPlane) {
 
 /// `lo` is everywhere.
 fn daemon(role: SyncRole) -> SyncDaemon {
-    let settings = SyncSettings {
-        interface: "lo".to_owned(),
-        id: 51,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    };
-    SyncDaemon { role, settings }
+    SyncDaemon { role, settings: SyncSettings::new("lo", 51) }
 }
 
 fn daemons_run_as_asked_for(plane: &mut dyn DataPlane) {

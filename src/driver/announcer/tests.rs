@@ -1,30 +1,15 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
 use crate::config::plan::{OldChecksum, Position, Transport, VRRP_GROUP_IPV4, VrrpInstance};
-use crate::vrrp::{AdverInterval, Authentication, GarpSettings, RouterSettings, Version, Vrid};
+use crate::vrrp::{Authentication, RouterSettings, Vrid};
 
 fn script(name: &str) -> Option<Box<Script>> {
     Some(Box::new(Script { argv: vec![name.to_owned()], user: None }))
 }
 
 fn report(news: News, notify: NotifyScripts) -> Report {
-    let router = RouterSettings {
-        vrid: Vrid::new(50).unwrap(),
-        version: Version::V2,
-        priority: 100,
-        adver_interval: AdverInterval::ONE_SECOND,
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        starts_active: false,
-        down_timer_adverts: 3,
-        higher_prio_send_advert: false,
-        lower_prio_no_advert: false,
-        late_behind: None,
-        in_sync_group: false,
-        garp: GarpSettings::default(),
-    };
+    let router = RouterSettings::new(Vrid::new(50).unwrap(), 100);
     let instance = VrrpInstance {
         name: "KAV_1".to_owned(),
         interface: "eth0".to_owned(),

@@ -92,14 +92,7 @@ impl Bench {
 }
 
 fn plan(instance: Option<&str>) -> SyncDaemons {
-    let settings = SyncSettings {
-        interface: "eth1".to_owned(),
-        id: 51,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    };
+    let settings = SyncSettings::new("eth1", 51);
     SyncDaemons { instance: instance.map(str::to_owned), settings }
 }
 

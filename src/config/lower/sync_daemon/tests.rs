@@ -21,14 +21,7 @@ fn daemons(line: &str) -> (Option<SyncDaemons>, Vec<&'static str>) {
 }
 
 fn plain() -> SyncSettings {
-    SyncSettings {
-        interface: "eth1".to_owned(),
-        id: 0,
-        max_len: None,
-        group: None,
-        port: None,
-        ttl: None,
-    }
+    SyncSettings::new("eth1", 0)
 }
 
 #[test]
