@@ -282,7 +282,9 @@ fn judge(samples: &[Sample]) {
     let most = |half: &[Sample], of: Figure| half.iter().map(of).max().expect("samples");
     for (name, of, room) in figures {
         let (before, after) = (most(earlier, of), most(later, of));
-        println!("{name}: at most {before} in the earlier half, {after} in the later one");
+        let tenths = samples.chunks(samples.len().div_ceil(10)).map(|tenth| most(tenth, of));
+        let tenths: Vec<String> = tenths.map(|most| most.to_string()).collect();
+        println!("{name}, at most, tenth by tenth: {}", tenths.join(" "));
         let bound = before + before / 20 + room;
         assert!(after <= bound, "{name}: {before} at most, then {after}, more than {bound}");
     }
