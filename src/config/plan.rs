@@ -91,6 +91,8 @@ pub struct Global {
     pub multicast_group6: Ipv6Addr,
     /// `nftables` and its like.
     pub firewall: Firewall,
+    /// `nftables_ipvs`; `None`: groups have a service for each address.
+    pub marking: Option<Marking>,
     /// `disable_local_igmp`: no IGMP reports for groups of 224.0.0.0/24.
     pub disable_local_igmp: bool,
     /// `lvs_timeouts`.
@@ -160,6 +162,17 @@ impl Default for Firewall {
     }
 }
 
+/// How the firewall marks what is for a `virtual_server_group` (`nftables_ipvs`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marking {
+    /// Our table, of families ip and ip6.
+    pub table: String,
+    /// `nftables_ipvs_priority` of the base chains.
+    pub priority: i32,
+    /// `nftables_ipvs_start_fwmark`: the first mark, from which they count up; 1 to 4294967295.
+    pub first: u32,
+}
+
 /// How much room adverts have that wait to be read, for each instance of a socket
 /// (`vrrp_rx_bufs_policy`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -207,6 +220,7 @@ impl Default for Global {
             multicast_group: VRRP_GROUP_IPV4,
             multicast_group6: VRRP_GROUP_IPV6,
             firewall: Firewall::default(),
+            marking: None,
             disable_local_igmp: false,
             lvs_timeouts: Timeouts::default(),
             sync_daemons: None,

@@ -295,3 +295,61 @@ fn without_nft_an_instance_that_does_not_accept_runs_and_says_so() {
         assert!(said.contains(wanted), "{said}");
     });
 }
+
+/// `nftables_ipvs`: the mark that the firewall gives is seen by a chain of somebody else after ours.
+#[test]
+fn what_is_for_a_group_is_marked_and_nothing_else() {
+    in_own_network(|| {
+        if !nftables_is_here() {
+            return;
+        }
+        let peer = Peer::new();
+        let configuration = |globals: &str, members: &str| {
+            format!(
+                "global_defs {{\n{globals}\n}}\nvirtual_server group web {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n \
+                 persistence_timeout 9\n real_server 192.0.2.12 9 {{\n }}\n}}\n\
+                 virtual_server_group web {{\n{members}\n}}\n"
+            )
+        };
+        output("nft", "add table ip seen");
+        output("nft", "add chain ip seen in { type filter hook input priority 0; }");
+        output("nft", "add rule ip seen in meta mark 1000 counter");
+        let marked = || {
+            let rules = output("nft", "list table ip seen");
+            let packets = rules.split("packets ").nth(1).and_then(|rest| rest.split(' ').next());
+            packets.and_then(|count| count.parse::<u64>().ok()).expect("a counter")
+        };
+        let table = || output("nft", "list tables");
+        let is_marked = |address: &str| {
+            let before = marked();
+            assert!(peer.reaches(address));
+            marked() > before
+        };
+        ip("addr add 192.0.2.20/24 dev eth0");
+        let range = configuration("nftables_ipvs", "192.0.2.11-19 9");
+        let mut director = Director::start("marks", &range);
+        eventually("the table is there", || table().contains("ip keepalived_ipvs"));
+        assert!(is_marked("192.0.2.11"));
+        assert!(!is_marked("192.0.2.20"), "another address");
+
+        director.reload(&configuration("nftables_ipvs", "192.0.2.11 80\n192.0.2.20"));
+        eventually("all ports of the new member", || is_marked("192.0.2.20"));
+        assert!(!is_marked("192.0.2.11"), "another port");
+        output("nft", "delete table ip keepalived_ipvs");
+        eventually("the marks are back", || is_marked("192.0.2.20"));
+        assert!(
+            director.log().contains("marks were removed by someone else"),
+            "{}",
+            director.log()
+        );
+
+        director.kill9_and_start();
+        eventually("it runs again", || director.log().matches("gained its quorum").count() == 2);
+        director.reload(&configuration("", "192.0.2.11 80"));
+        eventually("no table is left", || !table().contains("keepalived_ipvs"));
+        director.reload(&configuration("nftables_ipvs own", "192.0.2.11 80"));
+        eventually("a table of that name", || table().contains("ip own"));
+        director.stop();
+        assert_eq!(table(), "table ip seen\n");
+    });
+}

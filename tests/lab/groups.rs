@@ -2,7 +2,7 @@
 
 use crate::checks::tcp_check;
 use crate::configs::{Farm, SOON, start_checks};
-use crate::harness::{Lab, Program, eventually_eq, run};
+use crate::harness::{Director, Lab, Program, eventually_eq, run};
 
 fn configuration(members: &str) -> String {
     let server = |address: &str| {
@@ -61,4 +61,31 @@ fn follows_a_reload(lab: &Lab) {
     farm.server1.die();
     let one = expected(&members, &["192.0.2.102"]);
     eventually_eq("web1 is out everywhere", SOON, one, || table(&farm));
+}
+
+/// `nftables_ipvs`. The marks themselves are seen by tests/kernel: the lab's kernel has no nf_tables.
+#[test]
+fn a_marked_group_is_one_service_however_many_addresses_it_has() {
+    run("groups::marked", |lab: &Lab| {
+        let farm = Farm::new(lab);
+        let both = ["192.0.2.101", "192.0.2.102"];
+        let marked = |members: &str| {
+            crate::configs::with_globals(&configuration(members)).replacen(
+                "global_defs {",
+                "global_defs {\n    nftables_ipvs",
+                1,
+            )
+        };
+        let director =
+            Director::start(&farm.lb1, Program::Mainstay, marked("    192.0.2.60-99 80"));
+        let mark = |number: &'static str| expected(&[(number, 0)], &both);
+        eventually_eq("one service", SOON, mark("-f 1000"), || table(&farm));
+        director.wait_for_log(0, "cannot set the marks of nftables_ipvs", SOON);
+        director.reload(marked("    192.0.2.60-98 80\n    192.0.2.99 81"));
+        director.wait_for_log(0, "reloaded: ", SOON);
+        eventually_eq("the same service", SOON, mark("-f 1000"), || table(&farm));
+        director.reload(crate::configs::with_globals(&configuration("    192.0.2.60 80")));
+        let plain = expected(&[("-t 192.0.2.60:80", 80)], &both);
+        eventually_eq("a service for each address", SOON, plain, || table(&farm));
+    });
 }

@@ -268,24 +268,32 @@ fn look(pid: i32, seen: &mut Seen) {
     });
 }
 
-/// What the later half held at most is no more than what the earlier half did: with room for what chance
-/// makes of attempts and scripts that are under way together, and, of memory, for what allocators keep.
+/// Each checker makes one attempt at a time, which has a few descriptors; a script has a child.
+const CHECKERS: usize = CHECKS.len() + CROWD;
+
+/// What is held at the quietest moment of the later half is no more than at that of the earlier one, with a little
+/// room for what is always under way: what is lost adds up. And at no moment is more held than all checkers at once
+/// need, or, of memory, than before, with room for what allocators keep.
 fn judge(samples: &[Sample]) {
     let (earlier, later) = samples.split_at(samples.len() / 2);
     type Figure = fn(&Sample) -> usize;
-    let figures: [(&str, Figure, usize); 4] = [
-        ("descriptors", |each| each.descriptors, 20),
-        ("kB resident", |each| each.resident_kb, 1_000),
-        ("threads", |each| each.threads, 8),
-        ("children", |each| each.children, 8),
+    type Bound = fn(usize) -> usize;
+    let figures: [(&str, Figure, usize, Bound); 4] = [
+        ("descriptors", |each| each.descriptors, 6, |_| 60 + 3 * CHECKERS),
+        ("kB resident", |each| each.resident_kb, 500, |before| before + before / 20 + 1_000),
+        ("threads", |each| each.threads, 2, |before| before + 8),
+        ("children", |each| each.children, 2, |_| 10 + CHECKERS),
     ];
-    let most = |half: &[Sample], of: Figure| half.iter().map(of).max().expect("samples");
-    for (name, of, room) in figures {
-        let (before, after) = (most(earlier, of), most(later, of));
-        let tenths = samples.chunks(samples.len().div_ceil(10)).map(|tenth| most(tenth, of));
-        let tenths: Vec<String> = tenths.map(|most| most.to_string()).collect();
-        println!("{name}, at most, tenth by tenth: {}", tenths.join(" "));
-        let bound = before + before / 20 + room;
-        assert!(after <= bound, "{name}: {before} at most, then {after}, more than {bound}");
+    for (name, of, room, bound) in figures {
+        let least = |part: &[Sample]| part.iter().map(of).min().expect("samples");
+        let most = |part: &[Sample]| part.iter().map(of).max().expect("samples");
+        let tenths = samples.chunks(samples.len().div_ceil(10));
+        let tenths = tenths.map(|tenth| format!("{}-{}", least(tenth), most(tenth)));
+        println!("{name}, tenth by tenth: {}", tenths.collect::<Vec<_>>().join(" "));
+        let (before, after) = (least(earlier), least(later));
+        let flat = before + before / 20 + room;
+        assert!(after <= flat, "{name}: {before} at least, then {after}, more than {flat}");
+        let (most, bound) = (most(later), bound(most(earlier)));
+        assert!(most <= bound, "{name}: {most} at most, more than {bound}");
     }
 }

@@ -9,6 +9,7 @@ use super::super::keywords::Keyword;
 use super::super::plan::{Daemon, FlushOnStop, Global, ReceiveQueue};
 use super::super::tree::Statement;
 use super::context::Context;
+use super::marks::MarkingDraft;
 use super::notify::NotifyDraft;
 use super::sync_daemon::SyncDraft;
 use super::{daemon, process, script};
@@ -47,6 +48,7 @@ pub(super) struct GlobalDraft {
     vmac_prefix: Option<String>,
     vmac_addr_prefix: Option<String>,
     nftables: Option<String>,
+    pub marking: MarkingDraft,
     /// Where iproute2 has its names.
     pub iproute_usr_dir: Option<String>,
     pub iproute_etc_dir: Option<String>,
@@ -135,6 +137,7 @@ impl GlobalDraft {
             || daemon::read(&mut self.daemon, cx, at, keyword)
             || self.notify.read(cx, at, keyword)
             || process::read(&mut self.plan, cx, at, keyword)
+            || self.marking.read(cx, at, keyword)
         {
             return;
         }
@@ -206,26 +209,12 @@ impl GlobalDraft {
     fn firewall(&mut self, cx: &mut Context<'_>, at: &Statement, name: &str) {
         match name {
             "nftables" => {
-                cx.no_more_than(at, 1);
-                let table = cx.text_at(at, 1).map(str::to_owned);
-                if let Some(bad) = table.as_deref().filter(|table| !is_nft_name(table)) {
-                    let message =
-                        format!("`{bad}` is no name of a table: letters, digits, _ and -");
-                    return cx.bad("bad-value", at, at.raw, message);
-                }
-                let table = table.unwrap_or_else(|| self.plan.firewall.table.clone());
-                cx.set_once(at, &mut self.nftables, Some(table));
+                let table = nft_table(cx, at, &self.plan.firewall.table);
+                cx.set_once(at, &mut self.nftables, table);
             }
             "nftables_priority" => {
-                let Some(word) = cx.only_argument(at) else { return };
-                match cx.text(word.span).parse() {
-                    Ok(priority) => self.plan.firewall.priority = priority,
-                    Err(_) => {
-                        let text = cx.text(word.span);
-                        let message = format!("nftables_priority `{text}` is not a whole number");
-                        cx.bad("not-a-number", at, word.span, message);
-                    }
-                }
+                let priority = nft_priority(cx, at);
+                self.plan.firewall.priority = priority.unwrap_or(self.plan.firewall.priority);
             }
             "nftables_counters" => self.plan.firewall.counters = true,
             "disable_local_igmp" => self.plan.disable_local_igmp = true,
@@ -236,6 +225,11 @@ impl GlobalDraft {
                     .help("nftables"),
             ),
         }
+    }
+
+    /// Our table of nftables.
+    pub fn firewall_table(&self) -> &str {
+        self.nftables.as_ref().unwrap_or(&self.plan.firewall.table)
     }
 
     /// What names of VMACs begin with.
@@ -378,9 +372,29 @@ fn prefix(cx: &mut Context<'_>, at: &Statement) -> Option<String> {
 }
 
 /// What nft(8) takes for a name without quotes.
-fn is_nft_name(name: &str) -> bool {
+/// The name of a table of nftables, or `default`; `None`: it is none.
+pub(super) fn nft_table(cx: &mut Context<'_>, at: &Statement, default: &str) -> Option<String> {
+    cx.no_more_than(at, 1);
+    let Some(table) = cx.text_at(at, 1) else { return Some(default.to_owned()) };
     let letter = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
-    name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(letter)
+    if table.starts_with(|first: char| first.is_ascii_alphabetic()) && table.bytes().all(letter) {
+        return Some(table.to_owned());
+    }
+    let message = format!("`{table}` is no name of a table: letters, digits, _ and -");
+    cx.bad("bad-value", at, at.raw, message);
+    None
+}
+
+/// The priority of a base chain of nftables, any whole number.
+pub(super) fn nft_priority(cx: &mut Context<'_>, at: &Statement) -> Option<i32> {
+    let word = cx.only_argument(at)?;
+    let text = cx.text(word.span);
+    let Ok(priority) = text.parse() else {
+        let message = format!("{} `{text}` is not a whole number", cx.text(cx.keyword_span(at)));
+        cx.bad("not-a-number", at, word.span, message);
+        return None;
+    };
+    Some(priority)
 }
 
 /// Points out words of `include_check` that change nothing.

@@ -17,6 +17,7 @@ mod instance_transport;
 mod line;
 mod link;
 mod links;
+mod marks;
 mod names;
 mod normalise;
 mod notify;
@@ -58,6 +59,7 @@ use global::GlobalDraft;
 use group::Group;
 use instance::InstanceDraft;
 use link::LinkNames;
+use marks::give_marks;
 use names::Names;
 use rule::Priorities;
 use ssl::SslDraft;
@@ -267,6 +269,10 @@ impl Lowering {
     /// The plan, once the whole file has been read.
     pub fn finish(mut self, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Plan {
         let mut virtual_servers = self.settled_servers(sources, diagnostics);
+        let marking = std::mem::take(&mut self.global.marking);
+        let (ipvs, table) = (&self.global.daemon.ipvs_namespace, self.global.firewall_table());
+        let marking = marking.finish(ipvs, table, diagnostics);
+        marking.iter().for_each(|marking| give_marks(marking, &mut virtual_servers));
         std::mem::take(&mut self.ssl).settle(&mut virtual_servers);
         self.addresses_held_twice(diagnostics);
         let (static_objects, track_groups) = std::mem::take(&mut self.statics).finish(
@@ -299,6 +305,7 @@ impl Lowering {
         shared.shrink_to_fit();
         let mut global = self.global.finish();
         global.sync_daemons = sync_daemons;
+        global.marking = marking;
         global.pacing.groups = self.garp_groups;
         Plan {
             daemon,

@@ -56,6 +56,7 @@ pub(super) fn finish(
     Some(VirtualServer {
         service: Service { key, scheduler: scheduler.to_owned(), flags, persistence },
         more_keys: Vec::new(),
+        marked: Box::default(),
         group,
         quorum,
         real_servers,

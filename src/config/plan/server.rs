@@ -17,6 +17,8 @@ pub struct VirtualServer {
     pub service: Service,
     /// Further services with the same settings and servers: those of a group, less its first.
     pub more_keys: Vec<ServiceKey>,
+    /// `nftables_ipvs`: what the firewall gives the mark of its one service; else nothing.
+    pub marked: Box<[ServiceKey]>,
     /// `group NAME`.
     pub group: Option<GroupUse>,
     pub quorum: QuorumRule,
@@ -70,6 +72,11 @@ impl VirtualServer {
     /// All services in the kernel that are its own.
     pub fn keys(&self) -> impl Iterator<Item = ServiceKey> {
         std::iter::once(self.service.key).chain(self.more_keys.iter().copied())
+    }
+
+    /// What clients reach: its services, or what is marked for them.
+    pub fn reached(&self) -> impl Iterator<Item = ServiceKey> {
+        self.keys().chain(self.marked.iter().copied())
     }
 }
 

@@ -153,7 +153,7 @@ fn ip_of(key: ServiceKey) -> Option<IpAddr> {
 fn users(plan: &Plan) -> HashMap<IpAddr, Vec<ServerIdentity>> {
     let mut users: HashMap<IpAddr, Vec<ServerIdentity>> = HashMap::new();
     for server in plan.virtual_servers.iter().filter(|server| server.ha_suspend) {
-        for ip in server.keys().filter_map(ip_of) {
+        for ip in server.reached().filter_map(ip_of) {
             users.entry(ip).or_default().push(server.identity());
         }
     }

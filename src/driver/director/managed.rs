@@ -76,7 +76,7 @@ impl Managed {
     }
 
     fn is_here(&self, addresses: &HostAddresses) -> bool {
-        !self.server.ha_suspend || addresses.any_of(self.server.keys())
+        !self.server.ha_suspend || addresses.any_of(self.server.reached())
     }
 
     /// What the file of a FILE_CHECK says, or the session of a BFD_CHECK; `None` for other checkers.

@@ -244,7 +244,7 @@ impl<'a> Sets<'a> {
 }
 
 /// Empties the table, whether it is there or not, in the words that every version understands.
-fn replace_table(out: &mut String, family: &str, table: &str) {
+pub(super) fn replace_table(out: &mut String, family: &str, table: &str) {
     let _ = writeln!(out, "table {family} {table} {{ }}\ndelete table {family} {table}");
 }
 
@@ -257,7 +257,13 @@ fn named_set(out: &mut String, name: &str, kind: &str, elements: impl IntoIterat
     out.push_str(" }\n");
 }
 
-fn chain(out: &mut String, name: &str, hook: &str, priority: i32, rules: &[Option<String>]) {
+pub(super) fn chain(
+    out: &mut String,
+    name: &str,
+    hook: &str,
+    priority: i32,
+    rules: &[Option<String>],
+) {
     let _ = writeln!(out, "  chain {name} {{");
     let _ = writeln!(out, "    type filter hook {hook} priority {priority}; policy accept;");
     for rule in rules.iter().flatten() {

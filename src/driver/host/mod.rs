@@ -7,6 +7,7 @@
 
 mod firewall;
 mod links;
+mod marking;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use super::record::Record;
 use crate::config::plan::Plan;
+use crate::kernel::nft;
 use firewall::Complaint;
 pub use settings::Setting;
 use settings::Settings;
@@ -30,6 +32,8 @@ pub struct Host {
     rules: Option<String>,
     /// What it could not do, said once.
     complaint: Option<Complaint>,
+    /// The script for the marks of groups, if it could do it.
+    marks: Option<String>,
 }
 
 impl Host {
@@ -55,6 +59,7 @@ impl Host {
             tables: former.tables.clone(),
             rules: None,
             complaint: None,
+            marks: None,
         }
     }
 
@@ -62,9 +67,7 @@ impl Host {
     pub fn look(&mut self, plan: &Plan) {
         self.settings.note(&settings::wanted(plan, &self.settings));
         self.links.extend(plan.links().map(|link| link.name.clone()));
-        if firewall::is_wanted(plan) {
-            self.tables.insert(plan.global.firewall.table.clone());
-        }
+        self.tables.extend(tables(plan).map(str::to_owned));
     }
 
     /// Puts into a record what we have changed.
@@ -79,6 +82,7 @@ impl Host {
         self.settings.apply(&settings::wanted(plan, &self.settings));
         settings::apply_to_own_links(plan);
         self.set_rules(plan, before);
+        self.set_marks(plan);
     }
 
     /// Undoes what only an earlier plan, or run, wanted.
@@ -88,8 +92,7 @@ impl Host {
         let unwanted = |name: &String| plan.links().all(|link| link.name != *name);
         links::delete(self.links.extract_if(.., |name| unwanted(name)).collect());
         self.set_rules(plan, None);
-        let table = &plan.global.firewall.table;
-        let unwanted = |name: &String| name != table || !firewall::is_wanted(plan);
+        let unwanted = |name: &String| tables(plan).all(|wanted| wanted != name);
         for table in self.tables.extract_if(.., |name| unwanted(name)) {
             firewall::remove(&table);
         }
@@ -109,15 +112,21 @@ impl Host {
         self.prepare(plan, None);
     }
 
-    /// Sets the rules again if somebody has removed our table, as `nft flush ruleset` does.
+    /// Sets the rules again if somebody has removed a table of ours, as `nft flush ruleset` does.
     pub fn repair_rules(&mut self, plan: &Plan) {
-        let Some(script) = &self.rules else { return };
-        if firewall::is_in_place(&plan.global.firewall.table, script) {
-            return;
+        let removed = |table: &str, script: &Option<String>| {
+            script.as_ref().is_some_and(|script| !firewall::is_in_place(table, script))
+        };
+        if removed(&plan.global.firewall.table, &self.rules) {
+            tracing::warn!("the firewall's rules were removed by someone else: setting them again");
+            self.rules = None;
+            self.set_rules(plan, None);
         }
-        tracing::warn!("the firewall's rules were removed by someone else: setting them again");
-        self.rules = None;
-        self.set_rules(plan, None);
+        if marking::table(plan).is_some_and(|table| removed(table, &self.marks)) {
+            tracing::warn!("the firewall's marks were removed by someone else: setting them again");
+            self.marks = None;
+            self.set_marks(plan);
+        }
     }
 
     /// The rules anew, unless they are there already.
@@ -138,4 +147,25 @@ impl Host {
         }
         self.complaint = complaint;
     }
+
+    /// The marks anew, unless they are there already.
+    fn set_marks(&mut self, plan: &Plan) {
+        let script = marking::script(plan);
+        if self.marks == script {
+            return;
+        }
+        let refused = script.as_ref().and_then(|script| nft(script).err());
+        if let Some(error) = &refused {
+            tracing::error!(
+                "cannot set the marks of nftables_ipvs: {error}; its groups get no packets"
+            );
+        }
+        self.marks = script.filter(|_| refused.is_none());
+    }
+}
+
+/// Tables of the firewall that `plan` needs.
+fn tables(plan: &Plan) -> impl Iterator<Item = &str> {
+    let rules = firewall::is_wanted(plan).then_some(&*plan.global.firewall.table);
+    rules.into_iter().chain(marking::table(plan))
 }

@@ -57,6 +57,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
             persistence: None,
         },
         more_keys: Vec::new(),
+        marked: Box::default(),
         group: None,
         quorum: QuorumRule::default(),
         real_servers: servers.iter().map(|each| real_server(each)).collect(),
