@@ -322,7 +322,7 @@ fn what_is_for_a_group_is_marked_and_nothing_else() {
         let table = || output("nft", "list tables");
         let is_marked = |address: &str| {
             let before = marked();
-            assert!(peer.reaches(address));
+            eventually("it is reached", || peer.reaches(address));
             marked() > before
         };
         ip("addr add 192.0.2.20/24 dev eth0");
