@@ -152,7 +152,7 @@ fn what_would_make_two_masters_is_refused_rather_than_run_half() {
 fn what_is_merely_an_addition_is_left_out_with_a_warning() {
     let loaded = parse_text(
         "t",
-        format!("namespace_with_ipsets\nlinkbeat_use_polling\n{}", instance_text("")),
+        format!("global_defs {{\n enable_dbus\n}}\nlinkbeat_use_polling\n{}", instance_text("")),
     );
     assert_eq!(codes(&loaded), ["not-supported-yet", "no-effect"]);
 }
