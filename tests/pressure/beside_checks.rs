@@ -92,7 +92,9 @@ fn judge(moments: &[Vec<SystemTime>], end: SystemTime, pulse: &Pulse) -> Verdict
     for moments in moments {
         let moments: Vec<SystemTime> = moments.iter().copied().filter(|at| *at < end).collect();
         let regular = |at: &SystemTime| pulse.was_regular_at(*at);
-        for (_, late) in moments.iter().zip(lateness(&moments)).filter(|(at, _)| regular(at)) {
+        // The first begins the schedule: it goes out with all that a takeover is.
+        let timed = moments.iter().zip(lateness(&moments)).skip(1);
+        for (_, late) in timed.filter(|(at, _)| regular(at)) {
             verdict.judged += 1;
             if late > LATE {
                 verdict.late.push(late);
