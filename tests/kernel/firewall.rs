@@ -171,13 +171,18 @@ fn nftables_is_here() -> bool {
     there
 }
 
+/// Runs `test` beside a peer, if the kernel can do it.
+fn with_nftables(test: impl FnOnce(Peer)) {
+    in_own_network(|| {
+        if nftables_is_here() {
+            test(Peer::new());
+        }
+    });
+}
+
 #[test]
 fn packets_to_the_addresses_of_a_master_that_does_not_accept_are_dropped() {
-    in_own_network(|| {
-        if !nftables_is_here() {
-            return;
-        }
-        let peer = Peer::new();
+    with_nftables(|peer| {
         let both = format!("virtual_ipaddress_excluded {{\n {VIP6}/64\n}}");
         let open = configuration(&both, VIP);
         let shut = configuration(&format!("no_accept\n{both}"), VIP);
@@ -222,11 +227,7 @@ fn packets_to_the_addresses_of_a_master_that_does_not_accept_are_dropped() {
 
 #[test]
 fn strict_mode_drops_packets_to_an_ipv6_master_and_lets_neighbour_discovery_through() {
-    in_own_network(|| {
-        if !nftables_is_here() {
-            return;
-        }
-        let peer = Peer::new();
+    with_nftables(|peer| {
         let link_local = "fe80::142";
         let addresses = format!("{link_local}\n{VIP6}/64");
         ip("-6 addr add fe80::11/64 dev eth0 nodad");
@@ -246,11 +247,7 @@ fn strict_mode_drops_packets_to_an_ipv6_master_and_lets_neighbour_discovery_thro
 /// The rules of a VMAC: multicast memberships are its parent's to report.
 #[test]
 fn a_vmac_has_its_rules_and_takes_them_with_it() {
-    in_own_network(|| {
-        if !nftables_is_here() {
-            return;
-        }
-        let peer = Peer::new();
+    with_nftables(|peer| {
         let director = Director::start("vmac", &configuration("use_vmac\nno_accept", VIP));
         let rules = || output("nft", "list ruleset");
         eventually("the VMAC is in the map", || rules().contains("\"vrrp.50\" : \"eth0\""));
@@ -299,11 +296,7 @@ fn without_nft_an_instance_that_does_not_accept_runs_and_says_so() {
 /// `nftables_ipvs`: the mark that the firewall gives is seen by a chain of somebody else after ours.
 #[test]
 fn what_is_for_a_group_is_marked_and_nothing_else() {
-    in_own_network(|| {
-        if !nftables_is_here() {
-            return;
-        }
-        let peer = Peer::new();
+    with_nftables(|peer| {
         let configuration = |globals: &str, members: &str| {
             format!(
                 "global_defs {{\n{globals}\n}}\nvirtual_server group web {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n \

@@ -371,8 +371,7 @@ fn prefix(cx: &mut Context<'_>, at: &Statement) -> Option<String> {
     Some(prefix)
 }
 
-/// What nft(8) takes for a name without quotes.
-/// The name of a table of nftables, or `default`; `None`: it is none.
+/// The name of a table of nftables, as nft(8) takes it without quotes, or `default`; `None`: it is none.
 pub(super) fn nft_table(cx: &mut Context<'_>, at: &Statement, default: &str) -> Option<String> {
     cx.no_more_than(at, 1);
     let Some(table) = cx.text_at(at, 1) else { return Some(default.to_owned()) };

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::firewall::{chain, replace_table};
+use super::firewall::{Complaint, chain, replace_table};
 use crate::config::plan::{Marking, Plan};
 use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
+use crate::kernel::nft;
 
 /// Consecutive addresses with the same port, and their mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,13 @@ pub fn script(plan: &Plan) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// Replaces the marks by `script`.
+pub fn set(script: &str) -> Option<Complaint> {
+    let error = nft(script).err()?;
+    let text = format!("cannot set the marks of nftables_ipvs: {error}; its groups get no packets");
+    Some(Complaint { text, serious: true })
 }
 
 fn write_table(

@@ -15,7 +15,6 @@ use std::path::Path;
 
 use super::record::Record;
 use crate::config::plan::Plan;
-use crate::kernel::nft;
 use firewall::Complaint;
 pub use settings::Setting;
 use settings::Settings;
@@ -28,12 +27,41 @@ pub struct Host {
     links: BTreeSet<String>,
     /// Tables of the firewall that may be there.
     tables: BTreeSet<String>,
-    /// The script nft(8) was last given, if it could do it.
-    rules: Option<String>,
+    /// The rules of `no_accept` and of VMACs.
+    rules: InForce,
+    /// The marks of groups.
+    marks: InForce,
+}
+
+/// What nft(8) was last given.
+#[derive(Debug, Default)]
+struct InForce {
+    /// `None` if it could not do it, or not all of it.
+    script: Option<String>,
     /// What it could not do, said once.
     complaint: Option<Complaint>,
-    /// The script for the marks of groups, if it could do it.
-    marks: Option<String>,
+}
+
+impl InForce {
+    /// Puts `script` in force by `set`, unless it is already.
+    fn put(&mut self, script: String, set: impl FnOnce(&str) -> Option<Complaint>) {
+        if self.script.as_ref() == Some(&script) {
+            return;
+        }
+        let complaint = set(&script);
+        self.script = complaint.is_none().then_some(script);
+        match complaint.as_ref().filter(|new| self.complaint.as_ref() != Some(new)) {
+            Some(Complaint { text, serious: true }) => tracing::error!("{text}"),
+            Some(Complaint { text, serious: false }) => tracing::info!("{text}"),
+            None => {}
+        }
+        self.complaint = complaint;
+    }
+
+    /// Forgets the script if somebody else has removed its table; says whether.
+    fn is_gone(&mut self, table: &str) -> bool {
+        self.script.take_if(|script| !firewall::is_in_place(table, script)).is_some()
+    }
 }
 
 impl Host {
@@ -57,9 +85,8 @@ impl Host {
             settings: Settings::new(former.settings.clone()),
             links: former.links.clone(),
             tables: former.tables.clone(),
-            rules: None,
-            complaint: None,
-            marks: None,
+            rules: InForce::default(),
+            marks: InForce::default(),
         }
     }
 
@@ -108,23 +135,18 @@ impl Host {
     /// Interfaces of `plan` have been made, some perhaps anew under the name they had: rules that
     /// have their numbers are void.
     pub fn follow_links(&mut self, plan: &Plan) {
-        self.rules = None;
+        self.rules.script = None;
         self.prepare(plan, None);
     }
 
     /// Sets the rules again if somebody has removed a table of ours, as `nft flush ruleset` does.
     pub fn repair_rules(&mut self, plan: &Plan) {
-        let removed = |table: &str, script: &Option<String>| {
-            script.as_ref().is_some_and(|script| !firewall::is_in_place(table, script))
-        };
-        if removed(&plan.global.firewall.table, &self.rules) {
+        if self.rules.is_gone(&plan.global.firewall.table) {
             tracing::warn!("the firewall's rules were removed by someone else: setting them again");
-            self.rules = None;
             self.set_rules(plan, None);
         }
-        if marking::table(plan).is_some_and(|table| removed(table, &self.marks)) {
+        if marking::table(plan).is_some_and(|table| self.marks.is_gone(table)) {
             tracing::warn!("the firewall's marks were removed by someone else: setting them again");
-            self.marks = None;
             self.set_marks(plan);
         }
     }
@@ -135,32 +157,15 @@ impl Host {
             return;
         }
         let script = firewall::script(plan, before, firewall::Extras::All);
-        if self.rules.as_ref() == Some(&script) {
-            return;
-        }
-        let complaint = firewall::set_rules(plan, before, &script);
-        self.rules = complaint.is_none().then_some(script);
-        match complaint.as_ref().filter(|new| self.complaint.as_ref() != Some(new)) {
-            Some(Complaint { text, serious: true }) => tracing::error!("{text}"),
-            Some(Complaint { text, serious: false }) => tracing::info!("{text}"),
-            None => {}
-        }
-        self.complaint = complaint;
+        self.rules.put(script, |script| firewall::set_rules(plan, before, script));
     }
 
     /// The marks anew, unless they are there already.
     fn set_marks(&mut self, plan: &Plan) {
-        let script = marking::script(plan);
-        if self.marks == script {
-            return;
+        match marking::script(plan) {
+            Some(script) => self.marks.put(script, marking::set),
+            None => self.marks = InForce::default(),
         }
-        let refused = script.as_ref().and_then(|script| nft(script).err());
-        if let Some(error) = &refused {
-            tracing::error!(
-                "cannot set the marks of nftables_ipvs: {error}; its groups get no packets"
-            );
-        }
-        self.marks = script.filter(|_| refused.is_none());
     }
 }
 
