@@ -16,7 +16,7 @@ use super::response::{BadHeader, Header, Response};
 use super::wishes::Wishes;
 
 /// Read size; genhash dumps what each read brought, and keepalived reads this much.
-const CHUNK: usize = 4095;
+pub(super) const CHUNK: usize = 4095;
 
 /// keepalived's: servers' logs and rules know it.
 pub const USER_AGENT: &str = "KeepAliveClient";

@@ -1,7 +1,5 @@
 //! GRPC_CHECK: the health protocol of gRPC, `grpc.health.v1.Health/Check`.
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::GrpcProbe;
@@ -9,7 +7,7 @@ use super::bounds::deadline;
 use super::connect::{Seconds, open};
 use super::fetch::{self, FetchError, Patience, default_host};
 use super::http::ATTEMPT_SPAN;
-use super::http2::{self, Http2Error};
+use super::http2::{self, Fields, Http2Error, Request, Seen};
 use super::tls::{TlsError, shake_hands};
 use crate::check::Outcome;
 
@@ -128,14 +126,13 @@ pub fn judge(serving: Serving) -> Outcome {
 }
 
 /// The end of a call: its number and its words, in the trailers, or in the headers if that is all there is.
-fn call_failed(headers: &HeaderMap) -> Option<Outcome> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let code = text("grpc-status")?;
+fn call_failed(fields: &Fields) -> Option<Outcome> {
+    let code = fields.get("grpc-status")?;
     if code == "0" {
         return None;
     }
     let name = code.parse().ok().and_then(|code: usize| CODES.get(code)).unwrap_or(&"an error");
-    let message: String = text("grpc-message").unwrap_or_default().chars().take(80).collect();
+    let message: String = fields.get("grpc-message").unwrap_or_default().chars().take(80).collect();
     let message = if message.is_empty() { message } else { format!(": {message}") };
     Some(Outcome::Failure(format!("the call ended with {code} ({name}){message}")))
 }
@@ -188,48 +185,50 @@ pub(super) async fn attempt(probe: &GrpcProbe) -> Outcome {
 pub async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     probe: &GrpcProbe,
-    scheme: &str,
+    scheme: &'static str,
     patience: Patience,
 ) -> Outcome {
     let host = probe.authority.clone().unwrap_or_else(|| default_host(probe.connect.target));
-    let mut request = match http2::empty("POST", scheme, &host, METHOD) {
-        Ok(request) => request,
-        Err(error) => return Outcome::NotTried(error.to_string()),
+    let fields = [
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("user-agent", fetch::USER_AGENT),
+    ];
+    let question = question(&probe.service);
+    let request = Request {
+        method: "POST",
+        scheme,
+        authority: host,
+        path: METHOD,
+        fields: fields.map(|(name, value)| (name, value.into())).into(),
+        body: &question,
     };
-    let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(fetch::USER_AGENT));
-    let (question, mut body) = (Bytes::from(question(&probe.service)), Vec::new());
-    let seen = |_: &http2::Reply, data: &[u8]| {
-        // One octet more shows that it is too long.
-        let room = MAX_MESSAGE + 1 - body.len();
-        body.extend_from_slice(&data[..data.len().min(room)]);
-        body.len() <= MAX_MESSAGE
-    };
-    match http2::exchange(stream, request, Some(question), patience, seen).await {
-        Ok(reply) => verdict(&reply, &body),
-        Err(Http2Error::Request(reason)) => Outcome::NotTried(reason),
-        Err(Http2Error::Time(FetchError::Endless { .. })) => {
+    let (mut failed, mut body) = (None, Vec::new());
+    let exchanged = http2::exchange(stream, &request, patience, |part| match part {
+        Seen::Header(200, fields) | Seen::End(fields) => {
+            failed = call_failed(fields);
+            failed.is_none()
+        }
+        Seen::Header(status, _) => {
+            failed = Some(Outcome::Failure(format!("HTTP status {status}, expected 200")));
+            false
+        }
+        Seen::Body(octets) => {
+            // One octet more shows that it is too long.
+            let room = MAX_MESSAGE + 1 - body.len();
+            body.extend_from_slice(&octets[..octets.len().min(room)]);
+            body.len() <= MAX_MESSAGE
+        }
+    });
+    match (exchanged.await, failed) {
+        (Ok(()), Some(failed)) => failed,
+        (Ok(()), None) => read(&body).map_or_else(|bad| Outcome::Failure(bad.to_string()), judge),
+        (Err(error @ Http2Error::Request(_)), _) => Outcome::NotTried(error.to_string()),
+        (Err(Http2Error::Time(FetchError::Endless { .. })), _) => {
             let span = Seconds(patience.silence.saturating_mul(ATTEMPT_SPAN));
             Outcome::Failure(format!("reply not finished within {span}"))
         }
-        Err(error) => Outcome::Failure(error.to_string()),
-    }
-}
-
-/// Judges a reply: its HTTP status, how the call ended, and what the message says.
-fn verdict(reply: &http2::Reply, body: &[u8]) -> Outcome {
-    if reply.status != 200 {
-        return Outcome::Failure(format!("HTTP status {}, expected 200", reply.status));
-    }
-    let ends = [Some(&reply.headers), reply.trailers.as_ref()];
-    if let Some(failed) = ends.into_iter().flatten().find_map(call_failed) {
-        return failed;
-    }
-    match read(body) {
-        Ok(serving) => judge(serving),
-        Err(bad) => Outcome::Failure(bad.to_string()),
+        (Err(error), _) => Outcome::Failure(error.to_string()),
     }
 }
 

@@ -102,12 +102,8 @@ async fn converse(
     };
     let page = if is_http2(probe) {
         let scheme = if probe.pages.tls.is_some() { "https" } else { "http" };
-        match http2::request(url, probe.connect.target, scheme) {
-            Ok((request, body)) => {
-                Box::pin(http2::fetch(stream, request, body, patience, seen)).await
-            }
-            Err(error) => Err(error),
-        }
+        let request = http2::request(url, probe.connect.target, scheme);
+        Box::pin(http2::fetch(stream, &request, patience, seen)).await
     } else {
         let host = url.virtual_host.clone().unwrap_or_else(|| default_host(probe.connect.target));
         let request = request(probe.pages.version, &url.path, &host, url.wishes.as_deref());
@@ -115,7 +111,7 @@ async fn converse(
     };
     match page {
         Ok(page) => judge(url, &page, search.map(Search::finish), lacking.as_deref()),
-        Err(Http2Error::Request(reason)) => Outcome::NotTried(about(url, &reason)),
+        Err(error @ Http2Error::Request(_)) => Outcome::NotTried(about(url, &error.to_string())),
         Err(error) => Outcome::Failure(about(url, &reason(&error, patience))),
     }
 }

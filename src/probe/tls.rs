@@ -85,6 +85,9 @@ pub async fn shake_hands(
     let name = session.name.and_then(|name| ServerName::try_from(name.to_owned()).ok());
     let config = config(peer, session, name.is_some())?;
     let name = name.unwrap_or_else(|| ServerName::IpAddress(peer.into()));
+    // Or the request would wait until the server has acknowledged the end of the handshake, for which that takes its
+    // time (RFC 1122 §4.2.3.2 and §4.2.3.4). Should it fail, it does wait.
+    let _ = stream.set_nodelay(true);
     match timeout(limit, TlsStream::connect(config, name, stream)).await {
         Ok(Ok(stream)) if session.http2 && !stream.speaks(HTTP2) => Err(TlsError::NoHttp2),
         Ok(shaken) => shaken.map_err(TlsError::Handshake),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mainstay::check::Outcome;
 use mainstay::probe::fetch::Patience;
+use mainstay::probe::http2::{Event, Seen};
 use mainstay::probe::pattern::{Options, Pattern, Search};
 use mainstay::probe::response::{BadHeader, Header, MAX_HEADER, Response};
 use mainstay::probe::smtp::{BadReply, MAX_REPLY, Replies, Reply};
@@ -119,16 +120,32 @@ pub fn http2(octets: &[u8]) -> String {
     let runtime = runtime.expect("a runtime");
     let patience = Patience { silence: Duration::from_secs(60), until: None };
     let target = (Ipv4Addr::LOCALHOST, 80).into();
-    let request = http2::empty("GET", "http", "www.example", "/").expect("a request");
-    let mut body_len = 0_u64;
-    let seen = |_: &http2::Reply, data: &[u8]| {
-        body_len += data.len() as u64;
+    let request = http2::Request {
+        method: "GET",
+        scheme: "http",
+        authority: "www.example".to_owned(),
+        path: "/",
+        fields: vec![],
+        body: b"",
+    };
+    let whole = hear(octets, octets.len().max(1), &request);
+    for piece in PIECES {
+        assert_eq!(hear(octets, piece, &request), whole, "in pieces of {piece}");
+    }
+    let (mut status, mut body_len) = (None, 0);
+    let seen = |part: Seen<'_>| {
+        match part {
+            Seen::Header(number, _) => status = Some(number),
+            Seen::Body(data) => body_len += data.len() as u64,
+            Seen::End(_) => {}
+        }
         true
     };
-    let page = http2::exchange(Canned(octets), request, None, patience, seen);
-    let page = match runtime.block_on(page) {
-        Ok(reply) => format!("{}-{body_len}", reply.status),
-        Err(_) => "broken".to_owned(),
+    let exchanged = runtime.block_on(http2::exchange(Canned(octets), &request, patience, seen));
+    assert_eq!(whole.ok().flatten(), exchanged.is_ok().then_some((status, body_len)));
+    let page = match (exchanged, status) {
+        (Ok(()), Some(status)) => format!("{status}-{body_len}"),
+        _ => "broken".to_owned(),
     };
     let connect = Connect { target, timeout: patience.silence, origin: None };
     let probe = GrpcProbe { connect, service: String::new(), authority: None, tls: None };
@@ -137,6 +154,28 @@ pub fn http2(octets: &[u8]) -> String {
         Outcome::Failure(_) => page,
         other => panic!("{other:?}"),
     }
+}
+
+/// Status and length of the body; `None`: it does not end.
+type Heard = Result<Option<(Option<u16>, u64)>, http2::Fault>;
+
+fn hear(octets: &[u8], piece: usize, request: &http2::Request<'_>) -> Heard {
+    let mut conversation = http2::Conversation::new(request);
+    let (mut status, mut body_len) = (None, 0);
+    for mut rest in octets.chunks(piece) {
+        loop {
+            let (taken, event) = conversation.take(rest)?;
+            rest = &rest[taken..];
+            match event {
+                Some(Event::Header(number, _)) => status = Some(number),
+                Some(Event::Body(range)) => body_len += range.len() as u64,
+                Some(Event::End(_)) => return Ok(Some((status, body_len))),
+                None => break,
+            }
+        }
+        assert!(conversation.take_outgoing().len() < 70_000, "it piles up");
+    }
+    Ok(None)
 }
 
 /// A connection on which these octets come, whatever is sent.

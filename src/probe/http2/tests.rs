@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use h2::server;
-use http::Response;
+use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
@@ -166,9 +167,8 @@ async fn what_is_no_http_2_fails() {
 fn what_http_2_cannot_say_is_not_held_against_the_server() {
     let target = "192.0.2.1:80".parse().unwrap();
     let bad = Url { path: "/a b".to_owned(), ..url(Wishes::default()) };
-    assert!(matches!(request(&bad, target, "http"), Err(Http2Error::Request(_))));
-    let plain = Url { virtual_host: None, wishes: None, ..bad };
-    let plain = Url { path: "/".to_owned(), ..plain };
-    let (request, body) = request(&plain, target, "https").unwrap();
-    assert_eq!((request.uri().to_string(), body), ("https://192.0.2.1:80/".to_owned(), None));
+    assert_eq!(request(&bad, target, "http").fault(), Some("/a b"));
+    let plain = Url { path: "/".to_owned(), virtual_host: None, wishes: None, ..bad };
+    let plain = request(&plain, target, "https");
+    assert_eq!((plain.fault(), &*plain.authority, plain.body), (None, "192.0.2.1:80", &b""[..]));
 }
