@@ -18,7 +18,7 @@ struct Case {
 type Target = fn(&[u8]) -> String;
 
 /// Each corpus, and what is done with it.
-const CORPORA: [(&str, Target); 14] = [
+const CORPORA: [(&str, Target); 15] = [
     ("wire", |octets| targets::wire(octets).to_owned()),
     ("wire6", |octets| targets::wire6(octets).to_owned()),
     ("ah", |octets| targets::authentication_header(octets).to_owned()),
@@ -33,6 +33,7 @@ const CORPORA: [(&str, Target); 14] = [
     ("http2", replies::http2),
     ("search", replies::search),
     ("udp", replies::udp),
+    ("handshake", replies::handshake),
 ];
 
 #[test]

@@ -3,9 +3,11 @@
 //! Certificates that are self-signed, expired or for another name are fine then, and so are weak ones.
 
 mod encrypted;
+pub mod handshake;
 mod identity;
 mod stream;
 mod trust;
+mod watched;
 
 use std::io;
 use std::net::IpAddr;
@@ -14,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{self, CryptoProvider};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
@@ -22,7 +24,8 @@ use tokio::time::timeout;
 
 use super::connect::Seconds;
 pub use identity::Identity;
-pub use stream::{MAX_HANDSHAKE, TlsStream};
+pub use stream::TlsStream;
+use watched::provider;
 
 /// `tls_verify` and what belongs to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -120,11 +123,6 @@ fn config(
         config.client_auth_cert_resolver = identity.resolver().map_err(TlsError::Local)?;
     }
     Ok(Arc::new(config))
-}
-
-fn provider() -> &'static Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(crypto::ring::default_provider()))
 }
 
 fn new_config(with_sni: bool, http2: bool) -> ClientConfig {

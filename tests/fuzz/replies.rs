@@ -12,6 +12,7 @@ use mainstay::probe::http2::{Event, Seen};
 use mainstay::probe::pattern::{Options, Pattern, Search};
 use mainstay::probe::response::{BadHeader, Header, MAX_HEADER, Response};
 use mainstay::probe::smtp::{BadReply, MAX_REPLY, Replies, Reply};
+use mainstay::probe::tls::handshake::{Format, Handshake, TooMuch};
 use mainstay::probe::wishes::ExpectedHeader;
 use mainstay::probe::{Connect, GrpcProbe, Wishes, dns, grpc, http2, ping, udp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -176,6 +177,27 @@ fn hear(octets: &[u8], piece: usize, request: &http2::Request<'_>) -> Heard {
         assert!(conversation.take_outgoing().len() < 70_000, "it piles up");
     }
     Ok(None)
+}
+
+/// Messages of a TLS handshake, in the formats of both versions.
+pub fn handshake(octets: &[u8]) -> String {
+    let follow = |format, piece| {
+        let mut handshake = Handshake::new(format);
+        octets.chunks(piece).try_for_each(|octets| handshake.follow(octets))
+    };
+    let judged = [Format::Tls12, Format::Tls13].map(|format| {
+        let whole = follow(format, octets.len().max(1));
+        for piece in PIECES {
+            assert_eq!(follow(format, piece), whole, "in pieces of {piece}");
+        }
+        match whole {
+            Ok(()) => "fine",
+            Err(TooMuch::Octets) => "too-long",
+            Err(TooMuch::Certificates) => "certificates",
+            Err(TooMuch::Names) => "names",
+        }
+    });
+    judged.join(" ")
 }
 
 /// A connection on which these octets come, whatever is sent.

@@ -1,5 +1,5 @@
 //! Servers that mean harm: whatever they send, a check costs its own time and less than 64 kB, and the checks of
-//! other servers go on. Two costs are the libraries' own and above that, each with its reason below.
+//! other servers go on.
 //!
 //! Memory is counted where the attempt runs, octet by octet: its thread has an allocator that counts.
 
@@ -15,7 +15,7 @@ use mainstay::check::Outcome;
 use rustls::version::{TLS12, TLS13};
 
 use measured::{Cost, measure};
-use servers::{Flood, datagrams, fast, gzip_bomb, slow, stream, tls};
+use servers::{Certificates, Flood, datagrams, fast, gzip_bomb, slow, stream, tls};
 
 /// `connect_timeout` of all checks here.
 const TIMEOUT: Duration = Duration::from_millis(300);
@@ -26,25 +26,14 @@ const LIMIT: Duration = Duration::from_secs(6);
 /// Octets that an attempt may hold at a time.
 const MEMORY: isize = 65_536;
 
-/// rustls keeps the certificates of a session for as long as that lasts, besides what a page needs.
-const MEMORY_CHAIN: isize = 81_920;
-
-/// For a moment, while it takes a list of certificates apart of which each is a few octets: for each it has a
-/// structure of 56, and its vectors double as they grow. What one message may have bounds them.
-const MEMORY_CROWD: isize = 327_680;
-
 /// The check must fail for a reason that has `reason` in it, in time and within its memory.
 fn fails(what: &str, check: &str, port: u16, reason: &str) {
-    fails_within(MEMORY, what, check, port, reason);
-}
-
-fn fails_within(most: isize, what: &str, check: &str, port: u16, reason: &str) {
     let Cost { outcome, time, memory } = measure(check, port);
     let Outcome::Failure(why) = outcome else { panic!("{what}: {outcome:?}") };
     println!("{what}: {time:?}, {memory} octets: {why}");
     assert!(why.contains(reason), "{what}: {why}");
     assert!(time < LIMIT, "{what}: {time:?}");
-    assert!(memory < most, "{what}: {memory} octets");
+    assert!(memory < MEMORY, "{what}: {memory} octets");
 }
 
 /// A page that is searched and hashed: all that can be asked of one.
@@ -158,30 +147,50 @@ fn pages_without_end_over_tls() {
         ("body in drops", slow("HTTP/1.1 200 OK\r\n\r\n", "x"), "not finished within"),
         ("nothing", slow("", ""), "no answer within"),
     ] {
-        fails(what, SSL_GET, tls(&TLS13, &[], flood.clone()), reason);
-        fails(&format!("{what}, TLS 1.2"), SSL_GET, tls(&TLS12, &[], flood), reason);
+        fails(what, SSL_GET, tls(&TLS13, &Certificates::default(), flood.clone()), reason);
+        fails(
+            &format!("{what}, TLS 1.2"),
+            SSL_GET,
+            tls(&TLS12, &Certificates::default(), flood),
+            reason,
+        );
     }
 }
 
-/// A chain of certificates is kept as long as it is no longer than one record.
+/// A chain of certificates, and names of CAs, are kept as long as a session lasts. For each there is a structure,
+/// so that many small ones take far more than they have octets.
 #[test]
 fn certificates_without_end() {
     let body = fast("HTTP/1.1 200 OK\r\n\r\n", "all is well\n");
-    let (long, longer) = (vec![vec![0; 15_000]], vec![vec![0; 20_000]; 3]);
-    let crowd = vec![vec![0]; 2_600];
+    let chain = |number: usize, length: usize| Certificates {
+        chain: vec![vec![0; length]; number],
+        ..Certificates::default()
+    };
+    let names = |number: usize, length: usize| Certificates {
+        names: vec![vec![0; length]; number],
+        ..Certificates::default()
+    };
     for version in [&TLS12, &TLS13] {
-        let server = |chain: &[Vec<u8>]| tls(version, chain, body.clone());
-        let name = format!("{:?}", version.version);
-        fails(
-            &format!("60 kB, {name}"),
-            SSL_GET,
-            server(&longer),
-            "TLS handshake failed: more than",
-        );
-        let (long, crowd) = (server(&long), server(&crowd));
-        let (what, reason) = (format!("15 kB, {name}"), "not finished within");
-        fails_within(MEMORY_CHAIN, &what, SSL_GET, long, reason);
-        fails_within(MEMORY_CROWD, &format!("crowd, {name}"), SSL_GET, crowd, reason);
+        for (what, certificates, reason) in [
+            ("60 kB", chain(3, 20_000), "TLS handshake failed: more than"),
+            ("15 kB", chain(1, 15_000), "not finished within"),
+            ("30 certificates", chain(29, 520), "not finished within"),
+            (
+                "2,600 certificates",
+                chain(2_600, 1),
+                "TLS handshake failed: more than 30 certificates",
+            ),
+            ("500 names", names(500, 28), "not finished within"),
+            ("5,000 names", names(5_000, 1), "TLS handshake failed: names of more than 500 CAs"),
+            (
+                "both",
+                Certificates { names: vec![vec![0; 900]; 10], ..chain(1, 13_000) },
+                "TLS handshake failed: more than",
+            ),
+        ] {
+            let what = format!("{what}, {:?}", version.version);
+            fails(&what, SSL_GET, tls(version, &certificates, body.clone()), reason);
+        }
     }
 }
 
@@ -296,8 +305,8 @@ fn http2_frames_without_end_over_tls() {
     for (what, flood) in floods_of_frames() {
         let get = "SSL_GET {\n http_protocol 2\n url {\n path /\n regex nowhere\n }\n";
         let what = format!("{what}, TLS");
-        let port = tls(&TLS13, &[], flood.clone());
+        let port = tls(&TLS13, &Certificates::default(), flood.clone());
         fails(&what, "GRPC_CHECK {\n tls\n", port, "");
-        fails(&what, get, tls(&TLS13, &[], flood), "");
+        fails(&what, get, tls(&TLS13, &Certificates::default(), flood), "");
     }
 }

@@ -10,7 +10,7 @@ use mainstay::probe::{self, Probe};
 use rustls::version::TLS13;
 
 use crate::measured::probe;
-use crate::servers::{Flood, datagrams, fast, slow, stream, tls};
+use crate::servers::{Certificates, Flood, datagrams, fast, slow, stream, tls};
 use crate::{GET, SSL_GET};
 
 /// Bad ones of each kind.
@@ -26,7 +26,7 @@ fn bad_ones() -> Vec<Probe> {
         (GET, stream(fast(body, "all is well\n"))),
         (GET, stream(slow(body, "x"))),
         (GET, stream(slow("", ""))),
-        (SSL_GET, tls(&TLS13, &[], fast(body, "all is well\n"))),
+        (SSL_GET, tls(&TLS13, &Certificates::default(), fast(body, "all is well\n"))),
         (SSL_GET, stream(fast("", "\u{15}\u{3}\u{3}\0\u{2}\u{1}\u{5a}"))),
         ("SMTP_CHECK {\n", stream(fast("", "220-more\r\n"))),
         ("DNS_CHECK {\n", datagrams(|query, _| query.to_vec())),

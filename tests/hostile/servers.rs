@@ -8,8 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::NoClientAuth;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 /// What is sent over a connection.
 #[derive(Debug, Clone, Default)]
@@ -99,19 +105,76 @@ fn serve(each: impl Fn(TcpStream) + Clone + Send + 'static) -> u16 {
     port
 }
 
-/// Likewise over TLS of this version, after a request, with HTTP/2 for those who ask for it; behind our certificate
-/// this chain of others.
-pub fn tls(version: &'static SupportedProtocolVersion, chain: &[Vec<u8>], flood: Flood) -> u16 {
+/// What a server shows of itself in a handshake.
+#[derive(Debug, Default)]
+pub struct Certificates {
+    /// Behind its certificate, which is ours.
+    pub chain: Vec<Vec<u8>>,
+    /// CAs whose certificates it would like to see; none: it asks for no certificate.
+    pub names: Vec<Vec<u8>>,
+}
+
+/// Asks for a certificate, and is content without one.
+#[derive(Debug)]
+struct Asking(Vec<DistinguishedName>);
+
+impl ClientCertVerifier for Asking {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.0
+    }
+
+    fn verify_client_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        unreachable!("no client has one")
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        unreachable!("no client has one")
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        unreachable!("no client has one")
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+/// Likewise over TLS of this version, after a request, with HTTP/2 for those who ask for it.
+pub fn tls(version: &'static SupportedProtocolVersion, show: &Certificates, flood: Flood) -> u16 {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/probe/tls");
     let read = |name: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
     let key = PrivateKeyDer::try_from(read("key.der")).unwrap();
     let mut certificates = vec![CertificateDer::from(read("certificate.der"))];
-    certificates.extend(chain.iter().cloned().map(CertificateDer::from));
+    certificates.extend(show.chain.iter().cloned().map(CertificateDer::from));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let asking: Arc<dyn ClientCertVerifier> = match &show.names[..] {
+        [] => Arc::new(NoClientAuth),
+        names => Arc::new(Asking(names.iter().cloned().map(DistinguishedName::from).collect())),
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(asking)
         .with_single_cert(certificates, key)
         .unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

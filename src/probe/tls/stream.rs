@@ -1,8 +1,9 @@
 //! A TLS session over a stream, by the side of rustls that leaves buffers to its user, so that what is held is
-//! one record as it came, and what was in it. Its other side, and tokio-rustls with it, keeps up to 64 kB of a
-//! handshake, and later a record in a buffer that doubles as it grows.
+//! one record, which is read where it was decrypted. Its other side, and tokio-rustls with it, keeps up to 64 kB of
+//! a handshake, and later a record in a buffer that doubles as it grows.
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,6 +16,9 @@ use rustls::unbuffered::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::handshake::{Format, Handshake};
+use super::watched;
+
 /// Kind, version and length stand before the contents of a record (RFC 8446 §5.1).
 const HEADER: usize = 5;
 
@@ -25,9 +29,9 @@ const MAX_CONTENTS: usize = 16_384;
 /// cipher that we offer has need.
 const MAX_RECORD: usize = HEADER + MAX_CONTENTS + 256;
 
-/// Longest handshake message, however many records it comes in. Chains of certificates as they are in use have a
-/// third of that.
-pub const MAX_HANDSHAKE: usize = MAX_RECORD;
+/// Kinds of records (RFC 8446 §5.1).
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const HANDSHAKE: u8 = 22;
 
 /// A session over `S`.
 pub struct TlsStream<S> {
@@ -39,9 +43,10 @@ pub struct TlsStream<S> {
     /// Octets of `incoming` that belong to that record, and what its header says.
     arrived: usize,
     header: [u8; HEADER],
-    /// What was in a record, read up to `read`.
-    contents: Vec<u8>,
-    read: usize,
+    /// What of `incoming` is for the application and has not been read, which is gone together.
+    contents: Range<usize>,
+    /// The handshake as long as it is not encrypted.
+    handshake: Option<Handshake>,
     /// Octets for the server, sent up to `sent`.
     outgoing: Vec<u8>,
     sent: usize,
@@ -84,8 +89,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             incoming: Vec::new(),
             arrived: 0,
             header: [0; HEADER],
-            contents: Vec::new(),
-            read: 0,
+            contents: 0..0,
+            handshake: Some(Handshake::new(Format::Tls12)),
             outgoing: Vec::new(),
             sent: 0,
             ended: false,
@@ -120,9 +125,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
 
     /// Lets the session take its next step; `sending` is left to it as soon as it is ready for that.
     fn advance(&mut self, sending: Option<Sending<'_>>) -> io::Result<State> {
-        let UnbufferedStatus { discard, state } =
-            self.session.process_tls_records(&mut self.incoming);
-        let (mut next, mut has_contents, mut failed) = (State::Busy, false, None);
+        // What has been decrypted is no record any more.
+        let has_contents = !self.contents.is_empty();
+        let incoming = if has_contents { &mut [] } else { &mut self.incoming[..] };
+        let UnbufferedStatus { discard, state } = self.session.process_tls_records(incoming);
+        let (mut next, mut failed) = (State::Busy, None);
         match state {
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
                 append(&mut self.outgoing, |room| data.encode(room))?;
@@ -130,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             // It is, before anything else is read or written.
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::BlockedHandshake) => next = State::Handshake,
-            Ok(ConnectionState::ReadTraffic(_)) => has_contents = true,
+            // Its first octet, which is in `incoming` with the others.
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => drop(traffic.next_record()),
             Ok(ConnectionState::PeerClosed) => self.ended = true,
             Ok(ConnectionState::Closed) => (self.ended, next) = (true, State::Ready),
             Ok(ConnectionState::WriteTraffic(traffic)) => {
@@ -142,7 +150,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             Ok(other) => return Err(io::Error::other(format!("TLS session in state {other:?}"))),
             Err(error) => failed = Some(error),
         }
-        if discard == self.incoming.len() {
+        let contents = watched::take_decrypted(&self.incoming).unwrap_or_default();
+        if has_contents {
+            // It stays until it has been read.
+        } else if !contents.is_empty() && failed.is_none() {
+            (self.contents, next) = (contents, State::Busy);
+        } else if discard == self.incoming.len() {
             self.incoming = Vec::new();
         } else {
             self.incoming.drain(..discard);
@@ -151,22 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             self.word_alert();
             return Err(invalid(error));
         }
-        if has_contents {
-            self.take_contents()?;
-        }
         Ok(next)
-    }
-
-    /// Takes what was in a record. Not at once, for then three times its length would be held: as it came,
-    /// in the session, and here.
-    fn take_contents(&mut self) -> io::Result<()> {
-        let status = self.session.process_tls_records(&mut self.incoming);
-        if let Ok(ConnectionState::ReadTraffic(mut traffic)) = status.state
-            && let Some(record) = traffic.next_record()
-        {
-            (self.contents, self.read) = (record.map_err(invalid)?.payload.to_vec(), 0);
-        }
-        Ok(())
     }
 
     /// After an error: what the server is to be told of it.
@@ -183,9 +181,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         let length = HEADER + usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
         let begin = self.incoming.len();
         let wanted = if self.arrived < HEADER { HEADER } else { length } - self.arrived;
-        if self.arrived >= HEADER && (length > MAX_RECORD || begin + wanted > MAX_HANDSHAKE) {
-            let what =
-                format!("more than {MAX_HANDSHAKE} bytes in one record or handshake message");
+        // Behind the beginning of a handshake message, which may come in any number of records, as well.
+        if self.arrived >= HEADER && begin + wanted > MAX_RECORD {
+            let what = format!("more than {MAX_RECORD} bytes in one record or handshake message");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, what)));
         }
         self.incoming.reserve_exact(wanted);
@@ -199,21 +197,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             let what = "connection closed without close_notify";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
         }
-        self.note_arrival(came);
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.note_arrival(came))
     }
 
     /// Keeps the books on the record on its way, of which `came` more octets are there.
-    fn note_arrival(&mut self, came: usize) {
+    fn note_arrival(&mut self, came: usize) -> io::Result<()> {
         let new = &self.incoming[self.incoming.len() - came..];
         if self.arrived < HEADER {
             self.header[self.arrived..self.arrived + came].copy_from_slice(new);
         }
         self.arrived += came;
         let contents = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
-        if self.arrived >= HEADER && self.arrived == HEADER + contents {
-            self.arrived = 0;
+        if self.arrived < HEADER || self.arrived < HEADER + contents {
+            return Ok(());
         }
+        self.arrived = 0;
+        self.follow_handshake(contents)
+    }
+
+    /// Looks at the record that has come, unless it is encrypted: then that is done behind the decryption.
+    fn follow_handshake(&mut self, contents: usize) -> io::Result<()> {
+        let octets = &self.incoming[self.incoming.len() - contents..];
+        match (self.header[0], &mut self.handshake) {
+            (CHANGE_CIPHER_SPEC, _) => self.handshake = None,
+            (HANDSHAKE, Some(handshake)) => {
+                let followed = handshake.follow(octets);
+                followed.map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Sends what is there to be sent.
@@ -292,8 +305,12 @@ fn append<E: NotWritten>(
     Ok(())
 }
 
+/// What rustls says, or in our own words what we have against the server.
 fn invalid(error: rustls::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
+    match error {
+        rustls::Error::General(ours) => io::Error::new(io::ErrorKind::InvalidData, ours),
+        error => io::Error::new(io::ErrorKind::InvalidData, error),
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
@@ -308,12 +325,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
                 ready!(self.poll_fill(cx))?;
             }
         }
-        let rest = &self.contents[self.read..];
+        let rest = &self.incoming[self.contents.clone()];
         let now = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..now]);
-        self.read += now;
-        if self.read == self.contents.len() {
-            (self.contents, self.read) = (Vec::new(), 0);
+        self.contents.start += now;
+        if now > 0 && self.contents.is_empty() {
+            (self.incoming, self.contents) = (Vec::new(), 0..0);
         }
         Poll::Ready(Ok(()))
     }

@@ -34,7 +34,7 @@ impl ResolvesServerCert for Names {
 
 /// A server of one page, without close_notify unless `polite`; the note is the name of SNI.
 async fn server(polite: bool) -> (SocketAddr, Arc<Mutex<Option<String>>>) {
-    let provider = Arc::new(crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::try_from(include_bytes!("key.der").to_vec()).unwrap();
     let key = provider.key_provider.load_private_key(key).unwrap();
     let certificate = CertificateDer::from(include_bytes!("certificate.der").to_vec());

@@ -42,7 +42,7 @@ fn what_is_no_code_is_malformed() {
     let end = [0xff, 0xff, 0xff, 0xff];
     // A whole octet of padding; padding of zeroes; the end itself; and with more behind it.
     for string in
-        [&b"\x64\x02\xff"[..], b"\xa8\xeb\x10\x64\x9c\xa0", &end, &[&end[..], &end].concat()]
+        [&b"\x64\x02\xff"[..], b"\xa8\xeb\x10\x64\x9c\xbe", &end, &[&end[..], &end].concat()]
     {
         assert_eq!(decoded(string, 100), Err(BadBlock::Malformed), "{string:x?}");
     }

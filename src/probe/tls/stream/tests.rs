@@ -6,14 +6,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream as ServerStream;
 
-use super::super::{new_config, provider};
+use super::super::new_config;
 use super::*;
 
 fn acceptor(version: &'static SupportedProtocolVersion, chain: usize) -> TlsAcceptor {
     let certificate = include_bytes!("../certificate.der").to_vec().into();
     let filler = (0..chain).map(|_| vec![0; 1_000].into());
     let key = include_bytes!("../key.der").to_vec().try_into().unwrap();
-    let config = ServerConfig::builder_with_provider(provider().clone())
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
@@ -78,6 +79,29 @@ async fn new_keys_are_taken_and_answered() {
         client.flush().await.unwrap();
         server.read_exact(&mut heard).await.unwrap();
         assert_eq!(heard, [round; 30]);
+    }
+}
+
+/// What has been decrypted lies where records come in, while there is more to be sent.
+#[tokio::test]
+async fn what_is_read_in_part_stays_while_something_is_written() {
+    for version in [&TLS12, &TLS13] {
+        let (mut client, mut server) = pair(version, 100_000).await;
+        for text in [&b"first and"[..], b"second and", b"third"] {
+            server.write_all(text).await.unwrap();
+            server.flush().await.unwrap();
+        }
+        let (mut begin, mut rest) = ([0; 7], [0; 17]);
+        client.read_exact(&mut begin).await.unwrap();
+        for question in [&b"one?"[..], b"two?"] {
+            client.write_all(question).await.unwrap();
+            client.flush().await.unwrap();
+            let mut heard = [0; 4];
+            server.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, question);
+        }
+        client.read_exact(&mut rest).await.unwrap();
+        assert_eq!((&begin, &rest), (b"first a", b"ndsecond andthird"), "{version:?}");
     }
 }
 

@@ -15,12 +15,12 @@ fn file(name: &str) -> PathBuf {
 async fn server(asks: bool) -> SocketAddr {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(file("ca.pem")).unwrap()).unwrap();
-    let builder = rustls::ServerConfig::builder_with_provider(provider().clone())
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap();
     let builder = if asks {
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider().clone());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         builder.with_client_cert_verifier(clients.build().unwrap())
     } else {
         builder.with_no_client_auth()
