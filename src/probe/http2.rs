@@ -2,8 +2,10 @@
 //! is what reads and writes them.
 
 pub mod conversation;
+mod fault;
 pub mod hpack;
 mod huffman;
+mod message;
 
 use std::borrow::Cow;
 use std::io;
@@ -17,7 +19,9 @@ use super::Url;
 use super::connect::sentence;
 use super::fetch::{self, CHUNK, FetchError, Page, Patience, Piece, default_host};
 use super::response::Header;
-pub use conversation::{Conversation, Event, Fault, Fields, Request};
+pub use conversation::{Conversation, Event};
+pub use fault::Fault;
+pub use message::{Fields, Request};
 
 /// Why there is no reply. Worded for operators.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,11 @@
 //! One request and its reply as frames of HTTP/2 (RFC 9113): octets in, what they say out, without any input or
 //! output of its own. There is one stream, number 1; what is held of the reply is its header while that comes.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use super::hpack::{self, BadBlock};
+use super::fault::Fault;
+use super::hpack;
+use super::message::{Fields, Request, is_secret};
 
 /// Each side begins with octets of its own; the server's are its settings (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -13,7 +14,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
 
 /// Longest contents of a frame, for both sides: what holds as long as nobody sets more (RFC 9113 §4.2).
-const MAX_FRAME: usize = 16_384;
+pub(super) const MAX_FRAME: usize = 16_384;
 
 /// Octets of body that may be on their way at first, in either direction (RFC 9113 §6.9.2), and the most that the
 /// other may be allowed (§6.9.1).
@@ -51,29 +52,6 @@ const MAX_HEADER_LIST_SIZE: u16 = 6;
 /// The only stream.
 const STREAM: u32 = 1;
 
-/// What is asked. [`Request::fault`] says what of it cannot be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request<'a> {
-    pub method: &'a str,
-    /// `http` or `https`.
-    pub scheme: &'static str,
-    /// Host, and port unless it is the usual one.
-    pub authority: String,
-    /// With its query.
-    pub path: &'a str,
-    /// Further fields; names in whatever case.
-    pub fields: Vec<(&'a str, Cow<'a, str>)>,
-    /// Empty: none.
-    pub body: &'a [u8],
-}
-
-/// Fields of a reply, without those whose names begin with a colon.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields {
-    /// A line for each, as HTTP/1.1 has them: `name: value\r\n`.
-    lines: Vec<u8>,
-}
-
 /// What of a reply has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -83,42 +61,6 @@ pub enum Event {
     Body(Range<usize>),
     /// That was all; behind the body came these.
     End(Fields),
-}
-
-/// Why no more is to be expected. Worded for operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    #[error("what the server sends is none")]
-    Foreign,
-    #[error("frame of {0} bytes, expected at most {MAX_FRAME}")]
-    LongFrame(usize),
-    #[error("malformed {} frame", kind(*.0))]
-    BadFrame(u8),
-    #[error("unexpected {} frame", kind(*.0))]
-    Unexpected(u8),
-    #[error("more data than the window allows")]
-    Flow,
-    #[error("the header is longer than {MAX_HEADER} bytes")]
-    LongHeader,
-    #[error("the header has {0}")]
-    Header(BadBlock),
-    #[error("the header has malformed fields")]
-    Field,
-    #[error("the body has {0} bytes, and not as many as content-length says")]
-    Length(u64),
-    #[error("the server has given up the request: {}", name(*.0))]
-    Reset(u32),
-    #[error("the server has ended the connection: {}", name(*.0))]
-    GoAway(u32),
-}
-
-impl From<BadBlock> for Fault {
-    fn from(bad: BadBlock) -> Self {
-        match bad {
-            BadBlock::TooLong => Self::LongHeader,
-            other => Self::Header(other),
-        }
-    }
 }
 
 /// The frame on its way.
@@ -429,7 +371,7 @@ impl<'a> Conversation<'a> {
     fn take_header(&mut self, block: &[u8], is_last: bool) -> Result<Option<Event>, Fault> {
         let (mut status, mut fields) = (None, Fields::default());
         hpack::read(block, MAX_HEADER, |name, value| match name {
-            b":status" if status.is_none() && fields.lines.is_empty() => {
+            b":status" if status.is_none() && fields.lines().is_empty() => {
                 status = Some(parse_status(value).ok_or(Fault::Field)?);
                 Ok(())
             }
@@ -533,113 +475,10 @@ impl<'a> Conversation<'a> {
     }
 }
 
-impl Request<'_> {
-    /// The first part of it that HTTP/2 has no way to say, if there is one.
-    pub fn fault(&self) -> Option<&str> {
-        let is_visible = |text: &str| {
-            !text.is_empty() && text.bytes().all(|octet| octet > b' ' && octet != 0x7f)
-        };
-        let is_path = |path: &str| is_visible(path) && (path.starts_with('/') || path == "*");
-        let parts = [
-            (self.method, self.method.bytes().all(is_token)),
-            (&*self.authority, is_visible(&self.authority)),
-            (self.path, is_path(self.path)),
-        ];
-        let fields = self.fields.iter().flat_map(|(name, value)| {
-            [
-                (*name, !name.is_empty() && name.bytes().all(is_token)),
-                (&**value, value.bytes().all(is_text)),
-            ]
-        });
-        parts.into_iter().chain(fields).find_map(|(text, fine)| (!fine).then_some(text))
-    }
-}
-
-impl Fields {
-    /// # Errors
-    /// It is none (RFC 9113 §8.2): names are in lower case, and neither could be read as more than one line.
-    fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-        let is_name = |octet: &u8| is_token(*octet) && !octet.is_ascii_uppercase();
-        if name.is_empty() || !name.iter().all(is_name) || !value.iter().copied().all(is_text) {
-            return Err(Fault::Field);
-        }
-        for part in [name, b": ", value, b"\r\n"] {
-            self.lines.extend_from_slice(part);
-        }
-        Ok(())
-    }
-
-    /// A line for each, as HTTP/1.1 has them: `name: value\r\n`.
-    pub fn lines(&self) -> &[u8] {
-        &self.lines
-    }
-
-    /// Value of the first with this name, which is in lower case; `None` also if it is no text.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let mut lines = self.lines.split(|octet| *octet == b'\n');
-        let value =
-            lines.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b":"))?;
-        std::str::from_utf8(value.trim_ascii()).ok()
-    }
-}
-
-/// Octets of names and methods (RFC 9110 §5.6.2).
-fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
-}
-
-/// Octets of values (RFC 9110 §5.5).
-fn is_text(octet: u8) -> bool {
-    octet == b'\t' || octet >= b' ' && octet != 0x7f
-}
-
-/// Fields that nobody on the way is to keep.
-fn is_secret(name: &str) -> bool {
-    ["authorization", "cookie"].iter().any(|other| name.eq_ignore_ascii_case(other))
-}
-
 /// Three digits.
 fn parse_status(value: &[u8]) -> Option<u16> {
     let digits = value.iter().all(u8::is_ascii_digit) && value.len() == 3;
     digits.then(|| value.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
-}
-
-/// What a kind of frames is called (RFC 9113 §6).
-fn kind(kind: u8) -> &'static str {
-    const KINDS: [&str; 10] = [
-        "DATA",
-        "HEADERS",
-        "PRIORITY",
-        "RST_STREAM",
-        "SETTINGS",
-        "PUSH_PROMISE",
-        "PING",
-        "GOAWAY",
-        "WINDOW_UPDATE",
-        "CONTINUATION",
-    ];
-    KINDS.get(usize::from(kind)).unwrap_or(&"unknown")
-}
-
-/// What an error code is called (RFC 9113 §7).
-fn name(code: u32) -> &'static str {
-    const NAMES: [&str; 14] = [
-        "NO_ERROR",
-        "PROTOCOL_ERROR",
-        "INTERNAL_ERROR",
-        "FLOW_CONTROL_ERROR",
-        "SETTINGS_TIMEOUT",
-        "STREAM_CLOSED",
-        "FRAME_SIZE_ERROR",
-        "REFUSED_STREAM",
-        "CANCEL",
-        "COMPRESSION_ERROR",
-        "CONNECT_ERROR",
-        "ENHANCE_YOUR_CALM",
-        "INADEQUATE_SECURITY",
-        "HTTP_1_1_REQUIRED",
-    ];
-    NAMES.get(code as usize).unwrap_or(&"an unknown error")
 }
 
 #[cfg(test)]
