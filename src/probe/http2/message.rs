@@ -93,4 +93,4 @@ pub(super) fn is_secret(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -79,6 +79,12 @@ pub fn mainstay() -> PathBuf {
     }
 }
 
+/// What its unit sets for it, so that it runs here as it does where it is installed.
+fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    const UNIT: &str = include_str!("../../../etc/mainstay.service");
+    UNIT.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
+}
+
 impl<'h> Director<'h> {
     pub fn start(
         host: &'h Host,
@@ -113,6 +119,9 @@ impl<'h> Director<'h> {
             .stderr(log)
             // A group of its own, so that it can be killed as a whole.
             .process_group(0);
+        if let Program::Mainstay = program {
+            command.envs(environment());
+        }
         let child = host
             .spawn(&mut command)
             .unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));

@@ -3,18 +3,8 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::super::hpack::BadBlock;
+use super::super::message::tests::request;
 use super::*;
-
-fn request(body: &[u8]) -> Request<'_> {
-    Request {
-        method: "GET",
-        scheme: "http",
-        authority: "www.example".to_owned(),
-        path: "/",
-        fields: vec![],
-        body,
-    }
-}
 
 fn frame(kind: u8, flags: u8, stream: u8, contents: &[u8]) -> Vec<u8> {
     let [_, length @ ..] = (contents.len() as u32).to_be_bytes();

@@ -1,6 +1,7 @@
 use super::*;
 
-fn request(body: &[u8]) -> Request<'_> {
+/// A plain one.
+pub fn request(body: &[u8]) -> Request<'_> {
     Request {
         method: "GET",
         scheme: "http",
