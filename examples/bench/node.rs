@@ -64,6 +64,7 @@ impl<'h> Node<'h> {
             Log::Pipe => command.args(["-l", "-D", "-G"]),
             Log::Syslog => command.arg("-D"),
         };
+        command.envs(way.program.environment());
         command.stdout(output.try_clone().expect("duplicate a descriptor")).stderr(output);
         let child = host.spawn(command.process_group(0)).expect("start a director");
         Node { host: PhantomData, child, sink }

@@ -61,6 +61,15 @@ impl Program {
             _ => configuration.to_vec(),
         }
     }
+
+    /// What its unit sets for it, so that it runs here as it does where it is installed.
+    pub fn environment(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let unit = match self {
+            Program::Mainstay => include_str!("../../../etc/mainstay.service"),
+            Program::Keepalived => "",
+        };
+        unit.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
+    }
 }
 
 /// The binary under test: what MAINSTAY_BINARY says (say, a release build), else the one that Cargo
@@ -77,12 +86,6 @@ pub fn mainstay() -> PathBuf {
             .expect("a directory")
             .join("../mainstay"),
     }
-}
-
-/// What its unit sets for it, so that it runs here as it does where it is installed.
-fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
-    const UNIT: &str = include_str!("../../../etc/mainstay.service");
-    UNIT.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
 }
 
 impl<'h> Director<'h> {
@@ -119,9 +122,7 @@ impl<'h> Director<'h> {
             .stderr(log)
             // A group of its own, so that it can be killed as a whole.
             .process_group(0);
-        if let Program::Mainstay = program {
-            command.envs(environment());
-        }
+        command.envs(program.environment());
         let child = host
             .spawn(&mut command)
             .unwrap_or_else(|e| panic!("{}: start {program:?}: {e}", host.name));
