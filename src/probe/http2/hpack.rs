@@ -8,7 +8,7 @@ use super::huffman;
 pub enum BadBlock {
     #[error("malformed fields")]
     Malformed,
-    #[error("fields beyond the table, of which none but the known ones are allowed")]
+    #[error("fields of a table that the server was told not to use (SETTINGS_HEADER_TABLE_SIZE 0)")]
     NoSuchField,
     #[error("too many fields, or too long ones")]
     TooLong,
