@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use diagnostic::{Diagnostic, Diagnostics, Effect, Severity};
 use lower::Lowering;
-use plan::Plan;
+use plan::{Plan, Running};
 use preprocess::Reader;
 
 pub(crate) use lexer::comment_start;
@@ -111,7 +111,19 @@ impl Loaded {
 pub fn load(path: &Path, options: &Options) -> Loaded {
     let name = path.to_string_lossy();
     match read_file(path) {
-        Ok(octets) => run(&name, octets, Some(path), options, None),
+        Ok(octets) => run(&name, octets, Some(path), options, Lowering::default(), None),
+        Err(error) => unreadable(&name, &error),
+    }
+}
+
+/// Loads it again: virtual servers that are in every detail as in `running` are the very ones of that plan.
+pub fn reload(path: &Path, options: &Options, running: Arc<Plan>) -> Loaded {
+    let name = path.to_string_lossy();
+    match read_file(path) {
+        Ok(octets) => {
+            let lowering = Lowering::beside(Running::of(running));
+            run(&name, octets, Some(path), options, lowering, None)
+        }
         Err(error) => unreadable(&name, &error),
     }
 }
@@ -151,18 +163,18 @@ fn run_linted(
 ) -> Linted {
     let mut facts = lint::Facts::default();
     let linter = (lint::Linter::new(), &mut facts);
-    let loaded = run(name, octets, path, options, Some((linter, allowed)));
+    let loaded = run(name, octets, path, options, Lowering::default(), Some((linter, allowed)));
     Linted { loaded, facts }
 }
 
 /// Loads `text`, which messages call `name`. Relative includes start in the working directory.
 pub fn parse_text(name: &str, text: impl Into<Vec<u8>>) -> Loaded {
-    run(name, text.into(), None, &Options::default(), None)
+    parse_with(name, text, &Options::default())
 }
 
 /// As [`parse_text`], for the given `options`.
 pub fn parse_with(name: &str, text: impl Into<Vec<u8>>, options: &Options) -> Loaded {
-    run(name, text.into(), None, options, None)
+    run(name, text.into(), None, options, Lowering::default(), None)
 }
 
 /// What a configuration comes to that cannot be read because of `error`.
@@ -178,6 +190,7 @@ fn run(
     octets: Vec<u8>,
     path: Option<&Path>,
     options: &Options,
+    mut lowering: Lowering,
     linter: Option<((lint::Linter, &mut lint::Facts), &[String])>,
 ) -> Loaded {
     if octets.len() as u64 > LARGEST_FILE {
@@ -189,7 +202,7 @@ fn run(
         linter
     });
     let mut reader = Reader::new(options);
-    let (mut builder, mut lowering) = (tree::Builder::default(), Lowering::default());
+    let mut builder = tree::Builder::default();
     reader.start(name, octets, path, &mut diagnostics);
     let mut take = |tree: &tree::Tree, sources: &source::SourceMap, d: &mut Diagnostics| {
         lowering.statement(tree, sources, d);

@@ -219,19 +219,18 @@ impl Director {
         self.followed.follow(&plan);
         self.addresses.follow(&plan);
         let now = clock::now();
-        let mut old: HashMap<ServerIdentity, Managed> =
-            self.managed.drain(..).map(|each| (each.identity(), each)).collect();
+        let mut old: Vec<_> = std::mem::take(&mut self.managed).into_iter().map(Some).collect();
         let count = plan.virtual_servers.len();
+        let numbers = std::mem::replace(&mut self.by_identity, HashMap::with_capacity(count));
         self.managed.reserve_exact(count);
         self.schedule.clear();
-        self.by_identity.clear();
-        self.by_identity.reserve(count);
         self.by_key.clear();
         self.by_key.reserve(count);
         for server in &plan.virtual_servers {
             let (number, identity) = (self.managed.len(), server.identity());
             self.seed = self.seed.wrapping_add(1);
-            let managed = match old.remove(&identity) {
+            let before = numbers.get(&identity).and_then(|&number| old[number].take());
+            let managed = match before {
                 Some(same) if Arc::ptr_eq(&same.server, server) => self.keep(now, same),
                 Some(before) => self.succeed(now, server.clone(), &before),
                 None => self.begin(now, server.clone(), plan.global.tell_initial_servers),
@@ -241,7 +240,7 @@ impl Director {
             self.managed.push(managed);
             self.act(number);
         }
-        self.remove(old.into_values(), now);
+        self.remove(old.into_iter().flatten(), now);
         for user in self.files.all_users().into_iter().chain(self.followed.all_users()) {
             self.tell(user);
         }

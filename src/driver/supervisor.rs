@@ -299,7 +299,9 @@ impl Supervisor {
         tracing::info!("reloading {}", file.display());
         let options = self.options.configuration_options.clone();
         let _marker = self.reload_marker();
-        let loading = tokio::task::spawn_blocking(move || config::load(&file, &options));
+        let running = self.plan.clone();
+        let loading =
+            tokio::task::spawn_blocking(move || config::reload(&file, &options, running));
         let loaded = tokio::select! {
             loaded = loading => loaded,
             () = self.signals.stop() => return ControlFlow::Break(()),
@@ -323,9 +325,7 @@ impl Supervisor {
             );
         }
         restrict(&mut loaded, &self.options);
-        let mut plan = loaded.into_plan();
-        plan.keep_unchanged(&self.plan);
-        let plan = Arc::new(plan);
+        let plan = Arc::new(loaded.into_plan());
         let reloaded = plan.clone();
         tokio::task::spawn_blocking(move || log_script_findings(&reloaded));
         tracing::info!("reloaded: {}", counted(&plan));

@@ -7,7 +7,7 @@
 //! deleted come last of all: when the last service of a family goes, the kernel forgets that
 //! family's connections.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Command, Destination, Entry, ServiceKey};
 
@@ -17,12 +17,12 @@ pub fn difference(
     found: &HashMap<ServiceKey, Entry>,
     wanted: &BTreeMap<ServiceKey, Entry>,
 ) -> Vec<Command> {
-    difference_beside(&BTreeSet::new(), found, wanted)
+    difference_beside(&HashSet::new(), found, wanted)
 }
 
 /// The same, but services that are `unchanged` stay as they were found.
 pub fn difference_beside(
-    unchanged: &BTreeSet<ServiceKey>,
+    unchanged: &HashSet<ServiceKey>,
     found: &HashMap<ServiceKey, Entry>,
     wanted: &BTreeMap<ServiceKey, Entry>,
 ) -> Vec<Command> {

@@ -2,6 +2,7 @@
 //! place of one for each address.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
 use super::super::keywords::Keyword;
@@ -79,13 +80,13 @@ impl MarkingDraft {
 
 /// Gives each group of `servers` that has addresses only a mark of its own for each protocol, in the order of the
 /// file; marks that somebody has already are left out.
-pub(super) fn give_marks(marking: &Marking, servers: &mut [VirtualServer]) {
+pub(super) fn give_marks(marking: &Marking, servers: &mut [Arc<VirtualServer>]) {
     let mark_of = |key| match key {
         ServiceKey::Fwmark { mark, .. } => Some(mark),
         ServiceKey::Address { .. } => None,
     };
     let taken: HashSet<u32> =
-        servers.iter().flat_map(VirtualServer::keys).filter_map(mark_of).collect();
+        servers.iter().flat_map(|server| server.keys()).filter_map(mark_of).collect();
     let mut free = (marking.first..=u32::MAX).filter(|mark| !taken.contains(mark));
     let mut given: HashMap<(String, Protocol), u32> = HashMap::new();
     for server in servers {
@@ -95,6 +96,7 @@ pub(super) fn give_marks(marking: &Marking, servers: &mut [VirtualServer]) {
         let name = (group.name.clone(), protocol);
         let Some(mark) = given.get(&name).copied().or_else(|| free.next()) else { return };
         given.insert(name, mark);
+        let server = Arc::make_mut(server);
         let family = server.service.key.family();
         server.marked = server.keys().collect();
         (server.service.key, server.more_keys) = (ServiceKey::Fwmark { family, mark }, Vec::new());

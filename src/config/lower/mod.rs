@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Gaps, Identity, Plan, SyncGroup, VirtualServer, VrrpInstance};
+use super::plan::{Gaps, Identity, Plan, Running, SyncGroup, VirtualServer, VrrpInstance};
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
 use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
@@ -79,7 +79,8 @@ pub(super) struct Lowering {
     sync_groups: Vec<SyncGroupDraft>,
     sync_group_names: HashMap<String, Span>,
     tracking: tracking::Definitions,
-    virtual_servers: Vec<VirtualServer>,
+    running: Running,
+    virtual_servers: Vec<Arc<VirtualServer>>,
     /// Where each virtual server was said.
     server_spans: Vec<Span>,
     groups: HashMap<String, Group>,
@@ -94,6 +95,11 @@ pub(super) struct Lowering {
 }
 
 impl Lowering {
+    /// What is unchanged is taken from the virtual servers that are `running`.
+    pub fn beside(running: Running) -> Self {
+        Self { running, ..Self::default() }
+    }
+
     /// Takes one complete top-level statement.
     pub fn statement(&mut self, tree: &Tree, sources: &SourceMap, diagnostics: &mut Diagnostics) {
         let Some(root) = tree.root() else { return };
@@ -156,10 +162,11 @@ impl Lowering {
     }
 
     fn virtual_server(&mut self, cx: &mut Context<'_>, root: &Statement) {
-        if let Some(server) = virtual_server::read(cx, root) {
-            self.virtual_servers.push(server);
-            self.server_spans.push(root.raw);
-        }
+        let Some(server) = virtual_server::read(cx, root) else { return };
+        // At once, while it is in the processor's cache: one that is as it was leaves nothing in memory.
+        let same = self.running.same(&server).cloned();
+        self.virtual_servers.push(same.unwrap_or_else(|| Arc::new(server)));
+        self.server_spans.push(root.raw);
     }
 
     fn group(&mut self, cx: &mut Context<'_>, root: &Statement) {
@@ -178,8 +185,9 @@ impl Lowering {
         &mut self,
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
-    ) -> Vec<VirtualServer> {
-        let mut taken: HashMap<ServiceKey, Span> = HashMap::new();
+    ) -> Vec<Arc<VirtualServer>> {
+        let mut taken: HashMap<ServiceKey, Span> =
+            HashMap::with_capacity(self.virtual_servers.len());
         let servers = std::mem::take(&mut self.virtual_servers);
         let mut settled = Vec::with_capacity(servers.len());
         for (mut server, at) in servers.into_iter().zip(std::mem::take(&mut self.server_spans)) {
@@ -201,10 +209,13 @@ impl Lowering {
             keys.retain(|key| taken.insert(*key, at).is_none());
             if let Some((first, others)) = keys.split_first() {
                 self.server_spans.push(at);
-                (server.service.key, server.more_keys) = (*first, others.to_vec());
+                if others != server.more_keys || *first != server.service.key {
+                    let server = Arc::make_mut(&mut server);
+                    (server.service.key, server.more_keys) = (*first, others.to_vec());
+                }
                 let is_mark = |key| matches!(key, ServiceKey::Fwmark { .. });
                 if server.ha_suspend && server.keys().all(is_mark) {
-                    server.ha_suspend = false;
+                    Arc::make_mut(&mut server).ha_suspend = false;
                     let message = "ha_suspend has no meaning without an address; ignored";
                     diagnostics.push(Diagnostic::warning("ignored-for-fwmark", at, message));
                 }
@@ -217,10 +228,14 @@ impl Lowering {
     /// Whether there is something to serve.
     fn fill_from_group(
         &mut self,
-        server: &mut VirtualServer,
+        server: &mut Arc<VirtualServer>,
         at: Span,
         diagnostics: &mut Diagnostics,
     ) -> bool {
+        if server.group.is_none() {
+            return true;
+        }
+        let server = Arc::make_mut(server);
         let Some(use_of) = &mut server.group else { return true };
         let ServiceKey::Address { protocol, address } = server.service.key else { return true };
         let Some(group) = self.groups.get_mut(&use_of.name) else {
@@ -291,7 +306,7 @@ impl Lowering {
         let sync = self.global.sync_daemons.take();
         let sync_at = sync.as_ref().map(|draft| draft.at);
         let sync_daemons = sync.and_then(|draft| draft.finish(&vrrp_instances, diagnostics));
-        let virtual_servers = match sync_at.filter(|_| sync_daemons.is_some()) {
+        let mut virtual_servers = match sync_at.filter(|_| sync_daemons.is_some()) {
             Some(at) => sync_daemon::without_mixed_families(
                 virtual_servers,
                 &self.server_spans,
@@ -300,9 +315,11 @@ impl Lowering {
             ),
             None => virtual_servers,
         };
-        let mut shared: Vec<_> = virtual_servers.into_iter().map(Arc::new).collect();
-        // It is collected in place, and would keep the room of the servers themselves.
-        shared.shrink_to_fit();
+        for server in &mut virtual_servers {
+            if let Some(same) = self.running.same(server) {
+                *server = same.clone();
+            }
+        }
         let mut global = self.global.finish();
         global.sync_daemons = sync_daemons;
         global.marking = marking;
@@ -317,7 +334,7 @@ impl Lowering {
             link_delays,
             track_processes: tracked.processes,
             bfd_instances: tracked.sessions,
-            virtual_servers: shared,
+            virtual_servers,
             static_objects,
             track_groups,
         }

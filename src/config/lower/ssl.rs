@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::diagnostic::Diagnostic;
-use super::super::plan::VirtualServer;
+use super::super::plan::{RealServer, VirtualServer};
 use super::super::tree::Statement;
 use super::alike::Alike;
 use super::checker::certificate_path;
@@ -49,7 +49,7 @@ impl SslDraft {
     }
 
     /// Gives all SSL_GET checks what was said here.
-    pub fn settle(self, servers: &mut [VirtualServer]) {
+    pub fn settle(self, servers: &mut [Arc<VirtualServer>]) {
         let (key, password) = (self.key, self.password);
         let identity = self.certificate.map(|path| Arc::new(Identity::new(path, key, password)));
         if identity.is_none() && self.ca.is_none() {
@@ -63,7 +63,9 @@ impl SslDraft {
             }
         };
         let mut alike = Alike::default();
-        for probe in servers.iter_mut().flat_map(probes) {
+        let speaking =
+            servers.iter_mut().filter(|server| server.real_servers.iter().any(speaks_tls));
+        for probe in speaking.map(Arc::make_mut).flat_map(probes) {
             match probe {
                 Probe::Http(http) if http.pages.tls.is_some() => {
                     let mut pages = Pages::clone(&http.pages);
@@ -75,6 +77,14 @@ impl SslDraft {
             }
         }
     }
+}
+
+fn speaks_tls(server: &RealServer) -> bool {
+    server.checkers.iter().any(|checker| match &checker.probe {
+        Probe::Http(http) => http.pages.tls.is_some(),
+        Probe::Grpc(grpc) => grpc.tls.is_some(),
+        _ => false,
+    })
 }
 
 fn probes(server: &mut VirtualServer) -> impl Iterator<Item = &mut Probe> {

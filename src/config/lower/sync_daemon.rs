@@ -159,14 +159,19 @@ impl SyncDraft {
 /// Takes out the servers that the kernel would refuse: while a sync daemon runs, no tunnel may lead from
 /// one address family into the other.
 pub(super) fn without_mixed_families(
-    servers: Vec<VirtualServer>,
+    servers: Vec<Arc<VirtualServer>>,
     places: &[Span],
     daemons: Span,
     diagnostics: &mut Diagnostics,
-) -> Vec<VirtualServer> {
+) -> Vec<Arc<VirtualServer>> {
     let mut kept = Vec::with_capacity(servers.len());
     for (mut server, &at) in servers.into_iter().zip(places) {
         let family = server.service.key.family();
+        if destinations(&server).all(|destination| Family::of(destination.address.ip) == family) {
+            kept.push(server);
+            continue;
+        }
+        let server_of_both = Arc::make_mut(&mut server);
         let mut refuse = |destination: &Destination| {
             let ip = destination.address.ip;
             if Family::of(ip) == family {
@@ -183,13 +188,18 @@ pub(super) fn without_mixed_families(
             );
             true
         };
-        server.real_servers.retain(|real| !refuse(&real.destination));
-        server.sorry_server.take_if(|sorry| refuse(&sorry.destination));
+        server_of_both.real_servers.retain(|real| !refuse(&real.destination));
+        server_of_both.sorry_server.take_if(|sorry| refuse(&sorry.destination));
         if !server.real_servers.is_empty() {
             kept.push(server);
         }
     }
     kept
+}
+
+fn destinations(server: &VirtualServer) -> impl Iterator<Item = &Destination> {
+    let sorry = server.sorry_server.iter().map(|sorry| &sorry.destination);
+    server.real_servers.iter().map(|real| &real.destination).chain(sorry)
 }
 
 fn is_option(word: &str) -> bool {

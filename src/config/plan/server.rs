@@ -80,17 +80,25 @@ impl VirtualServer {
     }
 }
 
-impl Plan {
-    /// Virtual servers that are in every detail as in `running` become the very ones that run: who goes on with
-    /// them has nothing to compare, and they are in memory once.
-    pub fn keep_unchanged(&mut self, running: &Self) {
-        let running: HashMap<_, _> =
-            running.virtual_servers.iter().map(|server| (server.identity(), server)).collect();
-        for server in &mut self.virtual_servers {
-            if let Some(same) = running.get(&server.identity()).filter(|same| **same == server) {
-                *server = Arc::clone(same);
-            }
-        }
+/// The virtual servers that run while the configuration is read again. One that is found to be in every detail
+/// as it was becomes the very one that runs: who goes on with it has nothing to compare, and it is in memory once.
+#[derive(Debug, Default)]
+pub struct Running {
+    plan: Arc<Plan>,
+    numbers: HashMap<ServerIdentity, usize>,
+}
+
+impl Running {
+    pub fn of(plan: Arc<Plan>) -> Self {
+        let servers = plan.virtual_servers.iter().enumerate();
+        let numbers = servers.map(|(number, server)| (server.identity(), number)).collect();
+        Self { plan, numbers }
+    }
+
+    /// The one that runs, if it is as `server`.
+    pub fn same(&self, server: &VirtualServer) -> Option<&Arc<VirtualServer>> {
+        let running = &self.plan.virtual_servers[*self.numbers.get(&server.identity())?];
+        (std::ptr::eq(&raw const **running, server) || **running == *server).then_some(running)
     }
 }
 

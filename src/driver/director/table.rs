@@ -34,7 +34,7 @@ pub type Open = Box<dyn FnMut() -> Result<Box<dyn DataPlane>, DataPlaneError> + 
 pub struct Wanted {
     pub services: Vec<Entry>,
     /// Further services, which are wanted as they were before.
-    pub unchanged: BTreeSet<ServiceKey>,
+    pub unchanged: HashSet<ServiceKey>,
     /// Services that may be deleted: those of this plan, of the one before, and of a former run.
     pub ours: BTreeSet<ServiceKey>,
     /// Connection time-outs; what is 0 is as it was.
@@ -157,14 +157,14 @@ impl KernelTable {
             }
         }
         self.found = false;
-        self.bring_to(wanted, BTreeSet::new());
+        self.bring_to(wanted, HashSet::new());
     }
 
     /// Makes the services of ours these, and leaves those as they are that are `unchanged`.
     fn bring_to(
         &mut self,
         mut wanted: BTreeMap<ServiceKey, Entry>,
-        mut unchanged: BTreeSet<ServiceKey>,
+        mut unchanged: HashSet<ServiceKey>,
     ) {
         self.retry_at = None;
         self.unfulfilled.clear();

@@ -79,7 +79,7 @@ impl Writing {
         reply: oneshot::Sender<bool>,
     ) {
         let dirty = std::mem::take(&mut self.dirty);
-        let (mut services, mut unchanged) = (Vec::new(), BTreeSet::new());
+        let (mut services, mut unchanged) = (Vec::new(), HashSet::new());
         for (number, managed) in managed.iter().enumerate() {
             match dirty.contains_key(&number) {
                 true => services.extend(managed.entries()),

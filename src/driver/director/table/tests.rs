@@ -220,7 +220,7 @@ fn what_is_unchanged_needs_no_more_than_its_name() {
     table.adopt(wanted([with(80, server(1)), with(81, refused()), with(82, server(1))]));
     watched.take_commands();
 
-    let unchanged = BTreeSet::from([key(80), key(81)]);
+    let unchanged = HashSet::from([key(80), key(81)]);
     let ours = BTreeSet::from([80, 81, 82].map(key));
     table.adopt(Wanted { unchanged: unchanged.clone(), ours: ours.clone(), ..wanted([]) });
     let again = Command::NewDestination(key(81), refused());
@@ -241,8 +241,8 @@ fn what_could_not_be_written_at_all_is_not_lost_by_being_unchanged() {
     *watched.missing.lock().unwrap() = true;
     let mut table = watched.table();
     table.adopt(wanted([with(80, server(1))]));
-    let unchanged = BTreeSet::from([key(80)]);
-    table.adopt(Wanted { unchanged: unchanged.clone(), ours: unchanged, ..wanted([]) });
+    let (unchanged, ours) = (HashSet::from([key(80)]), BTreeSet::from([key(80)]));
+    table.adopt(Wanted { unchanged, ours, ..wanted([]) });
     *watched.missing.lock().unwrap() = false;
     table.try_again();
     assert_eq!(watched.weights(80), [1]);
