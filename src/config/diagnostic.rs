@@ -158,6 +158,11 @@ impl Diagnostics {
         }
     }
 
+    /// How many there are so far, kept or not.
+    pub(crate) fn total(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
     /// Whether further findings are only counted, so that their words need no making.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= MOST_KEPT

@@ -25,6 +25,7 @@ pub mod reference;
 pub mod render;
 pub mod source;
 mod tree;
+mod unchanged;
 mod value;
 
 use std::path::Path;
@@ -32,8 +33,9 @@ use std::sync::Arc;
 
 use diagnostic::{Diagnostic, Diagnostics, Effect, Severity};
 use lower::Lowering;
-use plan::{Plan, Running};
+use plan::Plan;
 use preprocess::Reader;
+use unchanged::{Begin, Running};
 
 pub(crate) use lexer::comment_start;
 pub use preprocess::{Checks as IncludeChecks, LARGEST_FILE, read_file};
@@ -111,19 +113,17 @@ impl Loaded {
 pub fn load(path: &Path, options: &Options) -> Loaded {
     let name = path.to_string_lossy();
     match read_file(path) {
-        Ok(octets) => run(&name, octets, Some(path), options, Lowering::default(), None),
+        Ok(octets) => run(&name, octets, Some(path), options, None, None),
         Err(error) => unreadable(&name, &error),
     }
 }
 
-/// Loads it again: virtual servers that are in every detail as in `running` are the very ones of that plan.
+/// Loads it for a director that runs `running`, an empty plan at its start: virtual servers that are in every
+/// detail as there are the very ones of that plan, and cost little.
 pub fn reload(path: &Path, options: &Options, running: Arc<Plan>) -> Loaded {
     let name = path.to_string_lossy();
     match read_file(path) {
-        Ok(octets) => {
-            let lowering = Lowering::beside(Running::of(running));
-            run(&name, octets, Some(path), options, lowering, None)
-        }
+        Ok(octets) => run(&name, octets, Some(path), options, Some(Running::of(running)), None),
         Err(error) => unreadable(&name, &error),
     }
 }
@@ -163,7 +163,7 @@ fn run_linted(
 ) -> Linted {
     let mut facts = lint::Facts::default();
     let linter = (lint::Linter::new(), &mut facts);
-    let loaded = run(name, octets, path, options, Lowering::default(), Some((linter, allowed)));
+    let loaded = run(name, octets, path, options, None, Some((linter, allowed)));
     Linted { loaded, facts }
 }
 
@@ -174,7 +174,7 @@ pub fn parse_text(name: &str, text: impl Into<Vec<u8>>) -> Loaded {
 
 /// As [`parse_text`], for the given `options`.
 pub fn parse_with(name: &str, text: impl Into<Vec<u8>>, options: &Options) -> Loaded {
-    run(name, text.into(), None, options, Lowering::default(), None)
+    run(name, text.into(), None, options, None, None)
 }
 
 /// What a configuration comes to that cannot be read because of `error`.
@@ -190,36 +190,89 @@ fn run(
     octets: Vec<u8>,
     path: Option<&Path>,
     options: &Options,
-    mut lowering: Lowering,
+    running: Option<Running>,
     linter: Option<((lint::Linter, &mut lint::Facts), &[String])>,
 ) -> Loaded {
     if octets.len() as u64 > LARGEST_FILE {
         return unreadable(name, &preprocess::too_large());
     }
     let mut diagnostics = Diagnostics::default();
-    let mut linter = linter.map(|(linter, allowed)| {
-        diagnostics.mute(allowed);
-        linter
-    });
-    let mut reader = Reader::new(options);
-    let mut builder = tree::Builder::default();
-    reader.start(name, octets, path, &mut diagnostics);
-    let mut take = |tree: &tree::Tree, sources: &source::SourceMap, d: &mut Diagnostics| {
-        lowering.statement(tree, sources, d);
-        if let Some((linter, _)) = &mut linter {
-            linter.statement(tree, sources, d);
+    let (linter, facts) = match linter {
+        Some(((linter, facts), allowed)) => {
+            diagnostics.mute(allowed);
+            (Some(linter), Some(facts))
         }
+        None => (None, None),
     };
-    while let Some(line) = reader.next_line(&mut diagnostics) {
-        builder.line(line, &reader.sources, &mut diagnostics, &mut take);
-    }
-    builder.finish(&reader.sources, &mut diagnostics, &mut take);
+    let mut reading = Reading {
+        reader: Reader::new(options),
+        builder: tree::Builder::default(),
+        lowering: Lowering::beside(running),
+        linter,
+        begin: None,
+    };
+    reading.reader.start(name, octets, path, &mut diagnostics);
+    while reading.go_on(&mut diagnostics) {}
+    let Reading { reader, lowering, linter, .. } = reading;
     let plan = lowering.finish(&reader.sources, &mut diagnostics);
-    if let Some((linter, facts)) = linter {
+    if let Some((linter, facts)) = linter.zip(facts) {
         *facts = linter.finish(&mut diagnostics);
     }
     diagnostics.sort(Arc::new(reader.sources));
     conclude(plan, diagnostics)
+}
+
+/// One pass through a text, and what has come of it so far.
+struct Reading<'r> {
+    reader: Reader<'r>,
+    builder: tree::Builder,
+    lowering: Lowering,
+    linter: Option<lint::Linter>,
+    /// Where the block at hand began, if it may be known again some day.
+    begin: Option<Begin>,
+}
+
+impl Reading<'_> {
+    /// Takes the next line, or a virtual server that needs no reading; `false` at the end.
+    fn go_on(&mut self, diagnostics: &mut Diagnostics) -> bool {
+        let known_again = self.lowering.knows_again();
+        if known_again && self.builder.is_between() {
+            if unchanged::is_next(&self.reader) {
+                self.step(diagnostics, tree::Builder::hand_out_closed);
+                if self.lowering.go_on(&mut self.reader) {
+                    return true;
+                }
+            }
+            self.begin = Begin::here(&self.reader, &self.builder, diagnostics);
+        }
+        let Some(line) = self.reader.next_line(diagnostics) else {
+            self.step(diagnostics, tree::Builder::finish);
+            return false;
+        };
+        self.step(diagnostics, |builder, sources, d, take| builder.line(line, sources, d, take));
+        if known_again && self.builder.is_between() {
+            let begin = self.begin.take();
+            self.lowering
+                .announce(begin.and_then(|begin| begin.block(&self.reader, &self.builder)));
+        }
+        true
+    }
+
+    /// Lets the builder do something, and takes the statements that it completes.
+    fn step(
+        &mut self,
+        diagnostics: &mut Diagnostics,
+        work: impl FnOnce(&mut tree::Builder, &source::SourceMap, &mut Diagnostics, &mut tree::Take),
+    ) {
+        let (lowering, linter) = (&mut self.lowering, &mut self.linter);
+        let mut take = |tree: &tree::Tree, sources: &source::SourceMap, d: &mut Diagnostics| {
+            lowering.statement(tree, sources, d);
+            if let Some(linter) = linter {
+                linter.statement(tree, sources, d);
+            }
+        };
+        work(&mut self.builder, &self.reader.sources, diagnostics, &mut take);
+    }
 }
 
 fn conclude(plan: Plan, diagnostics: Diagnostics) -> Loaded {

@@ -30,8 +30,8 @@ pub use link::{IpvlanMode, OwnLink, OwnLinkKind, virtual_mac};
 pub use notify::{Fifo, Fifos, Mail, NotifyScripts, OneShot, Scheduling};
 pub use position::Position;
 pub use server::{
-    Checker, GroupUse, Rare, RealServer, Running, ServerIdentity, SorryServer, SyncDaemons,
-    VirtualServer,
+    Checker, GroupUse, Rare, RealServer, ServerIdentity, SorryServer, SyncDaemons, VirtualServer,
+    Wording,
 };
 
 /// Everything one configuration asks for.

@@ -151,9 +151,26 @@ pub struct Builder {
     /// The top-level block has more than [`MOST_STATEMENTS`], which has been reported.
     too_many: bool,
     tokens: Vec<Token>,
+    /// Top-level statements so far.
+    begun: usize,
 }
 
 impl Builder {
+    /// Whether the next word, if it is one of the top level, is that of another statement, and nothing before it
+    /// matters for how it is read.
+    pub fn is_between(&self) -> bool {
+        self.open.is_empty()
+            && self.pending.is_none()
+            && self.surplus.is_none()
+            && self.too_deep == 0
+            && self.closed_for_author == 0
+    }
+
+    /// How many top-level statements have begun so far.
+    pub fn begun(&self) -> usize {
+        self.begun
+    }
+
     /// Takes one line without comment.
     pub fn line(&mut self, line: Span, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
         let mut tokens = std::mem::take(&mut self.tokens);
@@ -244,6 +261,7 @@ impl Builder {
 
     fn push(&mut self, first_word: u32, raw: Span, keyword: Option<&'static Keyword>) {
         let index = self.tree.statements.len() as u32;
+        self.begun += usize::from(self.open.is_empty());
         self.tree.statements.push(Statement {
             first_word,
             last_word: self.tree.words.len() as u32,
@@ -451,7 +469,7 @@ impl Builder {
     }
 
     /// Nothing showed that the last `}` came too early: the block is complete.
-    fn hand_out_closed(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
+    pub fn hand_out_closed(&mut self, sources: &SourceMap, d: &mut Diagnostics, take: &mut Take) {
         if self.closed.take().is_some() && self.open.is_empty() {
             self.emit(sources, d, take);
         }

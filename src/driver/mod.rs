@@ -41,6 +41,7 @@ mod waited_for;
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
@@ -232,7 +233,8 @@ fn serve(options: Options, loaded: Loaded) -> Result<(), Failure> {
 
 /// Reads and judges the configuration while standard error is still there to speak to.
 fn load(options: &Options) -> Result<Loaded, Failure> {
-    let mut loaded = config::load(&options.configuration, &options.configuration_options);
+    let (file, settings) = (&options.configuration, &options.configuration_options);
+    let mut loaded = config::reload(file, settings, Arc::default());
     if options.log.console || loaded.verdict == Verdict::Unusable {
         eprint!("{}", loaded.diagnostics.to_text(std::io::stderr().is_terminal()));
     }

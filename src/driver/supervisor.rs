@@ -300,8 +300,7 @@ impl Supervisor {
         let options = self.options.configuration_options.clone();
         let _marker = self.reload_marker();
         let running = self.plan.clone();
-        let loading =
-            tokio::task::spawn_blocking(move || config::reload(&file, &options, running));
+        let loading = tokio::task::spawn_blocking(move || config::reload(&file, &options, running));
         let loaded = tokio::select! {
             loaded = loading => loaded,
             () = self.signals.stop() => return ControlFlow::Break(()),

@@ -9,8 +9,10 @@ use ipnet::IpNet;
 use super::super::advice;
 use super::super::diagnostic::{Diagnostic, Diagnostics, Effect, Severity};
 use super::super::keywords::{BlockId, Keyword, Support, Table, table};
+use super::super::plan::{VirtualServer, Wording};
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree, Word};
+use super::super::unchanged::Block;
 use super::super::value::{self, Bad};
 use super::alike::Alikes;
 use super::bfd;
@@ -43,6 +45,12 @@ impl<'a> Context<'a> {
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// What a virtual server that was read from `block` can be known again by.
+    pub fn wording(&self, block: &Block, server: &VirtualServer, first_line: Span) -> Wording {
+        let text = &self.sources.get(first_line.source).text;
+        block.wording(server, first_line, text, self.diagnostics)
     }
 
     pub fn text(&self, span: Span) -> &'a str {

@@ -96,7 +96,7 @@ pub(super) fn give_marks(marking: &Marking, servers: &mut [Arc<VirtualServer>]) 
         let name = (group.name.clone(), protocol);
         let Some(mark) = given.get(&name).copied().or_else(|| free.next()) else { return };
         given.insert(name, mark);
-        let server = Arc::make_mut(server);
+        let server = VirtualServer::alter(server);
         let family = server.service.key.family();
         server.marked = server.keys().collect();
         (server.service.key, server.more_keys) = (ServiceKey::Fwmark { family, mark }, Vec::new());

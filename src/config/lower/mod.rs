@@ -50,9 +50,11 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Effect};
 use super::keywords::{Support, TOP};
-use super::plan::{Gaps, Identity, Plan, Running, SyncGroup, VirtualServer, VrrpInstance};
+use super::plan::{Gaps, Identity, Plan, SyncGroup, VirtualServer, VrrpInstance};
+use super::preprocess::Reader;
 use super::source::{SourceMap, Span};
 use super::tree::{Statement, Tree};
+use super::unchanged::{Block, Running};
 use crate::ipvs::{Family, Persistence, ServiceKey, SocketKey};
 use context::Context;
 use global::GlobalDraft;
@@ -79,7 +81,10 @@ pub(super) struct Lowering {
     sync_groups: Vec<SyncGroupDraft>,
     sync_group_names: HashMap<String, Span>,
     tracking: tracking::Definitions,
-    running: Running,
+    /// `None`: no director goes on with what is read.
+    running: Option<Running>,
+    /// The text of the top-level block that comes next.
+    block: Option<Block>,
     virtual_servers: Vec<Arc<VirtualServer>>,
     /// Where each virtual server was said.
     server_spans: Vec<Span>,
@@ -96,12 +101,33 @@ pub(super) struct Lowering {
 
 impl Lowering {
     /// What is unchanged is taken from the virtual servers that are `running`.
-    pub fn beside(running: Running) -> Self {
+    pub fn beside(running: Option<Running>) -> Self {
         Self { running, ..Self::default() }
+    }
+
+    /// Whether a director goes on with what is read, and may read it again.
+    pub fn knows_again(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Takes a virtual server that runs, where the reader has its text before it; whether there is one.
+    pub fn go_on(&mut self, reader: &mut Reader<'_>) -> bool {
+        let next = self.running.as_mut().and_then(|running| running.skip_next(reader));
+        next.is_some_and(|(server, at)| {
+            self.virtual_servers.push(server);
+            self.server_spans.push(at);
+            true
+        })
+    }
+
+    /// `block` is the text of the statement that is taken next.
+    pub fn announce(&mut self, block: Option<Block>) {
+        self.block = block;
     }
 
     /// Takes one complete top-level statement.
     pub fn statement(&mut self, tree: &Tree, sources: &SourceMap, diagnostics: &mut Diagnostics) {
+        let block = self.block.take();
         let Some(root) = tree.root() else { return };
         let mut cx = Context::new(tree, sources, diagnostics);
         cx.track_files = self.track_files.clone();
@@ -130,7 +156,7 @@ impl Lowering {
             "vrrp_instance" => self.vrrp_instance(&mut cx, root),
             "virtual_server_group" => self.group(&mut cx, root),
             "vrrp_sync_group" => self.sync_group(&mut cx, root),
-            "virtual_server" => self.virtual_server(&mut cx, root),
+            "virtual_server" => self.virtual_server(&mut cx, root, block),
             "SSL" => self.ssl.read(&mut cx, root),
             _ => debug_assert!(keyword.support != Support::Supported, "{}", keyword.name),
         }
@@ -161,10 +187,17 @@ impl Lowering {
         }
     }
 
-    fn virtual_server(&mut self, cx: &mut Context<'_>, root: &Statement) {
-        let Some(server) = virtual_server::read(cx, root) else { return };
+    fn virtual_server(&mut self, cx: &mut Context<'_>, root: &Statement, block: Option<Block>) {
+        let Some(mut server) = virtual_server::read(cx, root) else { return };
+        let running = self.running.as_mut();
         // At once, while it is in the processor's cache: one that is as it was leaves nothing in memory.
-        let same = self.running.same(&server).cloned();
+        let same = running.and_then(|running| {
+            running.follow(&server);
+            running.same(&server).cloned()
+        });
+        if let Some(block) = block {
+            server.wording = cx.wording(&block, &server, root.raw);
+        }
         self.virtual_servers.push(same.unwrap_or_else(|| Arc::new(server)));
         self.server_spans.push(root.raw);
     }
@@ -210,12 +243,12 @@ impl Lowering {
             if let Some((first, others)) = keys.split_first() {
                 self.server_spans.push(at);
                 if others != server.more_keys || *first != server.service.key {
-                    let server = Arc::make_mut(&mut server);
+                    let server = VirtualServer::alter(&mut server);
                     (server.service.key, server.more_keys) = (*first, others.to_vec());
                 }
                 let is_mark = |key| matches!(key, ServiceKey::Fwmark { .. });
                 if server.ha_suspend && server.keys().all(is_mark) {
-                    Arc::make_mut(&mut server).ha_suspend = false;
+                    VirtualServer::alter(&mut server).ha_suspend = false;
                     let message = "ha_suspend has no meaning without an address; ignored";
                     diagnostics.push(Diagnostic::warning("ignored-for-fwmark", at, message));
                 }
@@ -235,7 +268,7 @@ impl Lowering {
         if server.group.is_none() {
             return true;
         }
-        let server = Arc::make_mut(server);
+        let server = VirtualServer::alter(server);
         let Some(use_of) = &mut server.group else { return true };
         let ServiceKey::Address { protocol, address } = server.service.key else { return true };
         let Some(group) = self.groups.get_mut(&use_of.name) else {
@@ -315,9 +348,9 @@ impl Lowering {
             ),
             None => virtual_servers,
         };
-        for server in &mut virtual_servers {
-            if let Some(same) = self.running.same(server) {
-                *server = same.clone();
+        if let Some(running) = &self.running {
+            for server in &mut virtual_servers {
+                *server = running.same(server).unwrap_or(server).clone();
             }
         }
         let mut global = self.global.finish();

@@ -8,7 +8,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::super::diagnostic::Diagnostic;
-use super::super::plan::{GroupUse, MOST_ADDRESSES, Rare, RealServer, SorryServer, VirtualServer};
+use super::super::plan::{
+    GroupUse, MOST_ADDRESSES, Rare, RealServer, SorryServer, VirtualServer, Wording,
+};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::checker::Inherited;
@@ -67,6 +69,7 @@ pub(super) fn finish(
         drain_time: draft.drain_time.unwrap_or_default(),
         ha_suspend: draft.ha_suspend,
         mails: draft.mails,
+        wording: Wording::default(),
     })
 }
 

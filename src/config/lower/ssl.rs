@@ -65,7 +65,7 @@ impl SslDraft {
         let mut alike = Alike::default();
         let speaking =
             servers.iter_mut().filter(|server| server.real_servers.iter().any(speaks_tls));
-        for probe in speaking.map(Arc::make_mut).flat_map(probes) {
+        for probe in speaking.map(VirtualServer::alter).flat_map(probes) {
             match probe {
                 Probe::Http(http) if http.pages.tls.is_some() => {
                     let mut pages = Pages::clone(&http.pages);

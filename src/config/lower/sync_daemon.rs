@@ -171,7 +171,7 @@ pub(super) fn without_mixed_families(
             kept.push(server);
             continue;
         }
-        let server_of_both = Arc::make_mut(&mut server);
+        let server_of_both = VirtualServer::alter(&mut server);
         let mut refuse = |destination: &Destination| {
             let ip = destination.address.ip;
             if Family::of(ip) == family {

@@ -40,6 +40,15 @@ struct Frame {
     checks_outside: Checks,
 }
 
+/// Where a line of a file begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    source: SourceId,
+    at: usize,
+    /// Lines before it that were more than a plain line.
+    directives: usize,
+}
+
 /// A line that was made.
 struct Pending {
     line: Span,
@@ -67,6 +76,8 @@ pub struct Reader<'o> {
     octets_read: u64,
     /// Octets of lines made by definitions and repetitions so far.
     octets_expanded: usize,
+    /// Lines so far that were more than a plain line.
+    directives: usize,
     /// References that the line at hand came to so far.
     references: Cell<usize>,
     /// What included files must be.
@@ -89,6 +100,7 @@ impl<'o> Reader<'o> {
             files_read: 0,
             octets_read: 0,
             octets_expanded: 0,
+            directives: 0,
             references: Cell::new(0),
             checks: options.include_checks,
             random: Cell::new(options.random_seed),
@@ -147,6 +159,47 @@ impl<'o> Reader<'o> {
         }
     }
 
+    /// Where the next line begins; `None` if it is one that was made, or there is no file any more.
+    pub fn place(&self) -> Option<Place> {
+        let frame = self.stack.last().filter(|_| self.pending.is_empty())?;
+        Some(Place { source: frame.source, at: frame.at, directives: self.directives })
+    }
+
+    /// The text since `from`, its last newline left out, if all of it was plain lines of one file.
+    pub fn since(&self, from: Place) -> Option<Span> {
+        let here = self.place()?;
+        let alike = here.source == from.source && here.directives == from.directives;
+        (alike && from.at < here.at).then(|| Span::new(from.source, from.at..here.at - 1))
+    }
+
+    /// The rest of the file at hand; `None` if the next line does not come from it.
+    pub fn ahead(&self) -> Option<&str> {
+        let Place { source, at, .. } = self.place()?;
+        self.sources.get(source).text.get(at..)
+    }
+
+    /// Leaves out so many octets, which are whole lines but for the last newline, and gives where they are.
+    pub fn skip(&mut self, octets: usize) -> Span {
+        let Some(frame) = self.stack.last_mut() else { return Span::default() };
+        let skipped = Span::new(frame.source, frame.at..frame.at + octets);
+        frame.at += octets + 1;
+        skipped
+    }
+
+    /// The first word of the next line that says something, behind so many octets, which end with a line; it is
+    /// empty where there is none any more. `None` if that cannot be told without reading on.
+    pub fn next_word(&self, octets: usize) -> Option<&str> {
+        let ahead = self.ahead().unwrap_or_default();
+        let ends_line = octets == 0 || ahead.as_bytes().get(octets).is_none_or(|end| *end == b'\n');
+        let mut lines =
+            ahead.get(octets..).filter(|_| ends_line && self.pending.is_empty())?.split('\n');
+        match lines.find_map(first_word) {
+            None if self.stack.len() > 1 => None,
+            None => Some(""),
+            word => word,
+        }
+    }
+
     /// The next line of the file on top of the stack, without its newline.
     fn physical_line(&mut self) -> Option<Span> {
         loop {
@@ -202,7 +255,10 @@ impl<'o> Reader<'o> {
     /// Conditions and definitions; then what is left is a plain line.
     fn resolve(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
         let line = match self.sources.text(line).as_bytes()[0] {
-            b'@' => conditions::kept(&self.sources, line, self.options)?,
+            b'@' => {
+                self.directives += 1;
+                conditions::kept(&self.sources, line, self.options)?
+            }
             _ => line,
         };
         // By octets: nearly every line goes through here with nothing to do.
@@ -215,12 +271,14 @@ impl<'o> Reader<'o> {
                 return None;
             }
             if first == b'$' && (self.define(line, diagnostics) || self.unfold(line, diagnostics)) {
+                self.directives += 1;
                 return None;
             }
         }
         if first == b'~' || !self.sources.text(line).as_bytes().contains(&b'$') {
             return self.plain_line(line, diagnostics);
         }
+        self.directives += 1;
         let expanded = self.expand(line, diagnostics)?;
         // A definition may have given the condition.
         if self.sources.text(expanded).starts_with('@') && expanded != line {
@@ -251,18 +309,22 @@ impl<'o> Reader<'o> {
         let text = self.sources.text(line);
         match text.as_bytes()[0] {
             b'~' => {
+                self.directives += 1;
                 self.repeat(line, diagnostics);
                 None
             }
             b'i' if include::is_include(text) => {
+                self.directives += 1;
                 self.include(line, diagnostics);
                 None
             }
             b'i' if text.split_ascii_whitespace().next() == Some("include_check") => {
+                self.directives += 1;
                 self.include_check(line);
                 Some(line)
             }
             b'r' if text.split_ascii_whitespace().next() == Some("random_seed") => {
+                self.directives += 1;
                 let seed =
                     text.split_ascii_whitespace().nth(1).and_then(|word| word.parse::<u32>().ok());
                 seed.into_iter().for_each(|seed| self.random.set(seed.into()));
@@ -271,6 +333,12 @@ impl<'o> Reader<'o> {
             _ => Some(line),
         }
     }
+}
+
+/// The first word of a line that says something.
+fn first_word(line: &str) -> Option<&str> {
+    let mut words = line.split(|letter| u8::try_from(letter).is_ok_and(lexer::is_blank));
+    words.find(|word| !word.is_empty()).filter(|word| !word.starts_with(['#', '!']))
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

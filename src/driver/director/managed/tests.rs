@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::{AttemptId, Outcome, QuorumRule, Timing};
-use crate::config::plan::SorryServer;
+use crate::config::plan::{SorryServer, Wording};
 use crate::driver::clock;
 use crate::ipvs::{Forward, Protocol, Service, ServiceFlags, SocketKey};
 use crate::probe::Connect;
@@ -68,6 +68,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
         drain_time: Duration::from_secs(30),
         ha_suspend: false,
         mails: None,
+        wording: Wording::default(),
     }
 }
 
