@@ -4,8 +4,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use mainstay::config::{Options, convert, format, parse_linted};
+use mainstay::config::{Options, convert, format, parse_again, parse_linted, parse_with};
 
 /// Octets that make mischief in this language.
 const MISCHIEF: [u8; 12] = *b"{}\"'\\#!$@~\n\0";
@@ -65,14 +66,38 @@ fn each_input_that_fuzzing_found_gives_a_plan_and_findings() {
 fn no_mutation_of_the_corpus_ends_the_program() {
     for (name, octets) in corpus() {
         eprintln!("{name}");
-        // A sample of all places, about forty for each file.
-        for at in (0..octets.len()).step_by(octets.len() / 40 + 1) {
-            all_of_it(&octets[..at]);
-            for octet in MISCHIEF {
-                let mut changed = octets.clone();
-                changed[at] = octet;
-                all_of_it(&changed);
-            }
+        mutations(&octets).for_each(|changed| all_of_it(&changed));
+    }
+}
+
+/// What a reload comes to is what a start with the same text comes to, whatever ran before.
+#[test]
+fn no_mutation_of_the_corpus_is_taken_for_what_runs() {
+    let options = Options::default();
+    for (name, octets) in corpus() {
+        eprintln!("{name}");
+        let mut running = Arc::default();
+        for changed in mutations(&octets) {
+            let text = String::from_utf8_lossy(&changed).into_owned();
+            let again = parse_again("corpus", changed.clone(), &options, running);
+            let fresh = parse_with("corpus", changed, &options);
+            assert_eq!(again.plan, fresh.plan, "{text}");
+            assert_eq!(again.diagnostics.to_lines(), fresh.diagnostics.to_lines(), "{text}");
+            running = Arc::new(again.plan);
         }
     }
+}
+
+/// The text itself, cut short and changed in a sample of its places, about forty.
+fn mutations(octets: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let places = (0..octets.len()).step_by(octets.len() / 40 + 1);
+    let changed = places.flat_map(move |at| {
+        let with = move |octet: &u8| {
+            let mut changed = octets.to_vec();
+            changed[at] = *octet;
+            changed
+        };
+        std::iter::once(octets[..at].to_vec()).chain(MISCHIEF.iter().map(with))
+    });
+    std::iter::once(octets.to_vec()).chain(changed)
 }

@@ -128,6 +128,16 @@ pub fn reload(path: &Path, options: &Options, running: Arc<Plan>) -> Loaded {
     }
 }
 
+/// As [`parse_with`], for a director that runs `running`; see [`reload`].
+pub fn parse_again(
+    name: &str,
+    text: impl Into<Vec<u8>>,
+    options: &Options,
+    running: Arc<Plan>,
+) -> Loaded {
+    run(name, text.into(), None, options, Some(Running::of(running)), None)
+}
+
 /// What a configuration comes to, with lints, and what they remember of it.
 #[derive(Debug)]
 pub struct Linted {

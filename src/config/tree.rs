@@ -156,14 +156,9 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Whether the next word, if it is one of the top level, is that of another statement, and nothing before it
-    /// matters for how it is read.
+    /// Whether the next word, if it is one of the top level, begins another statement.
     pub fn is_between(&self) -> bool {
-        self.open.is_empty()
-            && self.pending.is_none()
-            && self.surplus.is_none()
-            && self.too_deep == 0
-            && self.closed_for_author == 0
+        self.open.is_empty() && self.pending.is_none()
     }
 
     /// How many top-level statements have begun so far.

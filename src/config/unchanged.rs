@@ -93,7 +93,7 @@ impl Begin {
         Some(Self { place, statements, findings: diagnostics.total() })
     }
 
-    /// What was read since, if it was one block in plain lines.
+    /// What was read since, if it was one block, and each line stood for itself.
     pub fn block(&self, reader: &Reader<'_>, builder: &Builder) -> Option<Block> {
         let text = reader.since(self.place).filter(|_| builder.begun() == self.statements + 1)?;
         Some(Block { text, findings: self.findings })

@@ -45,7 +45,7 @@ struct Frame {
 pub struct Place {
     source: SourceId,
     at: usize,
-    /// Lines before it that were more than a plain line.
+    /// Lines before it that did not stand for themselves.
     directives: usize,
 }
 
@@ -76,7 +76,7 @@ pub struct Reader<'o> {
     octets_read: u64,
     /// Octets of lines made by definitions and repetitions so far.
     octets_expanded: usize,
-    /// Lines so far that were more than a plain line.
+    /// Lines so far that did not stand for themselves.
     directives: usize,
     /// References that the line at hand came to so far.
     references: Cell<usize>,
@@ -151,10 +151,11 @@ impl<'o> Reader<'o> {
             }
             let line = self.physical_line()?;
             self.depth = 0;
-            if let Some(line) = self.usable_line(line, diagnostics)
-                && let Some(line) = self.resolve(line, diagnostics)
-            {
-                return Some(line);
+            let Some(line) = self.usable_line(line, diagnostics) else { continue };
+            let resolved = self.resolve(line, diagnostics);
+            self.directives += usize::from(resolved != Some(line));
+            if resolved.is_some() {
+                return resolved;
             }
         }
     }
@@ -165,7 +166,7 @@ impl<'o> Reader<'o> {
         Some(Place { source: frame.source, at: frame.at, directives: self.directives })
     }
 
-    /// The text since `from`, its last newline left out, if all of it was plain lines of one file.
+    /// The text since `from`, its last newline left out, if it is of one file, and each line stood for itself.
     pub fn since(&self, from: Place) -> Option<Span> {
         let here = self.place()?;
         let alike = here.source == from.source && here.directives == from.directives;
@@ -187,16 +188,16 @@ impl<'o> Reader<'o> {
     }
 
     /// The first word of the next line that says something, behind so many octets, which end with a line; it is
-    /// empty where there is none any more. `None` if that cannot be told without reading on.
+    /// empty where there is none any more. `None` if that cannot be told without reading on: the line may be left
+    /// out as a whole, or become another.
     pub fn next_word(&self, octets: usize) -> Option<&str> {
         let ahead = self.ahead().unwrap_or_default();
         let ends_line = octets == 0 || ahead.as_bytes().get(octets).is_none_or(|end| *end == b'\n');
         let mut lines =
             ahead.get(octets..).filter(|_| ends_line && self.pending.is_empty())?.split('\n');
-        match lines.find_map(first_word) {
-            None if self.stack.len() > 1 => None,
-            None => Some(""),
-            word => word,
+        match lines.find_map(|line| Some((line, first_word(line)?))) {
+            Some((line, word)) => Some(word).filter(|_| stays(line)),
+            None => Some("").filter(|_| self.stack.len() == 1),
         }
     }
 
@@ -255,10 +256,7 @@ impl<'o> Reader<'o> {
     /// Conditions and definitions; then what is left is a plain line.
     fn resolve(&mut self, line: Span, diagnostics: &mut Diagnostics) -> Option<Span> {
         let line = match self.sources.text(line).as_bytes()[0] {
-            b'@' => {
-                self.directives += 1;
-                conditions::kept(&self.sources, line, self.options)?
-            }
+            b'@' => conditions::kept(&self.sources, line, self.options)?,
             _ => line,
         };
         // By octets: nearly every line goes through here with nothing to do.
@@ -271,14 +269,12 @@ impl<'o> Reader<'o> {
                 return None;
             }
             if first == b'$' && (self.define(line, diagnostics) || self.unfold(line, diagnostics)) {
-                self.directives += 1;
                 return None;
             }
         }
         if first == b'~' || !self.sources.text(line).as_bytes().contains(&b'$') {
             return self.plain_line(line, diagnostics);
         }
-        self.directives += 1;
         let expanded = self.expand(line, diagnostics)?;
         // A definition may have given the condition.
         if self.sources.text(expanded).starts_with('@') && expanded != line {
@@ -309,22 +305,18 @@ impl<'o> Reader<'o> {
         let text = self.sources.text(line);
         match text.as_bytes()[0] {
             b'~' => {
-                self.directives += 1;
                 self.repeat(line, diagnostics);
                 None
             }
             b'i' if include::is_include(text) => {
-                self.directives += 1;
                 self.include(line, diagnostics);
                 None
             }
             b'i' if text.split_ascii_whitespace().next() == Some("include_check") => {
-                self.directives += 1;
                 self.include_check(line);
                 Some(line)
             }
             b'r' if text.split_ascii_whitespace().next() == Some("random_seed") => {
-                self.directives += 1;
                 let seed =
                     text.split_ascii_whitespace().nth(1).and_then(|word| word.parse::<u32>().ok());
                 seed.into_iter().for_each(|seed| self.random.set(seed.into()));
@@ -339,6 +331,11 @@ impl<'o> Reader<'o> {
 fn first_word(line: &str) -> Option<&str> {
     let mut words = line.split(|letter| u8::try_from(letter).is_ok_and(lexer::is_blank));
     words.find(|word| !word.is_empty()).filter(|word| !word.starts_with(['#', '!']))
+}
+
+/// Whether a line that begins with a keyword is sure to be one in the end.
+fn stays(line: &str) -> bool {
+    line.len() <= LONGEST_LINE && !line.contains(['\0', '$'])
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
