@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::config::plan::{Global, Scheduling};
+use crate::config::plan::{Global, Plan, Scheduling};
 use crate::kernel::{bind_to, gather_heap, lock_memory, real_time, set_nice};
 
 /// The vrrp thread's real-time priority where nothing is said: the lowest there is. It is above
@@ -21,9 +21,15 @@ pub fn be_on_time(global: &Global) {
     }
 }
 
-/// Makes what was allocated so far quick to find again, however long nobody touches it. What has been
-/// gathered already costs nothing.
-pub fn gather_memory() {
+/// So many instances are found quickly in pages of any size.
+const FEW_INSTANCES: usize = 100;
+
+/// Makes what was allocated so far quick to find again, however long nobody touches it, if a takeover by all
+/// instances of `plan` has much to find. What has been gathered already costs nothing.
+pub fn gather_memory(plan: &Plan) {
+    if plan.vrrp_instances.len() <= FEW_INSTANCES {
+        return;
+    }
     if let Err(error) = gather_heap() {
         tracing::debug!("memory is not in huge pages: {error}");
     }

@@ -118,7 +118,7 @@ fn start_vrrp(
     plan: &Arc<Plan>,
     settings: vrrp_thread::Settings,
 ) -> Result<vrrp_thread::Handle, Failure> {
-    scheduling::gather_memory();
+    scheduling::gather_memory(plan);
     vrrp_thread::spawn(plan, settings)
         .map_err(|e| Failure::fatal("cannot open the sockets VRRP needs (run as root?)", e))
 }
@@ -344,7 +344,7 @@ impl Supervisor {
         if let Err(error) = self.bfd.follow(&self.plan).await {
             tracing::error!("cannot start BFD: {error}; its sessions stay down");
         }
-        tokio::task::block_in_place(scheduling::gather_memory);
+        tokio::task::block_in_place(|| scheduling::gather_memory(&self.plan));
         let _ = self.vrrp.send(vrrp_thread::Command::Reload(self.plan.clone())).await;
         self.trackers.follow(&self.plan);
         self.put_into_effect().await;

@@ -178,7 +178,7 @@ pub fn spawn(plan: &Arc<Plan>, settings: Settings) -> io::Result<Handle> {
                     Ok(mut thread) => {
                         let _ = opened.send(Ok(()));
                         thread.start(&plan);
-                        gather_memory();
+                        gather_memory(&plan);
                         thread.run(receive_commands).await;
                     }
                     Err(error) => drop(opened.send(Err(error))),
