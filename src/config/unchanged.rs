@@ -54,14 +54,18 @@ impl Running {
     /// a top-level statement may begin.
     pub fn skip_next(&mut self, reader: &mut Reader<'_>) -> Option<(Arc<VirtualServer>, Span)> {
         let server = self.plan.virtual_servers.get(self.next)?;
-        let Wording { octets, hash, first_line } = server.wording;
-        let length = octets as usize;
+        let Wording { octets, hash, first_line, first_hash } = server.wording;
+        let (length, first_line) = (octets as usize, first_line.0 as usize..first_line.1 as usize);
         let text = reader.ahead()?.get(..length).filter(|text| !text.is_empty())?;
-        // What follows decides whether the block was complete, unless it is the next one.
-        if hash != hash_of(text) || !matches!(reader.next_word(length)?, "" | KEYWORD) {
+        // The line first: a long text is not gone through in vain for each that is new before it.
+        if first_hash != hash_of(text.get(first_line.clone())?) || hash != hash_of(text) {
             return None;
         }
-        let first_line = reader.skip(length).part(first_line.0 as usize..first_line.1 as usize);
+        // What follows decides whether the block was complete, unless it is the next one.
+        if !matches!(reader.next_word(length)?, "" | KEYWORD) {
+            return None;
+        }
+        let first_line = reader.skip(length).part(first_line);
         self.next += 1;
         Some((server.clone(), first_line))
     }
@@ -117,6 +121,7 @@ impl Block {
             octets: self.text.end - self.text.start,
             hash: hash_of(&text[self.text.range()]),
             first_line: (offset(first_line.start), offset(first_line.end)),
+            first_hash: hash_of(&text[first_line.range()]),
         }
     }
 }

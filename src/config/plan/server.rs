@@ -96,6 +96,8 @@ pub struct Wording {
     pub hash: u64,
     /// Where in it the block's first line begins and ends.
     pub first_line: (u32, u32),
+    /// The hash of that line alone.
+    pub first_hash: u64,
 }
 
 impl PartialEq for Wording {
