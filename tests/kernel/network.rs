@@ -61,6 +61,13 @@ pub fn veth_pair(a: &str, b: &str) {
     }
 }
 
+/// No interface of this namespace gets addresses of IPv6, of which the kernel tells when it likes:
+/// what is heard then is what the test does.
+pub fn without_ipv6() {
+    let path = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
+    std::fs::write(path, "1").unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
 /// Waits until `found` gives something.
 pub async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
