@@ -61,26 +61,43 @@ const CHECKS: [(&str, &str); 2] = [
 pub fn run(letters: &[String], table: &mut Table) {
     let wanted = |letter: &str| letters.is_empty() || letters.iter().any(|each| each == letter);
     if ["a", "b", "c"].into_iter().any(wanted) {
-        let mut least = [[f64::INFINITY; WRITTEN.len()]; 2];
-        for turn in 1..=TURNS {
-            for (program, least) in BOTH.into_iter().zip(&mut least) {
-                eprintln!("(a) {program:?}: {SMALL:?} and {LARGE:?} servers, no checks, {turn}");
-                let figures = written(program).into_iter();
-                least
-                    .iter_mut()
-                    .zip(figures)
-                    .for_each(|(least, figure)| *least = least.min(figure));
-            }
-        }
-        for (program, figures) in BOTH.into_iter().zip(least) {
-            for ((letter, what, unit), figure) in WRITTEN.into_iter().zip(figures) {
-                table.add(letter, what, unit, program, figure);
-            }
-        }
+        unchecked(table);
     }
     if wanted("d") {
         for (name, check) in CHECKS {
             checked(name, check, table);
+        }
+    }
+}
+
+/// What is measured of both programs, in turns; of each of them the better.
+fn in_turns<T>(
+    what: &str,
+    measure: impl Fn(Program) -> T,
+    better: impl Fn(T, T) -> T,
+) -> [(Program, T); 2] {
+    let turn = |number| {
+        BOTH.map(|program| {
+            eprintln!("{what}: {program:?}, turn {number} of {TURNS}");
+            (program, measure(program))
+        })
+    };
+    let better_of = |before: [(Program, T); 2], now: [(Program, T); 2]| {
+        let [ours, theirs] = before;
+        let [(_, ours_now), (_, theirs_now)] = now;
+        [(ours.0, better(ours.1, ours_now)), (theirs.0, better(theirs.1, theirs_now))]
+    };
+    (2..=TURNS).fold(turn(1), |best, number| better_of(best, turn(number)))
+}
+
+/// (a), (b), (c), and what a server takes that is not checked.
+fn unchecked(table: &mut Table) {
+    type Figures = [f64; WRITTEN.len()];
+    let least = |one: Figures, other: Figures| std::array::from_fn(|at| one[at].min(other[at]));
+    let what = format!("(a) {SMALL:?} and {LARGE:?} servers, no checks");
+    for (program, figures) in in_turns(&what, written, least) {
+        for ((letter, what, unit), figure) in WRITTEN.into_iter().zip(figures) {
+            table.add(letter, what, unit, program, figure);
         }
     }
 }
@@ -110,15 +127,10 @@ fn written(program: Program) -> [f64; WRITTEN.len()] {
 
 /// (d): what one check of a server that answers costs, and what the server takes of memory.
 fn checked(name: &str, check: &str, table: &mut Table) {
-    let mut least = [(0.0, f64::INFINITY); 2];
-    for turn in 1..=TURNS {
-        for (program, least) in BOTH.into_iter().zip(&mut least) {
-            eprintln!("(d) {program:?}: {} servers checked by {name}, {turn}", count(CHECKED));
-            let counted = counted(program, check);
-            *least = if counted.1 < least.1 { counted } else { *least };
-        }
-    }
-    for (program, (rate, cpu_us)) in BOTH.into_iter().zip(least) {
+    let what = format!("(d) {} servers checked by {name}", count(CHECKED));
+    let cheaper = |one: (f64, f64), other: (f64, f64)| if other.1 < one.1 { other } else { one };
+    let measured = in_turns(&what, |program| counted(program, check), cheaper);
+    for (program, (rate, cpu_us)) in measured {
         table.add("d", &format!("{name}: checks a second"), "/s", program, rate);
         table.add("d", &format!("{name}: CPU per check"), "us", program, cpu_us);
         let what = format!("{name}: memory per real server with its check");
