@@ -134,7 +134,8 @@ mod tests {
     fn a_running_keepalived_is_noticed_without_its_lock() {
         let path = scratch("unlocked");
         let program = std::env::temp_dir().join(format!("keepalived-{}", std::process::id()));
-        std::fs::copy("/bin/sleep", &program).unwrap();
+        // A copy might still be open for writing, in a child that another test starts meanwhile.
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
         let mut other = std::process::Command::new(&program).arg("60").spawn().unwrap();
         std::fs::write(&path, format!("{}\n", other.id())).unwrap();
 

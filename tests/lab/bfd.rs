@@ -38,9 +38,12 @@ pub fn tracking(session: &str, priority: u8, lines: &str) -> String {
 
 const TRACK: &str = "    track_bfd {\n        s1\n    }";
 
+/// What is not about how soon a session is lost has one that bears with a busy machine: 2 s.
+const PATIENT: &str = "    multiplier 20";
+
 /// The session alone.
-fn neighbor(source: &str, neighbor: &str) -> String {
-    with_globals(&session(source, neighbor, ""))
+fn neighbor(source: &str, neighbor: &str, lines: &str) -> String {
+    with_globals(&session(source, neighbor, lines))
 }
 
 fn a_killed_neighbour_is_noticed_within_the_detection_time(
@@ -57,7 +60,7 @@ fn a_killed_neighbour_is_noticed_within_the_detection_time(
             let log = one.log();
             log.contains("(KAV_1) Entering FAULT STATE") || log.contains("(KAV_1) entering FAULT")
         });
-        let two = Director::start(&pair.r2, second, neighbor(LB2, LB1));
+        let two = Director::start(&pair.r2, second, neighbor(LB2, LB1, ""));
         one.wait_for_log(0, "(s1) Entering Up state", SOON);
         one.wait_for_log(0, "VRRP_Instance(KAV_1) Tracked BFD instance s1 is UP", SOON);
         one.wait_for_state(0, "MASTER");
@@ -100,7 +103,7 @@ fn a_weight_moves_the_vip_with_the_session(lab: &Lab, first: Program, second: Pr
     let r3 = pair.lan.host("r3", &format!("{R3}/24"));
     let lines = "    track_bfd {\n        s1 weight -20\n    }";
     let configuration = tracking(&session(LB1, R3, "    weight 5"), 100, lines);
-    let three = Director::start(&r3, second, neighbor(R3, LB1));
+    let three = Director::start(&r3, second, neighbor(R3, LB1, ""));
     let one = Director::start(&pair.r1, first, configuration);
     one.wait_for_state(0, "MASTER");
     let two = Director::start(&pair.r2, Mainstay, tracking("", 90, ""));
@@ -124,7 +127,7 @@ fn a_weight_moves_the_vip_with_the_session(lab: &Lab, first: Program, second: Pr
 fn a_mainstay_that_stops_is_down_at_once(lab: &Lab, program: Program) {
     let pair = Pair::new(lab);
     let one = Director::start(&pair.r1, program, tracking(&session(LB1, LB2, ""), 100, TRACK));
-    let two = Director::start(&pair.r2, Mainstay, neighbor(LB2, LB1));
+    let two = Director::start(&pair.r2, Mainstay, neighbor(LB2, LB1, ""));
     one.wait_for_state(0, "MASTER");
     let before = one.log().len();
     two.stop();
@@ -150,8 +153,9 @@ fn fact(director: &Director<'_>, name: &str) -> String {
 fn a_reload_keeps_sessions_and_agrees_on_new_timing() {
     run("bfd::reload", |lab| {
         let pair = Pair::new(lab);
-        let one = Director::start(&pair.r1, Mainstay, tracking(&session(LB1, LB2, ""), 100, TRACK));
-        let two = Director::start(&pair.r2, Program::Keepalived, neighbor(LB2, LB1));
+        let one =
+            Director::start(&pair.r1, Mainstay, tracking(&session(LB1, LB2, PATIENT), 100, TRACK));
+        let two = Director::start(&pair.r2, Program::Keepalived, neighbor(LB2, LB1, PATIENT));
         one.wait_for_state(0, "MASTER");
         let discriminator = fact(&one, "local discriminator");
         let before = one.log().len();
@@ -159,14 +163,14 @@ fn a_reload_keeps_sessions_and_agrees_on_new_timing() {
         // Another name, another priority: the session is the same one.
         let renamed =
             |timing: &str| tracking(&session(LB1, LB2, timing), 99, TRACK).replace("s1", "other");
-        one.reload(renamed(""));
+        one.reload(renamed(PATIENT));
         one.wait_for_log(before, "reloaded", SOON);
         eventually("the new name is there", SOON, || one.dump().contains("BFD Instance = other"));
-        one.reload(renamed("    min_rx 300\n    min_tx 200"));
+        one.reload(renamed(&format!("    min_rx 300\n    min_tx 200\n{PATIENT}")));
         eventually("both have agreed", SOON, || {
             fact(&one, "local tx intv") == "200000 us" && fact(&one, "poll") == "false"
         });
-        assert_eq!(fact(&one, "local detection time"), "1500000 us");
+        assert_eq!(fact(&one, "local detection time"), "6000000 us");
         throughout("r1 stays MASTER", Duration::from_secs(2), || {
             let log = one.log();
             let fault = log[before..].contains("FAULT");
@@ -192,8 +196,9 @@ fn a_session_survives_what_vrrp_does_beside_it() {
         let addresses: String =
             (0..500).map(|n| format!("        10.9.{}.{}/32\n", n / 250, n % 250)).collect();
         let many = format!("    virtual_ipaddress_excluded {{\n{addresses}    }}");
-        let one = Director::start(&pair.r1, Mainstay, tracking(&session(LB1, LB2, ""), 100, &many));
-        let two = Director::start(&pair.r2, Mainstay, neighbor(LB2, LB1));
+        let one =
+            Director::start(&pair.r1, Mainstay, tracking(&session(LB1, LB2, PATIENT), 100, &many));
+        let two = Director::start(&pair.r2, Mainstay, neighbor(LB2, LB1, PATIENT));
         two.wait_for_log(0, "(s1) Entering Up state", SOON);
         one.wait_for_state(0, "MASTER");
         eventually("all addresses are there", SOON, || pair.r1.holds("10.9.1.249"));

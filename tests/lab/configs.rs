@@ -1,5 +1,8 @@
 //! Configurations, and the networks they are for.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use crate::harness::{Capture, Director, Host, Lab, Lan, Program, WebServer, eventually};
 
 /// The floating address, and the addresses of the tutorial's machines, moved to RFC 5737's 192.0.2.0/24.
@@ -125,4 +128,20 @@ pub fn start_checks<'h>(host: &'h Host, program: Program, virtual_servers: &str)
 /// Puts before it what every configuration of ours has: scripts run as root, and only safe ones.
 pub fn with_globals(blocks: &str) -> String {
     format!("global_defs {{\n    script_user root\n    enable_script_security\n}}\n{blocks}")
+}
+
+/// Removes what the arguments of ip(8) say, again and again, until the director leaves it to the other router. An `ip`
+/// that runs is told: starting one for each removal is too slow on a busy machine for five repairs in ten seconds.
+pub fn fight(director: &Director, removal: &str) {
+    let mut command = director.host.command("ip");
+    command.args(["-force", "-batch", "-"]).stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut ip = director.host.spawn(&mut command).expect("ip -batch");
+    let mut input = ip.stdin.take().expect("its input");
+    eventually("the fight is lost", SOON, || {
+        writeln!(input, "{removal}").expect("tell ip");
+        director.log().contains("Entering FAULT")
+    });
+    drop(input);
+    ip.wait().expect("ip ends");
+    assert!(director.counter("Repairs") >= 5, "{}", director.dump());
 }

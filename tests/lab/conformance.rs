@@ -64,7 +64,7 @@ fn who_has(client: &Host, address: &str) -> Vec<Mac> {
     })
 }
 
-/// Flags and MAC addresses in all answers to one neighbour solicitation.
+/// Flags and MAC addresses in all answers to one neighbour solicitation: what is said unasked is none.
 fn who_has6(client: &Host, address: &str) -> Vec<(u8, Mac)> {
     let target: Ipv6Addr = address.parse().expect("an address");
     let last = &target.octets()[13..];
@@ -81,7 +81,8 @@ fn who_has6(client: &Host, address: &str) -> Vec<(u8, Mac)> {
         let answers =
             frame.get(12..14)? == [0x86, 0xdd] && frame[20] == 58 && *frame.get(54)? == 136;
         let (flags, mac) = (*frame.get(58)?, frame.get(80..86)?.try_into().ok()?);
-        (answers && frame.get(62..78)? == target.octets()).then_some((flags, mac))
+        let solicited = flags & 0x40 != 0;
+        (answers && solicited && frame.get(62..78)? == target.octets()).then_some((flags, mac))
     })
 }
 
@@ -231,8 +232,10 @@ fn answer_to(lab: &Lab, priority: u8, lines: &str) -> (f64, f64) {
         one.wait_for_state(0, "MASTER");
         let count = pair.capture.adverts_of(LB1).len();
         eventually("one more advert", SOON, || pair.capture.adverts_of(LB1).len() > count + 1);
-        let forged = SystemTime::now();
         Forgery { priority, ..Forgery::of_the_tutorial("192.0.2.66", VIP) }.send_from(&rogue);
+        let seen = || pair.capture.adverts_of("192.0.2.66").last().map(|(at, _)| *at);
+        eventually("the forgery", SOON, || seen().is_some());
+        let forged = seen().expect("seen above");
         let after = || -> Vec<SystemTime> {
             let all = pair.capture.adverts_of(LB1).into_iter();
             all.map(|(at, _)| at).filter(|at| *at > forged).collect()

@@ -187,11 +187,9 @@ fn the_run_subcommand_needs_no_other_option_than_the_file() {
         let mut child =
             pair.r1.spawn(command.arg("run").arg("-f").arg(file).stderr(log)).expect("start it");
         eventually("it holds the VIP", SOON, || pair.r1.holds(VIP));
-        assert!(
-            pair.r1.read("log").contains("(KAV_1) Entering MASTER STATE"),
-            "{}",
-            pair.r1.read("log")
-        );
+        eventually("the log says so", SOON, || {
+            pair.r1.read("log").contains("(KAV_1) Entering MASTER STATE")
+        });
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM)
             .expect("stop it");
         assert!(child.wait().expect("wait for it").success());

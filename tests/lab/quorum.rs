@@ -38,12 +38,14 @@ fn a_healthy_start_tells_of_the_quorum_alone(lab: &Lab, program: Program) {
     assert_eq!(lab.told(), ["quorum up"]);
 }
 
-/// Row 2: with one retry, and five seconds to the next attempt.
+/// Row 2: with one retry, and twenty seconds to the next attempt.
 fn right_after_a_start_one_failure_is_enough(lab: &Lab, program: Program) {
     let lab = Switched::new(lab);
     lab.set("2", 1);
     let config = lab.service("", &[lab.server("1", 3, ""), lab.server("2", 2, "")]);
-    let slow = config.replace("delay_before_retry 1", "delay_before_retry 20");
+    let slow = config
+        .replace("delay_before_retry 1", "delay_before_retry 20")
+        .replace("delay_loop 1", "delay_loop 20");
     let _director = start(&lab, program, &slow);
     lab.becomes("the second is out", "192.0.2.111:80/3");
     assert_eq!(lab.runs("2"), 1);
@@ -226,14 +228,15 @@ fn a_reload_gives_a_new_check_all_of_its_retries(lab: &Lab, program: Program) {
 /// Row 26.
 fn a_server_that_is_new_in_a_reload_serves_at_once_unless_alpha(lab: &Lab, program: Program) {
     let lab = Switched::new(lab);
+    let slow = |text: String| text.replace("delay_before_retry 1", "delay_before_retry 5");
     let first = lab.server("1", 3, "");
-    let director = start(&lab, program, &lab.service("", std::slice::from_ref(&first)));
+    let director = start(&lab, program, &slow(lab.service("", std::slice::from_ref(&first))));
     lab.becomes("it serves", "192.0.2.111:80/3");
     for each in ["2", "3"] {
         lab.set(each, 1);
     }
     let more = [first, lab.server("2", 2, ""), lab.server("3", 1, "alpha")];
-    director.reload(lab.service("", &more));
+    director.reload(slow(lab.service("", &more)));
     lab.becomes("the plain one is there at once", "192.0.2.111:80/3 192.0.2.112:80/2");
     lab.becomes("and goes for its failures", "192.0.2.111:80/3");
     lab.set("3", 0);

@@ -34,7 +34,7 @@ fn four_thousand_services_start_reload_and_stop_within_seconds() {
         let (began, due) = (Instant::now(), lab.runs("1") + CHECKS as usize);
         let mut reloads = 0;
         while lab.runs("1") < due {
-            assert!(began.elapsed() < 3 * CHECKS * SECOND, "checks wait for {reloads} reloads");
+            assert!(began.elapsed() < 12 * CHECKS * SECOND, "checks wait for {reloads} reloads");
             reloads += 1;
             let (asked, from, weight) = (Instant::now(), director.log().len(), 10 + reloads);
             director.reload(config(weight));

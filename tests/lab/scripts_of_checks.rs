@@ -20,6 +20,7 @@ fn a_script_that_hangs_goes_with_all_it_started(lab: &Lab, program: Program) {
     lab.becomes("it serves", "192.0.2.111:80/3");
     let dir = lab.host.dir.display();
     lab.host.script("check", &format!("sleep 1000 &\necho $! >>{dir}/sleepers\nwait"));
+    eventually("it has started something", SOON, || lab.host.read("sleepers").contains('\n'));
     lab.becomes("it is out", "");
     let first: i32 = {
         let sleepers = lab.host.read("sleepers");

@@ -171,10 +171,18 @@ fn https_is_verified_and_asked_as_one_likes() {
     });
 }
 
+/// A server in Python takes its time to begin, on a busy machine more than a check may.
+fn listens(host: &Host, port: u16) {
+    eventually("the server listens", Duration::from_secs(120), || {
+        host.enter(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())
+    });
+}
+
 fn a_real_mail_server_passes_and_its_end_is_seen(lab: &Lab, program: Program) {
     let farm = Farm::new(lab);
     let listen = ["-m", "aiosmtpd", "-n", "-l", "0.0.0.0:25", "-c", "aiosmtpd.handlers.Sink"];
     let server = Server::start(&farm.web1, "/usr/bin/python3", &listen);
+    listens(&farm.web1, 25);
     let check = "        alpha\n        SMTP_CHECK {\n            connect_port 25\n            connect_timeout 5\n            \
                  retry 0\n        }";
     let _director = start_checks(&farm.lb1, program, &service("", [check.into(), tcp_check()]));
@@ -182,6 +190,7 @@ fn a_real_mail_server_passes_and_its_end_is_seen(lab: &Lab, program: Program) {
     server.end();
     table_becomes(&farm, "web1 is out", ONLY_2);
     let _server = Server::start(&farm.web1, "/usr/bin/python3", &listen);
+    listens(&farm.web1, 25);
     table_becomes(&farm, "web1 is back", BOTH);
 }
 
@@ -261,8 +270,8 @@ fn a_grpc_service_says_whether_it_serves() {
         let script = farm.web1.write("health.py", HEALTH).display().to_string();
         let health = farm.web1.write("health", "1").display().to_string();
         let pem = certificate("server.pem").display().to_string();
-        let start = || Server::start(&farm.web1, "/usr/bin/python3", &[&script, &health, &pem]);
-        let server = start();
+        let server = Server::start(&farm.web1, "/usr/bin/python3", &[&script, &health, &pem]);
+        listens(&farm.web1, 50052);
         let check = |lines: &str| {
             format!(
                 "        GRPC_CHECK {{\n            connect_timeout 5\n            retry 0\n{lines}\n        }}\n"

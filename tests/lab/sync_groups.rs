@@ -81,7 +81,7 @@ fn members_are_taken_over_together_and_given_back_together(
     let (one, two) = started(&links, first, second);
     one.stop();
     only("r2 takes both over", &links.r2, &links.r1);
-    assert!(two.log().contains("VRRP_Group(G) Syncing instances to MASTER state"));
+    two.wait_for_log(0, "VRRP_Group(G) Syncing instances to MASTER state", SOON);
     let one = Director::start_again(&links.r1, first);
     only("r1 has both back", &links.r1, &links.r2);
     drop(one);

@@ -236,6 +236,7 @@ fn unicast_instances_of_one_vrid_are_told_apart_by_their_peers() {
             &(block("KAV_1", 100, LB1, LB2, VIP) + &block("KAV_2", 50, LB1, lb3, other_vip)),
         );
         let one = Director::start(&pair.r1, Mainstay, &both);
+        one.wait_for_state(0, "MASTER");
         let two =
             Director::start(&pair.r2, Keepalived, with_globals(&block("KAV_1", 50, LB2, LB1, VIP)));
         let three = Director::start(
@@ -243,7 +244,6 @@ fn unicast_instances_of_one_vrid_are_told_apart_by_their_peers() {
             Keepalived,
             with_globals(&block("KAV_1", 100, lb3, LB1, other_vip)),
         );
-        one.wait_for_state(0, "MASTER");
         three.wait_for_state(0, "MASTER");
         let settled = || {
             (pair.r1.holds(VIP), pair.r1.holds(other_vip), pair.r2.holds(VIP), r3.holds(other_vip))

@@ -65,7 +65,8 @@ fn a_start_up_delay_comes_before_the_wait(lab: &Lab, program: Program) {
     let began = director.wait_for_state(0, "BACKUP");
     director.wait_for_state(0, "MASTER");
     let waited = seconds(began, pair.capture.first_advert_after(LB1, began));
-    assert!(waited >= 6.5, "MASTER after {waited:.3} s");
+    // Less than the sum, since it was seen late that it began; without the delay it is 3.6 s.
+    assert!(waited >= 5.0, "MASTER after {waited:.3} s");
     println!("{program:?}: MASTER after {waited:.3} s");
 }
 
@@ -230,7 +231,7 @@ fn lost_events_of_the_kernel_are_made_up_for() {
         pair.r1.ip(&format!("addr del {VIP}/32 dev eth0"));
         director.signal(Signal::SIGCONT);
         eventually("the VIP is back", SOON, || pair.r1.holds(VIP));
-        assert!(director.log().contains("looking at all interfaces again"), "{}", director.log());
+        director.wait_for_log(0, "looking at all interfaces again", SOON);
         stays_master(&director, Duration::from_secs(1));
         // And what happens from then on is heard.
         pair.r1.ip("link set eth0 down");

@@ -111,9 +111,9 @@ async fn script_that_hangs_is_killed_with_its_whole_group() {
     let path = scratch.script("#!/bin/sh\ncd \"$1\"\nsleep 60 & echo $! > child\nsleep 60\n");
     let directory = scratch.0.to_string_lossy().into_owned();
     let begun = Instant::now();
-    let exit = run(&invocation(&path, &[&directory], 300)).await;
-    assert_eq!(exit, Exit::TimedOut(Duration::from_millis(300)));
-    assert!(begun.elapsed() < TERM_TO_KILL, "SIGTERM was enough");
+    let exit = run(&invocation(&path, &[&directory], 2000)).await;
+    assert_eq!(exit, Exit::TimedOut(Duration::from_millis(2000)));
+    assert!(begun.elapsed() < Duration::from_millis(2000) + TERM_TO_KILL, "SIGTERM was enough");
     assert!(ends(&scratch.read("child")).await);
 }
 
@@ -125,10 +125,10 @@ async fn script_that_ignores_sigterm_is_killed_two_seconds_later() {
     );
     let directory = scratch.0.to_string_lossy().into_owned();
     let begun = Instant::now();
-    let exit = run(&invocation(&path, &[&directory], 300)).await;
-    assert_eq!(exit, Exit::TimedOut(Duration::from_millis(300)));
+    let exit = run(&invocation(&path, &[&directory], 2000)).await;
+    assert_eq!(exit, Exit::TimedOut(Duration::from_millis(2000)));
     let took = begun.elapsed();
-    assert!((2300..3500).contains(&took.as_millis()), "{took:?}");
+    assert!((4000..20_000).contains(&took.as_millis()), "{took:?}");
     for name in ["child", "leader"] {
         assert!(ends(&scratch.read(name)).await, "{name} is still there");
     }
@@ -140,7 +140,7 @@ async fn dropping_the_run_kills_the_group() {
     let path = scratch.script("#!/bin/sh\ncd \"$1\"\nsleep 60 & echo $! > child\nsleep 60\n");
     let directory = scratch.0.to_string_lossy().into_owned();
     let invocation = invocation(&path, &[&directory], 60_000);
-    assert!(timeout(Duration::from_millis(400), run(&invocation)).await.is_err());
+    assert!(timeout(Duration::from_millis(2000), run(&invocation)).await.is_err());
     assert!(ends(&scratch.read("child")).await);
 }
 

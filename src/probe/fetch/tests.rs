@@ -146,9 +146,9 @@ async fn satisfied_content_length_ends_the_page_on_an_open_connection() {
         })
     })
     .await;
-    let (outcome, took) = check(address, 1000).await;
+    let (outcome, took) = check(address, 10_000).await;
     assert_eq!(outcome, Outcome::Success);
-    assert!(took < 900, "{took} ms");
+    assert!(took < 9_000, "{took} ms");
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn silent_server_fails_after_connect_timeout() {
     .await;
     let (outcome, took) = check(address, 200).await;
     assert_eq!(outcome, failure("url /p: no answer within 0.2s"));
-    assert!((200..600).contains(&took), "{took} ms");
+    assert!((200..10_000).contains(&took), "{took} ms");
 }
 
 #[tokio::test]
@@ -184,15 +184,15 @@ async fn server_that_drips_bytes_is_cut_off_at_six_timeouts() {
         Box::pin(async move {
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
             while stream.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
     })
     .await;
-    let (outcome, took) = check(address, 100).await;
+    let (outcome, took) = check(address, 500).await;
     let Outcome::Failure(reason) = outcome else { panic!("{outcome:?}") };
-    assert!(reason.starts_with("url /p: page not finished within 0.6s, after "), "{reason}");
-    assert!((600..1200).contains(&took), "{took} ms");
+    assert!(reason.starts_with("url /p: page not finished within 3s, after "), "{reason}");
+    assert!((3_000..15_000).contains(&took), "{took} ms");
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn endless_body_is_cut_off_at_six_timeouts() {
     let (outcome, took) = check(address, 50).await;
     let Outcome::Failure(reason) = outcome else { panic!("{outcome:?}") };
     assert!(reason.starts_with("url /p: page not finished within 0.3s"), "{reason}");
-    assert!((300..1500).contains(&took), "{took} ms");
+    assert!((300..10_000).contains(&took), "{took} ms");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ pub use ipvs::IpvsTable;
 pub use namespace::alive;
 pub use network::{Host, Lan};
 pub use smtp::{MailServer, Manner};
-pub use steady::{longest_gap, seconds, undisturbed};
+pub use steady::{longest_gap, seconds, stalled_since, undisturbed};
 pub use web::{WebServer, fetch, fetch_from};
 
 pub struct Lab {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -166,8 +166,13 @@ impl Host {
     }
 
     pub fn ipvs(&self) -> IpvsTable {
-        let text = self.enter(|| fs::read_to_string("/proc/thread-self/net/ip_vs"));
-        IpvsTable::parse(&text.expect("/proc/net/ip_vs"))
+        // In pieces as large as can be: where the kernel goes on after one, it counts the services of other
+        // hosts as well, and may leave out some of this one.
+        let mut text = String::with_capacity(1 << 16);
+        let read =
+            self.enter(|| fs::File::open("/proc/thread-self/net/ip_vs")?.read_to_string(&mut text));
+        read.expect("/proc/net/ip_vs");
+        IpvsTable::parse(&text)
     }
 
     /// What stands in one of the host's files; nothing when there is no such file yet.

@@ -22,9 +22,7 @@ impl PacketSocket {
     /// One that hears all interfaces of the namespace.
     #[allow(dead_code, reason = "the bench uses it")]
     pub fn open_all() -> PacketSocket {
-        let socket = PacketSocket::open_index(0);
-        setsockopt(&socket.0, sockopt::RcvBufForce, &(64 << 20)).expect("SO_RCVBUFFORCE");
-        socket
+        PacketSocket::open_index(0)
     }
 
     fn open_index(index: i32) -> PacketSocket {
@@ -44,6 +42,8 @@ impl PacketSocket {
             assert!(bound == 0, "bind a packet socket: {}", io::Error::last_os_error());
             socket
         };
+        // A capture that loses packets says that they were never sent.
+        setsockopt(&socket, sockopt::RcvBufForce, &(64 << 20)).expect("SO_RCVBUFFORCE");
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).expect("SO_TIMESTAMPNS");
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(200))
             .expect("SO_RCVTIMEO");
