@@ -135,19 +135,40 @@ impl KernelTable {
         self.retry_at.into_iter().chain(self.inspect_at).min()
     }
 
-    /// Does what is due: everything again after a refusal, else a look at what others have done.
+    /// Does what is due: what was refused again, else a look at what others have done.
     pub fn compare(&mut self) {
         let now = clock::now();
         if self.retry_at.is_some_and(|at| at <= now) {
             self.try_again();
-        } else if self.retry_at.is_none() && self.inspect_at.is_some_and(|at| at <= now) {
+        } else if self.inspect_at.is_some_and(|at| at <= now) {
             self.repair();
             self.inspect_again(now);
         }
     }
 
-    /// Compares all that is wanted with the kernel's table.
+    /// Attempts again what was refused. Only a table that could not be read is read for it: a large one costs far
+    /// more than what it lacks.
     fn try_again(&mut self) {
+        if !self.found || self.trouble.is_some() {
+            return self.begin_again();
+        }
+        self.retry_at = None;
+        if !self.no_timeouts() {
+            self.write_timeouts();
+        }
+        let mut lacking: Vec<_> = self.unfulfilled.iter().collect();
+        lacking.sort_unstable_by_key(|(key, _)| **key);
+        let missing = lacking
+            .into_iter()
+            .flat_map(|(key, wanted)| entry_difference(self.known.get(key), wanted.as_ref()));
+        let commands: Vec<_> = missing.collect();
+        self.forget_refusals_but_of(&commands);
+        let failing = self.apply(&commands);
+        self.unfulfilled.retain(|key, _| failing.contains(key));
+    }
+
+    /// Compares all that is wanted with the kernel's table.
+    fn begin_again(&mut self) {
         let unfulfilled = std::mem::take(&mut self.unfulfilled);
         let mut wanted: BTreeMap<_, _> = self.known.drain().collect();
         for (key, entry) in unfulfilled {

@@ -180,6 +180,27 @@ fn a_refused_change_is_tried_again() {
     assert_eq!(watched.take_commands(), [Command::SetDestination(key(80), refused())]);
 }
 
+/// Among 300 services one that lacks something is no reason to read them all every five seconds; what others do
+/// is seen all the same.
+#[test]
+fn what_is_tried_again_costs_no_look_at_the_table() {
+    let watched = Watched::default();
+    let mut table = watched.table();
+    let others = (1..=300).map(|port| with(port, server(1)));
+    table.adopt(wanted(others.chain([with(400, refused())])));
+    watched.take_commands();
+    for _ in 0..3 {
+        table.try_again();
+        assert_eq!(watched.take_commands(), [Command::NewDestination(key(400), refused())]);
+    }
+    assert_eq!(*watched.reads.lock().unwrap(), 1);
+
+    watched.plane.lock().unwrap().apply(&[Command::DeleteService(key(7))]);
+    (table.retry_at, table.inspect_at) = (Some(clock::now() + RETRY), Some(clock::now()));
+    table.compare();
+    assert_eq!(watched.weights(7), [1]);
+}
+
 /// 300 services, of one of which a server has another weight after a reload.
 #[test]
 fn one_changed_weight_is_one_command_and_reads_nothing() {
