@@ -110,3 +110,13 @@ pub enum Cause {
     /// The virtual server stops; scripts run only with `omega`, or when a reload removed it.
     Stopped,
 }
+
+impl Cause {
+    /// The checker whose result it was.
+    pub fn checker(&self) -> Option<usize> {
+        match self {
+            Self::Failed { checker, .. } | Self::Recovered { checker } => Some(*checker),
+            Self::Reload | Self::Stopped => None,
+        }
+    }
+}

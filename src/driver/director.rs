@@ -35,7 +35,7 @@ use self::files::{Changed, Files, User};
 use self::host_addresses::HostAddresses;
 use self::managed::Managed;
 use self::names::Names;
-use self::news::News;
+use self::news::{EventNews, News};
 use self::sessions::Followed;
 use self::sharing::{AttemptKey, Member};
 pub use self::table::Open;
@@ -232,7 +232,7 @@ impl Director {
             let before = numbers.get(&identity).and_then(|&number| old[number].take());
             let managed = match before {
                 Some(same) if Arc::ptr_eq(&same.server, server) => self.keep(now, same),
-                Some(before) => self.succeed(now, server.clone(), &before),
+                Some(before) => self.succeed(now, server.clone(), before),
                 None => self.begin(now, server.clone(), plan.global.tell_initial_servers),
             };
             self.by_identity.insert(identity, number);
@@ -263,11 +263,12 @@ impl Director {
     }
 
     /// The virtual server continues with other settings, as far as they allow.
-    fn succeed(&mut self, now: Instant, server: Arc<VirtualServer>, before: &Managed) -> Managed {
-        let mut managed = self.prepared(server);
-        managed.adopt(now, before, self.seed, &mut self.actions);
-        for server in self.actions.iter().filter_map(Action::removed_server) {
-            before.announce_removed(&self.outlets, server, &managed.server);
+    fn succeed(&mut self, now: Instant, server: Arc<VirtualServer>, before: Managed) -> Managed {
+        let mut managed = self.prepared(server.clone());
+        managed.adopt(now, &before, self.seed, &mut self.actions);
+        let servers: Vec<_> = self.actions.iter().filter_map(Action::removed_server).collect();
+        if !servers.is_empty() {
+            self.news.push(News::Removed { before, servers, now: server });
         }
         managed
     }
@@ -277,7 +278,7 @@ impl Director {
         let mut managed = self.prepared(server);
         managed.start(now, self.seed, &mut self.actions);
         if tell {
-            managed.announce_initial(&self.outlets);
+            self.news.push(News::initial(self.managed.len(), &managed));
         }
         managed
     }
@@ -293,9 +294,8 @@ impl Director {
     fn remove(&mut self, gone: impl Iterator<Item = Managed>, now: Instant) {
         for mut managed in gone {
             managed.pool.handle(now, Event::Shutdown, &mut self.actions);
-            for action in self.actions.drain(..) {
-                managed.announce(&self.outlets, &action, &[]);
-            }
+            let actions = self.actions.drain(..).collect();
+            self.news.push(News::Gone { managed, actions });
         }
     }
 
@@ -415,9 +415,8 @@ impl Director {
 
     /// Tells the first `count` of the news.
     fn tell_news(&mut self, count: usize) {
-        for News { number, actions, changed } in self.news.drain(..count) {
-            let managed = &self.managed[number];
-            actions.iter().for_each(|action| managed.announce(&self.outlets, action, &changed));
+        for news in self.news.drain(..count) {
+            news.tell(&self.outlets, &self.managed);
         }
     }
 
@@ -430,7 +429,7 @@ impl Director {
     fn act(&mut self, number: usize) {
         let managed = &self.managed[number];
         self.schedule.set(number, managed.next_deadline());
-        let mut news = News::of(number, &self.actions);
+        let mut news = EventNews::of(number, &self.actions);
         for action in self.actions.drain(..) {
             match action {
                 Action::Attempt { server, checker, target, attempt } => {
@@ -444,7 +443,7 @@ impl Director {
             }
         }
         if !news.actions.is_empty() {
-            self.news.push(news);
+            self.news.push(News::Event(news));
         }
     }
 
@@ -466,11 +465,10 @@ impl Director {
         let now = clock::now();
         for managed in &mut self.managed {
             managed.pool.handle(now, Event::Shutdown, &mut self.actions);
-            for action in self.actions.drain(..) {
-                if managed.server.omega {
-                    managed.announce(&self.outlets, &action, &[]);
-                }
+            if managed.server.omega {
+                managed.announce(&self.outlets, &self.actions, &[]);
             }
+            self.actions.clear();
         }
         self.table.end(match self.plan.global.lvs_flush_on_stop {
             _ if self.keep_on_stop => Farewell::Keep,

@@ -128,6 +128,8 @@ fn a_server_that_dies_is_mailed_with_its_quorum() {
         ];
         eventually_eq("the mails", SOON, expected.map(str::to_owned).to_vec(), || relay.subjects());
         let mails = relay.mails();
+        let place = |of| mails.iter().position(|mail| mail.subject() == of).expect("a mail");
+        assert!(place(expected[1]) < place(expected[0]), "the quorum first, as keepalived does");
         let has = |body: &str| mails.iter().any(|mail| mail.lines.iter().any(|line| line == body));
         assert!(has("=> Starting with quorum up 1+0=1 <= 1 <="), "{mails:?}");
         assert!(has("=> Lost quorum 1-0=1 > 0 <="), "{mails:?}");

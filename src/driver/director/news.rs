@@ -1,25 +1,29 @@
 //! What happens to real and virtual servers, told to log, scripts, FIFOs and mail.
 
+use std::sync::Arc;
+
 use super::managed::Managed;
-use crate::check::{Action, Cause, Verdict};
+use crate::check::{Action, Verdict};
 use crate::config::plan::{Script, VirtualServer};
 use crate::driver::mailer::ServerNews;
 use crate::driver::outlets::Outlets;
+use crate::probe::Probe;
 
 impl Managed {
-    /// Says what happened: script, FIFO, mail, as keepalived orders them. `changed` are the servers
-    /// that went up or down by the same event.
-    pub fn announce(&self, outlets: &Outlets, action: &Action, changed: &[usize]) {
-        self.log(action);
+    /// Says what came of one event, in keepalived's order: log, script and FIFO of each action, with the mail of a
+    /// quorum, and then the mails of real servers. `changed` are the servers that went up or down by it.
+    pub fn announce(&self, outlets: &Outlets, actions: &[Action], changed: &[usize]) {
+        for action in actions {
+            self.log(action);
+            self.tell(outlets, action);
+        }
+        actions.iter().for_each(|action| self.mail_of_server(outlets, action, changed));
+    }
+
+    fn tell(&self, outlets: &Outlets, action: &Action) {
         match action {
-            Action::ServerUp { server, cause } => {
-                self.tell_server(outlets, *server, true);
-                self.mail_server(outlets, *server, cause, true);
-            }
-            Action::ServerDown { server, cause } => {
-                self.tell_server(outlets, *server, false);
-                self.mail_server(outlets, *server, cause, false);
-            }
+            Action::ServerUp { server, .. } => self.tell_server(outlets, *server, true),
+            Action::ServerDown { server, .. } => self.tell_server(outlets, *server, false),
             Action::QuorumGained { initial, sum, needed } => {
                 self.tell_quorum(outlets, true);
                 let gained = if *initial { "Starting with quorum up" } else { "Gained quorum" };
@@ -35,18 +39,6 @@ impl Managed {
                 let body = format!("Lost quorum {quorum}-{hysteresis}={needed} > {sum}");
                 outlets.mailer.quorum(&self.server, &self.name, false, &body);
             }
-            Action::AttemptFailed { server, checker, reason, verdict: Verdict::Down, .. }
-                if !changed.contains(server) =>
-            {
-                let body = format!("{} failed: {reason}", self.checker(*server, *checker));
-                self.mail(outlets, *server, ServerNews::Checker, false, &body);
-            }
-            Action::CheckerPassed { server, checker, first: false }
-                if !changed.contains(server) =>
-            {
-                let body = format!("{} succeeds", self.checker(*server, *checker));
-                self.mail(outlets, *server, ServerNews::Checker, true, &body);
-            }
             Action::WeightChanged { .. }
             | Action::AttemptFailed { .. }
             | Action::AttemptNotTried { .. }
@@ -56,6 +48,36 @@ impl Managed {
             | Action::DestinationChanged { .. }
             | Action::ServerRemoved { .. } => {}
         }
+    }
+
+    /// The mail about a real server or one of its checkers, if there is one: what a file says is not mailed.
+    fn mail_of_server(&self, outlets: &Outlets, action: &Action, changed: &[usize]) {
+        let from_file = |server: usize, checker: usize| {
+            matches!(self.server.real_servers[server].checkers[checker].probe, Probe::File(_))
+        };
+        let (server, news, up, body) = match action {
+            Action::ServerUp { server, cause } | Action::ServerDown { server, cause } => {
+                if cause.checker().is_some_and(|checker| from_file(*server, checker)) {
+                    return;
+                }
+                let up = matches!(action, Action::ServerUp { .. });
+                (*server, ServerNews::Server, up, self.why(*server, cause))
+            }
+            Action::AttemptFailed { server, checker, reason, verdict: Verdict::Down, .. }
+                if !changed.contains(server) && !from_file(*server, *checker) =>
+            {
+                let body = format!("{} failed: {reason}", self.checker(*server, *checker));
+                (*server, ServerNews::Checker, false, body)
+            }
+            Action::CheckerPassed { server, checker, first: false }
+                if !changed.contains(server) && !from_file(*server, *checker) =>
+            {
+                let body = format!("{} succeeds", self.checker(*server, *checker));
+                (*server, ServerNews::Checker, true, body)
+            }
+            _ => return,
+        };
+        self.mail(outlets, server, news, up, &body);
     }
 
     /// A reload took `server` away while it was up, or its name has left it; `now` is what it was part of.
@@ -71,13 +93,11 @@ impl Managed {
         self.mail(outlets, server, ServerNews::Server, false, &format!("It {why}"));
     }
 
-    /// `rs_init_notifies`: the servers that are up from the start are told as such, without mail.
-    pub fn announce_initial(&self, outlets: &Outlets) {
-        for (server, state) in self.pool.status().servers.iter().enumerate() {
-            if state.alive {
-                self.tell_server(outlets, server, true);
-            }
-        }
+    /// The real servers that are up.
+    fn alive(&self) -> Vec<usize> {
+        let servers = self.pool.status().servers;
+        let alive = servers.iter().enumerate().filter(|(_, state)| state.alive);
+        alive.map(|(server, _)| server).collect()
     }
 
     fn tell_server(&self, outlets: &Outlets, server: usize, up: bool) {
@@ -94,10 +114,6 @@ impl Managed {
         outlets.fifos.write_lvs(&format!("VS {} {}\n", self.name, word(up)));
     }
 
-    fn mail_server(&self, outlets: &Outlets, server: usize, cause: &Cause, up: bool) {
-        self.mail(outlets, server, ServerNews::Server, up, &self.why(server, cause));
-    }
-
     fn mail(&self, outlets: &Outlets, server: usize, news: ServerNews, up: bool, body: &str) {
         let real = &self.server.real_servers[server];
         let names = (self.name_of(server), &self.name);
@@ -110,37 +126,88 @@ impl Managed {
     }
 }
 
-/// What there is to tell of one event.
-pub struct News {
-    /// Of this virtual server.
-    pub number: usize,
-    pub actions: Vec<Action>,
-    /// The servers that went up or down by it.
-    pub changed: Vec<usize>,
+/// What there is to tell, once the kernel has what it follows from.
+pub enum News {
+    Event(EventNews),
+    /// `rs_init_notifies`: the servers of this virtual server that are up from the start, told without mail.
+    Initial {
+        number: usize,
+        servers: Vec<usize>,
+    },
+    /// Servers that were up are no longer part of the virtual server, which is as `now`.
+    Removed {
+        before: Managed,
+        servers: Vec<usize>,
+        now: Arc<VirtualServer>,
+    },
+    /// The virtual server is no longer configured.
+    Gone {
+        managed: Managed,
+        actions: Vec<Action>,
+    },
 }
 
-impl News {
+/// What there is to tell of one event.
+pub struct EventNews {
+    /// Of this virtual server.
+    number: usize,
+    pub actions: Vec<Action>,
+    /// The servers that went up or down by it.
+    changed: Vec<usize>,
+}
+
+impl EventNews {
     /// Without the actions, which come one by one.
     pub fn of(number: usize, all: &[Action]) -> Self {
         Self { number, actions: Vec::new(), changed: changed_servers(all) }
     }
 }
 
+impl News {
+    pub fn initial(number: usize, managed: &Managed) -> Self {
+        Self::Initial { number, servers: managed.alive() }
+    }
+
+    /// Tells it; `managed` are those that run.
+    pub fn tell(&self, outlets: &Outlets, managed: &[Managed]) {
+        match self {
+            Self::Event(EventNews { number, actions, changed }) => {
+                managed[*number].announce(outlets, actions, changed);
+            }
+            Self::Initial { number, servers } => {
+                let tell = |server: &usize| managed[*number].tell_server(outlets, *server, true);
+                servers.iter().for_each(tell);
+            }
+            Self::Removed { before, servers, now } => {
+                let tell = |server: &usize| before.announce_removed(outlets, *server, now);
+                servers.iter().for_each(tell);
+            }
+            Self::Gone { managed, actions } => managed.announce(outlets, actions, &[]),
+        }
+    }
+
+    /// The actions of virtual server `number`, if it is about those.
+    fn actions_of(&mut self, of: usize) -> Option<&mut Vec<Action>> {
+        match self {
+            Self::Event(EventNews { number, actions, .. }) if *number == of => Some(actions),
+            _ => None,
+        }
+    }
+}
+
 /// A quorum that a start would have gained, had the kernel taken the servers, is not told of: neither that it
 /// was gained nor, unless a sorry server serves now, that it was lost.
 pub fn retract_start(untold: &mut [News], number: usize, managed: &Managed) {
-    let own = |news: &&mut News| news.number == number;
     let is_gain = |action: &Action| matches!(action, Action::QuorumGained { initial: true, .. });
     let is_loss = |action: &Action| matches!(action, Action::QuorumLost { initial: false, .. });
-    let any = |is: fn(&Action) -> bool| {
-        untold.iter().any(|news| news.number == number && news.actions.iter().any(is))
-    };
+    let mut own: Vec<_> = untold.iter_mut().filter_map(|news| news.actions_of(number)).collect();
+    let any = |is: fn(&Action) -> bool| own.iter().any(|actions| actions.iter().any(is));
     if !any(is_gain) || !any(is_loss) {
         return;
     }
     let sorry_serves = managed.server.sorry_server.is_some();
-    for news in untold.iter_mut().filter(own) {
-        news.actions.retain(|action| !is_gain(action) && (sorry_serves || !is_loss(action)));
+    for actions in &mut own {
+        actions.retain(|action| !is_gain(action) && (sorry_serves || !is_loss(action)));
     }
 }
 
