@@ -12,6 +12,7 @@ mod attempts;
 mod draining;
 mod files;
 mod host_addresses;
+mod joint;
 mod managed;
 mod names;
 mod news;
@@ -120,7 +121,7 @@ struct Director {
     plan: Arc<Plan>,
     managed: Vec<Managed>,
     by_identity: HashMap<ServerIdentity, usize>,
-    /// By each of their services.
+    /// By each of their services; of a joint one it is the last.
     by_key: HashMap<ServiceKey, usize>,
     schedule: Schedule,
     alarm: Alarm,
@@ -403,8 +404,9 @@ impl Director {
     /// may come in for it, which is written next.
     fn settle(&mut self, answer: Answer) {
         let Settled { refusals, news } = self.table.settle(answer);
-        let numbers = refusals.iter().filter_map(|key| self.by_key.get(key).copied());
-        for number in numbers.collect::<BTreeSet<usize>>() {
+        let users = |key| self.by_key.get(key).into_iter().chain(self.table.users(key));
+        let numbers: BTreeSet<usize> = refusals.iter().flat_map(users).copied().collect();
+        for number in numbers {
             let servers = self.managed[number].refused_by(&self.table);
             self.handle(number, Event::Refused { servers });
             news::retract_start(&mut self.news, number, &self.managed[number]);

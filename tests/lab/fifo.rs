@@ -133,12 +133,13 @@ fn a_reload_starts_the_reader_again_and_repeats_the_states() {
     });
 }
 
-/// What `program` writes of a server that is up from the start and goes.
-fn lvs_lines_of(lab: &Lab, program: Program) -> String {
+/// What `program` writes of a server that is up from the start and goes; clients reach it by `reach`, which
+/// `group` defines if it is a group.
+fn lvs_lines_of(lab: &Lab, program: Program, reach: &str, group: &str) -> String {
     let mut farm = Farm::new(lab);
     let host = &farm.lb1;
     let server = format!(
-        "virtual_server {VIP} 80 {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    \
+        "{group}virtual_server {reach} {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    \
          protocol TCP\n    real_server 192.0.2.101 80 {{\n        TCP_CHECK {{\n            \
          connect_timeout 2\n            retry 0\n        }}\n    }}\n}}\n"
     );
@@ -161,8 +162,28 @@ fn lvs_lines_of(lab: &Lab, program: Program) -> String {
 #[test]
 fn every_line_of_servers_is_keepalived_s_octet_for_octet() {
     run("fifo::lvs", |lab: &Lab| {
-        let ours = lvs_lines_of(lab, Mainstay);
-        assert_eq!(ours, lvs_lines_of(lab, Keepalived));
+        let reach = format!("{VIP} 80");
+        let ours = lvs_lines_of(lab, Mainstay, &reach, "");
+        assert_eq!(ours, lvs_lines_of(lab, Keepalived, &reach, ""));
         assert!(ours.starts_with("RS [192.0.2.101]:tcp:80 [192.0.2.142]:tcp:80 UP\n"), "{ours}");
+    });
+}
+
+/// Servers of a group have the protocol of its virtual server, unless marks alone reach them.
+#[test]
+fn servers_of_a_group_are_told_of_as_keepalived_does() {
+    run("fifo::group", |lab: &Lab| {
+        let address = "192.0.2.142 80";
+        for (lines, protocol) in [
+            ("fwmark 7".to_owned(), "none"),
+            (format!("fwmark 7\n    {address}"), "tcp"),
+            (format!("{address}\n    fwmark 7"), "tcp"),
+        ] {
+            let group = format!("virtual_server_group web {{\n    {lines}\n}}\n");
+            let ours = lvs_lines_of(lab, Mainstay, "group web", &group);
+            assert_eq!(ours, lvs_lines_of(lab, Keepalived, "group web", &group), "{lines}");
+            let first = format!("RS [192.0.2.101]:{protocol}:80 [web]:0 UP\n");
+            assert!(ours.starts_with(&first), "{lines}: {ours}");
+        }
     });
 }

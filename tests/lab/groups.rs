@@ -2,7 +2,10 @@
 
 use crate::checks::tcp_check;
 use crate::configs::{Farm, SOON, start_checks};
+use crate::for_each_program;
 use crate::harness::{Director, Lab, Program, eventually_eq, run};
+
+for_each_program!(virtual_servers_of_a_group_have_its_mark_in_common);
 
 fn configuration(members: &str) -> String {
     let server = |address: &str| {
@@ -61,6 +64,44 @@ fn follows_a_reload(lab: &Lab) {
     farm.server1.die();
     let one = expected(&members, &["192.0.2.102"]);
     eventually_eq("web1 is out everywhere", SOON, one, || table(&farm));
+}
+
+/// A mark says nothing of the protocol: one virtual server for TCP and one for UDP have it in common.
+fn virtual_servers_of_a_group_have_its_mark_in_common(lab: &Lab, program: Program) {
+    let farm = Farm::new(lab);
+    let over = |protocol: &str, servers: &[&str]| {
+        let servers: String = (servers.iter())
+            .map(|server| format!("    real_server {server} 80 {{\n        weight 1\n    }}\n"))
+            .collect();
+        format!(
+            "virtual_server group web {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    \
+             protocol {protocol}\n{servers}}}\n"
+        )
+    };
+    let group = "virtual_server_group web {\n    192.0.2.60 80\n    fwmark 3\n}\n";
+    let both = ["192.0.2.101", "192.0.2.102"];
+    let tcp = format!("{group}{}", over("TCP", &both[..1]));
+    let config = format!("{tcp}{}", over("UDP", &both));
+    let director = Director::start(&farm.lb1, program, crate::configs::with_globals(&config));
+    let all = |services: [(&str, &[&str]); 3]| {
+        let mut lines = Vec::new();
+        for (service, servers) in services {
+            let port = if service.starts_with("-f") { 0 } else { 80 };
+            lines.extend(expected(&[(service, port)], servers));
+        }
+        lines.sort();
+        lines
+    };
+    let first = [("-t 192.0.2.60:80", &both[..1]), ("-u 192.0.2.60:80", &both), ("-f 3", &both)];
+    eventually_eq("all serve", SOON, all(first), || table(&farm));
+    if program == Program::Keepalived {
+        // 2.2.7 takes the mark from the other as well.
+        return;
+    }
+    director.reload(crate::configs::with_globals(&tcp));
+    let second =
+        [("-t 192.0.2.60:80", &both[..1]), ("-u 192.0.2.60:80", &[]), ("-f 3", &both[..1])];
+    eventually_eq("the mark has those of the other", SOON, all(second), || table(&farm));
 }
 
 /// `nftables_ipvs`. The marks themselves are seen by tests/kernel: the lab's kernel has no nf_tables.

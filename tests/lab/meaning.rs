@@ -92,21 +92,21 @@ fn understood_by_keepalived(host: &Host, text: &str) -> Facts {
         "keepalived.data" => text.contains("vrrp_instance") || text.contains("\ninclude "),
         _ => text.contains("virtual_server"),
     };
+    let mut texts = Vec::new();
     eventually("keepalived dumps what it has understood", Duration::from_secs(60), || {
         director.signal(Signal::SIGUSR1);
         std::thread::sleep(Duration::from_millis(300));
-        // The last section of each file is there.
-        let complete = |name: &&&str| {
+        // The last section of each file is there; it may be writing the next already.
+        let complete = |(name, text): (&str, String)| {
             let end = if name.contains("check") { "Health checkers" } else { "VRRP Sockpool" };
-            host.read(name).contains(end)
+            text.contains(end).then_some(text)
         };
-        dumps.iter().filter(|name| wanted(name)).all(|name| complete(&name))
+        let wanted = dumps.iter().filter(|name| wanted(name));
+        let all = wanted.map(|name| complete((name, host.read(name)))).collect::<Option<Vec<_>>>();
+        all.map(|all| texts = all).is_some()
     });
     let mut facts = Facts::new();
-    dumps
-        .iter()
-        .filter(|name| wanted(name))
-        .for_each(|name| read_dump(&host.read(name), &mut facts));
+    texts.iter().for_each(|text| read_dump(text, &mut facts));
     drop(director);
     // Its addresses and services are no business of the next one.
     let _ = host.output(host.command("ipvsadm").arg("-C"));
@@ -419,13 +419,12 @@ fn address(each: &VirtualAddress, interface: &str) -> String {
 }
 
 fn server_facts(server: &VirtualServer, facts: &mut Facts) {
-    let (name, protocol) = match (&server.group, server.service.key) {
-        (Some(group), key) => (format!("group {}", group.name), protocol(key)),
-        (None, ServiceKey::Address { address, protocol }) => {
-            (format!("{} {}", address.ip, address.port), protocol.to_string())
-        }
-        (None, ServiceKey::Fwmark { mark, .. }) => (format!("fwmark {mark}"), "none".to_owned()),
+    let name = match (&server.group, server.service.key) {
+        (Some(group), _) => format!("group {}", group.name),
+        (None, ServiceKey::Address { address, .. }) => format!("{} {}", address.ip, address.port),
+        (None, ServiceKey::Fwmark { mark, .. }) => format!("fwmark {mark}"),
     };
+    let protocol = server.protocol.map_or("none".to_owned(), |it| it.to_string());
     let mut own = BTreeSet::from([
         format!("scheduler: {}", server.service.scheduler),
         format!("quorum: {}, {}", server.quorum.quorum, server.quorum.hysteresis),
@@ -443,13 +442,6 @@ fn server_facts(server: &VirtualServer, facts: &mut Facts) {
             let suffix = if number == 0 { String::new() } else { format!(" #{number}") };
             facts.insert(format!("check {thing}{suffix}"), checker_facts(checker));
         }
-    }
-}
-
-fn protocol(key: ServiceKey) -> String {
-    match key {
-        ServiceKey::Address { protocol, .. } => protocol.to_string(),
-        ServiceKey::Fwmark { .. } => "none".to_owned(),
     }
 }
 

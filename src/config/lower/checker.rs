@@ -86,6 +86,8 @@ pub(super) struct Inherited<'a> {
     pub service_delay_loop: Duration,
     /// Address and port to try: the real server's, as the table will have it.
     pub target: SocketAddr,
+    /// Whether a port that is not known yet is that of a group's services.
+    pub in_group: bool,
 }
 
 impl CheckerDraft {

@@ -1,14 +1,17 @@
 //! `virtual_server_group`: many addresses, ranges and marks, served as one.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::super::diagnostic::Diagnostic;
+use super::super::diagnostic::{Diagnostic, Diagnostics};
+use super::super::plan::{RealServer, VirtualServer};
 use super::super::source::Span;
 use super::super::tree::Statement;
 use super::context::Context;
-use crate::ipvs::{Family, Protocol, ServiceKey, SocketKey};
+use crate::ipvs::{Family, Forward, Protocol, ServiceKey, SocketKey};
+use crate::probe::Probe;
 
 /// Most addresses that one line may stand for: each becomes a service in the kernel.
 const MOST: u128 = 65_536;
@@ -148,6 +151,53 @@ impl Group {
         });
         (keys, note)
     }
+}
+
+/// Settles what the ports of a group's services decide. Packets that are not translated arrive at the port they were
+/// for, and where all services have the same one, checks go there as well.
+pub(super) fn settle_ports(server: &mut VirtualServer, at: Span, diagnostics: &mut Diagnostics) {
+    let port_of = |key| match key {
+        ServiceKey::Address { address, .. } => Some(address.port),
+        ServiceKey::Fwmark { .. } => None,
+    };
+    let ports: BTreeSet<u16> =
+        server.keys().filter_map(port_of).filter(|port| *port != 0).collect();
+    let only = ports.first().copied().filter(|_| ports.len() == 1);
+    for real in &mut server.real_servers {
+        let SocketKey { ip, port: written } = real.destination.address;
+        let is_kept = real.destination.forward != Forward::Nat;
+        let port = only.filter(|_| is_kept || written == 0).unwrap_or(written);
+        if let Some(only) = only.filter(|only| is_kept && ![0, *only].contains(&written)) {
+            let message = format!(
+                "{ip}: without NAT the port stays that of the group, {only}, not {written}"
+            );
+            let finding = Diagnostic::warning("port-forced", at, message);
+            diagnostics.push(
+                finding.label("checks go there as well").help(format!("real_server {ip} {only}")),
+            );
+        }
+        if !give_port(real, port) {
+            let message = format!("the checks of {ip} have no port to connect to");
+            let finding = Diagnostic::error("checker-without-port", at, message);
+            diagnostics.push(
+                finding
+                    .label("the group has no port, or several: they always fail")
+                    .help(format!("real_server {ip} 80")),
+            );
+        }
+    }
+}
+
+/// Gives it to checks that have none yet; `false`: it is none either.
+fn give_port(real: &mut RealServer, port: u16) -> bool {
+    // A ping has no use for one.
+    let has_port = |probe: &&mut Probe| !matches!(probe, Probe::Ping(_));
+    let probes = real.checkers.iter_mut().map(|checker| &mut checker.probe).filter(has_port);
+    let targets = probes.filter_map(Probe::connect_mut).map(|connect| &mut connect.target);
+    let mut without = targets.filter(|target| target.port() == 0).peekable();
+    let is_missing = port == 0 && without.peek().is_some();
+    without.for_each(|target| target.set_port(port));
+    !is_missing
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod statics;
 mod strict;
 mod sync_daemon;
 mod sync_group;
+mod taken;
 mod timing;
 mod track_file;
 mod track_process;
@@ -68,6 +69,7 @@ use ssl::SslDraft;
 use statics::StaticDraft;
 use sync_daemon::SyncDraft;
 use sync_group::{Instances, SyncGroupDraft};
+use taken::Taken;
 use track_file::TrackFiles;
 use twins::Twins;
 
@@ -219,27 +221,14 @@ impl Lowering {
         sources: &SourceMap,
         diagnostics: &mut Diagnostics,
     ) -> Vec<Arc<VirtualServer>> {
-        let mut taken: HashMap<ServiceKey, Span> =
-            HashMap::with_capacity(self.virtual_servers.len());
+        let mut taken = Taken::with_capacity(self.virtual_servers.len());
         let servers = std::mem::take(&mut self.virtual_servers);
         let mut settled = Vec::with_capacity(servers.len());
         for (mut server, at) in servers.into_iter().zip(std::mem::take(&mut self.server_spans)) {
             if !self.fill_from_group(&mut server, at, diagnostics) {
                 continue;
             }
-            let is_new = |key: &ServiceKey| match taken.get(key) {
-                Some(&first) => {
-                    let name = match &server.group {
-                        Some(_) => key.to_string(),
-                        None => sources.text(at).to_owned(),
-                    };
-                    diagnostics.push(duplicate(&name, at, first));
-                    false
-                }
-                None => true,
-            };
-            let mut keys: Vec<ServiceKey> = server.keys().filter(is_new).collect();
-            keys.retain(|key| taken.insert(*key, at).is_none());
+            let keys = taken.take(&server, at, &settled, sources, diagnostics);
             if let Some((first, others)) = keys.split_first() {
                 self.server_spans.push(at);
                 if others != server.more_keys || *first != server.service.key {
@@ -288,6 +277,10 @@ impl Lowering {
             return false;
         };
         (server.service.key, server.more_keys) = (*first, others.to_vec());
+        if keys.iter().all(|key| matches!(key, ServiceKey::Fwmark { .. })) {
+            server.protocol = None;
+        }
+        group::settle_ports(server, at, diagnostics);
         let no_port = |key: &ServiceKey| {
             matches!(key, ServiceKey::Address { address: SocketKey { port: 0, .. }, .. })
         };

@@ -53,6 +53,10 @@ pub(super) fn finish(
         Reached::Group(name) => Some(GroupUse { name: name.clone(), number: 0 }),
         Reached::Address { .. } | Reached::Fwmark(_) => None,
     };
+    let protocol = match key {
+        ServiceKey::Address { protocol, .. } => Some(protocol),
+        ServiceKey::Fwmark { .. } => None,
+    };
     let has_port = !matches!(draft.reached, Reached::Address { port: 0, .. });
     let persistence = draft.persistence.finish(cx, block, family, has_port);
     Some(VirtualServer {
@@ -60,6 +64,7 @@ pub(super) fn finish(
         more_keys: Vec::new(),
         marked: Box::default(),
         group,
+        protocol,
         quorum,
         real_servers,
         sorry_server,
@@ -175,12 +180,19 @@ impl VirtualServerDraft {
         let virtual_host = draft.virtual_host.or_else(|| self.virtual_host.clone());
         // keepalived checks the port as written, before this settling, and so always fails a
         // server that inherits its port. Here the check goes where clients go.
-        let checked_port = if port == 0 { draft.port.unwrap_or(0) } else { port };
+        let in_group = matches!(self.reached, Reached::Group(_));
+        let checked_port = match port {
+            // Known once the group is.
+            _ if in_group && forward != Forward::Nat => 0,
+            0 => draft.port.unwrap_or(0),
+            port => port,
+        };
         let inherited = Inherited {
             timing: draft.timing.or(self.timing),
             virtual_host: virtual_host.as_deref(),
             service_delay_loop: self.delay_loop(),
             target: SocketAddr::new(ip, checked_port),
+            in_group,
         };
         // Not collected at once: that would keep the memory of the drafts, several times as much.
         let mut checkers = Vec::with_capacity(draft.checkers.len());

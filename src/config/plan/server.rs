@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Host, Script};
 use crate::check::{QuorumRule, Timing};
-use crate::ipvs::{Destination, Service, ServiceKey, SyncDaemon, SyncRole, SyncSettings};
+use crate::ipvs::{Destination, Protocol, Service, ServiceKey, SyncDaemon, SyncRole, SyncSettings};
 use crate::probe::Probe;
 
 /// One `virtual_server`.
@@ -20,6 +20,9 @@ pub struct VirtualServer {
     pub marked: Box<[ServiceKey]>,
     /// `group NAME`.
     pub group: Option<GroupUse>,
+    /// What its real servers are told of by, whatever the firewall makes of their service (`nftables_ipvs`); `None`:
+    /// marks alone reach them.
+    pub protocol: Option<Protocol>,
     pub quorum: QuorumRule,
     pub real_servers: Vec<RealServer>,
     pub sorry_server: Option<SorryServer>,

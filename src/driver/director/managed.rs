@@ -144,14 +144,21 @@ impl Managed {
     /// What IPVS is to hold of this virtual server now: one entry for each of its services.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let held = self.held();
-        self.server.keys().map(move |key| {
-            let at_key = |destination: &Destination| Destination {
-                address: self.address_at(key, destination),
-                ..destination.clone()
-            };
-            let service = Service { key, ..self.server.service.clone() };
-            Entry { service, destinations: held.iter().map(at_key).collect() }
-        })
+        self.server.keys().map(move |key| self.entry_of(key, &held))
+    }
+
+    /// The same for one of them.
+    pub fn entry(&self, key: ServiceKey) -> Entry {
+        self.entry_of(key, &self.held())
+    }
+
+    fn entry_of(&self, key: ServiceKey, held: &[Destination]) -> Entry {
+        let at_key = |destination: &Destination| Destination {
+            address: self.address_at(key, destination),
+            ..destination.clone()
+        };
+        let service = Service { key, ..self.server.service.clone() };
+        Entry { service, destinations: held.iter().map(at_key).collect() }
     }
 
     /// What it takes in each of its services that one real server alone has changed.
@@ -297,10 +304,7 @@ impl Managed {
     /// `[192.168.8.101]:tcp:80`, with the virtual server's protocol as keepalived has it.
     pub(super) fn name_of(&self, server: usize) -> String {
         let address = self.server.real_servers[server].destination.address;
-        let protocol = match self.server.service.key {
-            ServiceKey::Address { protocol, .. } => protocol.to_string(),
-            ServiceKey::Fwmark { .. } => "none".to_owned(),
-        };
+        let protocol = self.server.protocol.map_or("none".to_owned(), |it| it.to_string());
         format!("[{}]:{protocol}:{}", address.ip, address.port)
     }
 

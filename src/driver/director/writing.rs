@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
+use super::joint::Joint;
 use super::managed::Managed;
 use super::table::{Answer, Farewell, Keeper, Order, Wanted};
 use crate::ipvs::{Change, ServiceKey, SocketKey};
@@ -13,6 +14,7 @@ pub struct Writing {
     keeper: Keeper,
     /// Virtual servers whose wanted entries have changed since the last order, by their number.
     dirty: BTreeMap<usize, Extent>,
+    joint: Joint,
     /// The order that has not been answered yet.
     under_way: Option<UnderWay>,
     /// Destinations that the kernel would not take, by service.
@@ -49,6 +51,7 @@ impl Writing {
         Self {
             keeper,
             dirty: BTreeMap::new(),
+            joint: Joint::default(),
             under_way: None,
             lacking: HashMap::new(),
             trouble: None,
@@ -79,12 +82,24 @@ impl Writing {
         reply: oneshot::Sender<bool>,
     ) {
         let dirty = std::mem::take(&mut self.dirty);
+        let former = std::mem::replace(&mut self.joint, Joint::of(managed));
         let (mut services, mut unchanged) = (Vec::new(), HashSet::new());
         for (number, managed) in managed.iter().enumerate() {
-            match dirty.contains_key(&number) {
-                true => services.extend(managed.entries()),
-                false => unchanged.extend(managed.server.keys()),
+            if dirty.contains_key(&number) {
+                services.extend(managed.entries());
+                continue;
             }
+            for key in managed.server.keys() {
+                match former.has(&key) {
+                    true => services.push(managed.entry(key)),
+                    false => drop(unchanged.insert(key)),
+                }
+            }
+        }
+        for key in self.joint.keys() {
+            unchanged.remove(key);
+            // Later ones count.
+            services.extend(self.joint.entry(key, managed));
         }
         self.keeper.order(Order::Adopt(Wanted { services, unchanged, ..settings }));
         self.under_way = Some(UnderWay { news, reply: Some(reply) });
@@ -102,6 +117,9 @@ impl Writing {
             .flat_map(|(number, extent)| match extent {
                 Extent::Server(server) => managed[number].server_changes(server),
                 Extent::Whole => managed[number].entries().map(Change::Service).collect(),
+            })
+            .map(|change| {
+                self.joint.entry(&change.service(), managed).map_or(change, Change::Service)
             })
             .collect();
         if changes.is_empty() {
@@ -139,6 +157,11 @@ impl Writing {
             let _ = reply.send(self.trouble.is_none());
         }
         Settled { refusals, news }
+    }
+
+    /// All virtual servers of a joint service; none if it has but one.
+    pub fn users(&self, service: &ServiceKey) -> &[usize] {
+        self.joint.users(service)
     }
 
     /// Whether the kernel would not take this destination.

@@ -3,7 +3,7 @@
 //!
 //! Addresses with a port go before those that stand for all ports, as they do in IPVS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -119,8 +119,13 @@ fn next(address: IpAddr) -> Option<IpAddr> {
 
 fn ranges(plan: &Plan) -> BTreeMap<Place, Vec<Range>> {
     let mut places: BTreeMap<Place, Vec<Range>> = BTreeMap::new();
-    for server in &plan.virtual_servers {
+    let mut given = HashSet::new();
+    for server in plan.virtual_servers.iter().filter(|server| !server.marked.is_empty()) {
         let ServiceKey::Fwmark { family, mark } = server.service.key else { continue };
+        // Another one of its group and protocol has it as well.
+        if !given.insert(mark) {
+            continue;
+        }
         for key in &server.marked {
             let ServiceKey::Address { protocol, address } = *key else { continue };
             let ranges = places.entry((family, protocol, address.port == 0)).or_default();

@@ -62,7 +62,7 @@ impl ConnectDraft {
         timeout: Duration,
     ) -> Connect {
         let connect = self.finish_without_port(cx, block, from, timeout);
-        if connect.target.port() == 0 {
+        if connect.target.port() == 0 && !from.in_group {
             let message = format!("{} has no port to connect to", cx.text(block));
             let finding = Diagnostic::error("checker-without-port", block, message);
             cx.push(finding.label("the check always fails").help("connect_port 80"));

@@ -67,7 +67,7 @@ fn what_is_served_twice_is_served_once() {
 }
 
 #[test]
-fn virtual_servers_of_a_group_are_numbered_and_must_not_collide() {
+fn virtual_servers_of_a_group_are_numbered_and_may_have_services_in_common() {
     let server = |protocol: &str| {
         format!(
             "virtual_server group g {{\n protocol {protocol}\n lb_algo rr\n lb_kind NAT\n \
@@ -81,8 +81,54 @@ fn virtual_servers_of_a_group_are_numbered_and_must_not_collide() {
         (names.collect::<Vec<_>>(), loaded.diagnostics.iter().map(|f| f.code).collect::<Vec<_>>())
     };
     assert_eq!(read("TCP", "UDP"), (vec!["[g]:0".to_owned(), "[g]:1".to_owned()], vec![]));
-    assert_eq!(read("TCP", "TCP"), (vec!["[g]:0".to_owned()], vec!["duplicate"]));
+    assert_eq!(read("TCP", "TCP"), (vec!["[g]:0".to_owned(), "[g]:1".to_owned()], vec![]));
+    let other = "TCP\n persistence_timeout 60";
+    assert_eq!(read("TCP", other).1, ["shared-service"]);
+    let plain = server("TCP").replace("group g", "192.0.2.1 80");
+    let loaded = parse_text("t", format!("{group}{}{plain}", server("TCP")));
+    assert_eq!(loaded.plan.virtual_servers.len(), 1);
+    assert_eq!(loaded.diagnostics.iter().map(|f| f.code).collect::<Vec<_>>(), ["duplicate"]);
     let unknown = parse_text("t", server("TCP"));
     let codes: Vec<_> = unknown.diagnostics.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["unknown-group"]);
+}
+
+/// Where checks of a real server go that is written as `real`, by `method`, over a group with these lines; and what
+/// there is to say.
+fn checked(lines: &str, method: &str, real: &str, check: &str) -> (String, Vec<&'static str>) {
+    let text = format!(
+        "virtual_server group g {{\n protocol TCP\n lb_algo rr\n lb_kind {method}\n persistence_timeout 9\n \
+         real_server {real} {{\n TCP_CHECK {{\n{check}\n}}\n }}\n}}\n\
+         virtual_server_group g {{\n{lines}\n}}\n"
+    );
+    let loaded = parse_text("t", text);
+    let codes = loaded.diagnostics.iter().map(|finding| finding.code).collect();
+    let target = &loaded.plan.virtual_servers[0].real_servers[0].checkers[0].probe;
+    (target.connect().unwrap().target.to_string(), codes)
+}
+
+/// keepalived checks the port as written, and fails where none is.
+#[test]
+fn checks_go_where_packets_for_the_group_arrive() {
+    let two = "192.0.2.1 80\n192.0.2.2 443";
+    for (lines, method, real, check, target, codes) in [
+        ("192.0.2.1-2 80\nfwmark 7", "DR", "198.51.100.1", "", "198.51.100.1:80", &[][..]),
+        ("192.0.2.1 80", "NAT", "198.51.100.1", "", "198.51.100.1:80", &[]),
+        ("192.0.2.1 80", "NAT", "198.51.100.1 8080", "", "198.51.100.1:8080", &[]),
+        ("192.0.2.1 80", "DR", "198.51.100.1 80", "", "198.51.100.1:80", &[]),
+        ("192.0.2.1 80", "DR", "198.51.100.1 8080", "", "198.51.100.1:80", &["port-forced"]),
+        ("192.0.2.1 80", "DR", "198.51.100.1", "connect_port 9", "198.51.100.1:9", &[]),
+        (two, "TUN", "198.51.100.1 443", "", "198.51.100.1:443", &[]),
+        ("fwmark 7", "DR", "198.51.100.1 443", "", "198.51.100.1:443", &[]),
+        (two, "DR", "198.51.100.1", "", "198.51.100.1:0", &["checker-without-port"]),
+        ("fwmark 7", "NAT", "198.51.100.1", "", "198.51.100.1:0", &["checker-without-port"]),
+        (two, "DR", "198.51.100.1", "connect_port 80", "198.51.100.1:80", &[]),
+    ] {
+        let found = checked(lines, method, real, check);
+        assert_eq!(
+            found,
+            (target.to_owned(), codes.to_vec()),
+            "{lines}, {method}, {real}, {check}"
+        );
+    }
 }

@@ -59,6 +59,7 @@ fn virtual_server(servers: &[&str]) -> VirtualServer {
         more_keys: Vec::new(),
         marked: Box::default(),
         group: None,
+        protocol: Some(Protocol::Tcp),
         quorum: QuorumRule::default(),
         real_servers: servers.iter().map(|each| real_server(each)).collect(),
         sorry_server: Some(SorryServer { destination: destination(SORRY), inhibit: false }),
