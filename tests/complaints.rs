@@ -201,3 +201,112 @@ fn a_tracked_name_that_is_nearly_right_is_pointed_out() {
 fn a_keyword_of_another_block_is_led_there() {
     insta::assert_snapshot!("elsewhere", said_of_instance("    lvs_sched rr"));
 }
+
+/// Mistakes in virtual servers that an LVS host must not hide: each is said once, with its code, where it
+/// is, and what to do.
+#[test]
+fn mistakes_of_lvs_are_told_with_their_place_and_with_what_to_do() {
+    let service = |method: &str, lines: &str| {
+        format!(
+            "virtual_server 192.0.2.10 80 {{\n    lvs_sched rr\n    lvs_method {method}\n    protocol TCP\n{lines}}}\n"
+        )
+    };
+    let server = |address: &str| format!("    real_server {address} {{\n    }}\n");
+    let check = |lines: &str| {
+        service("NAT", &format!("    real_server 198.51.100.1 80 {{\n{lines}    }}\n"))
+    };
+    let url = |line: &str| {
+        check(&format!(
+            "        HTTP_GET {{\n            url {{\n{line}            }}\n        }}\n"
+        ))
+    };
+    let digest = "                path /\n                digest 5f2b4547ba1c1e0e0ba7a0e5b4bb5b3\n";
+    assert_eq!(digest.trim_end().rsplit(' ').next().map(str::len), Some(31));
+    let schedulers = "one of rr, wrr, lc, wlc, lblc, sh, mh, dh, fo, ovf, lblcr, sed, nq, twos";
+    for (text, place, code, help) in [
+        (
+            service("NAT", &server("198.51.100.1 80"))
+                .replace("lvs_sched rr", "lvs_sched roundrobin"),
+            "2:15",
+            "unknown-scheduler",
+            schedulers,
+        ),
+        (
+            service("NAT", &server("198.51.100.1 80")).replace("lvs_sched rr", "lvs_sched RR"),
+            "2:15",
+            "unknown-scheduler",
+            "did you mean `rr`?",
+        ),
+        (
+            service("DR", &server("198.51.100.1 8080")),
+            "5:5",
+            "port-forced",
+            "port 80 here, or lvs_method NAT, which can change it; `connect_port 8080` lets a check go to 8080",
+        ),
+        (
+            service("NAT", &(server("198.51.100.1 80") + &server("2001:db8::1 80"))),
+            "7:5",
+            "address-family-mismatch",
+            "lvs_method TUN crosses families",
+        ),
+        (
+            url(digest),
+            "9:24",
+            "bad-digest",
+            "mainstay genhash -s ADDRESS -p PORT -u PATH prints it",
+        ),
+        (
+            service("NAT", &(server("198.51.100.1 80") + &server("198.51.100.1 80"))),
+            "7:5",
+            "duplicate",
+            "remove one of the two; `weight` gives a server more of the load",
+        ),
+        (
+            service("NAT", &server("198.51.100.1 80")).repeat(2),
+            "8:1",
+            "duplicate",
+            "put the real servers of both into one block",
+        ),
+        (
+            check("        HTTP_GET {\n        }\n"),
+            "6:9",
+            "incomplete-checker",
+            "in a block: url { path / }, one a line",
+        ),
+        (url("                status_code 200\n"), "7:13", "incomplete-checker", "path /"),
+        (
+            check("        MISC_CHECK {\n        }\n"),
+            "6:9",
+            "incomplete-checker",
+            "misc_path \"/usr/local/bin/check ARGUMENTS\"",
+        ),
+        (
+            check("        FILE_CHECK {\n        }\n"),
+            "6:9",
+            "incomplete-checker",
+            "track_file NAME, and above: track_file NAME { file PATH }",
+        ),
+        (
+            check("        BFD_CHECK {\n        }\n"),
+            "6:9",
+            "incomplete-checker",
+            "name NAME, and above: bfd_instance NAME { neighbor_ip ADDRESS }",
+        ),
+    ] {
+        let diagnostics = config::parse_text("t", text.as_str()).diagnostics;
+        let found: Vec<_> = diagnostics
+            .to_json()
+            .iter()
+            .map(|finding| {
+                let place = finding.at.as_ref().map(|at| format!("{}:{}", at.line, at.column));
+                (
+                    place.unwrap_or_default(),
+                    finding.code,
+                    finding.help.unwrap_or_default().to_owned(),
+                )
+            })
+            .filter(|(_, code, _)| *code != "defaulted")
+            .collect();
+        assert_eq!(found, [(place.to_owned(), code, help.to_owned())], "{text}");
+    }
+}

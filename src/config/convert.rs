@@ -146,6 +146,14 @@ mod tests {
         from_json(&json).expect("it was a configuration")
     }
 
+    /// Findings hide it; a translation without it would be another configuration.
+    #[test]
+    fn what_is_secret_is_kept() {
+        let text = "authentication {\n    auth_pass hunter2\n}\nbasic_auth probe hunter2\n\
+                    header \"Authorization: Bearer x\"\n";
+        assert_eq!(there_and_back(text), text);
+    }
+
     #[test]
     fn a_configuration_comes_back_with_the_same_meaning() {
         let text = "$V=7 # seven\nvrrp_instance A {\ninterface eth0\nvirtual_router_id $V\n\

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::secrets;
 use super::source::{SourceMap, Span};
 
 /// How much a finding matters.
@@ -228,10 +229,12 @@ impl Diagnostics {
         self.counts[Severity::Error as usize] += warnings;
     }
 
-    /// Puts the findings into the order of the text; those without a place come last.
+    /// Puts the findings into the order of the text, those without a place last, and takes out of
+    /// their words what is secret.
     pub(crate) fn sort(&mut self, sources: Arc<SourceMap>) {
         self.sources = sources;
         let sources = &self.sources;
+        self.list.iter_mut().for_each(|finding| secrets::take_out(finding, sources));
         let key = |d: &Diagnostic| d.span.map(|span| sources.in_file(span));
         self.list.sort_by_key(|d| match key(d) {
             Some(span) => (0, span.source, span.start),

@@ -23,6 +23,7 @@ pub mod plan;
 mod preprocess;
 pub mod reference;
 pub mod render;
+mod secrets;
 pub mod source;
 mod tree;
 mod unchanged;

@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::secrets;
 use super::source::{SourceMap, Span};
 
 /// Of a longer line only the part around the finding is shown.
@@ -163,13 +164,13 @@ fn text(finding: &Diagnostic, sources: &SourceMap, colour: bool) -> String {
     let mut group = Group::with_title(title);
     if let Some(span) = finding.span {
         group = group.element(snippet(span, &finding.label, AnnotationKind::Primary, sources));
-        if let Some(definition) = sources.definition_of(span).filter(|_| !is_secret(span, sources))
-        {
+        let shown = !secrets::is_secret(span, sources);
+        if let Some(definition) = sources.definition_of(span).filter(|_| shown) {
             for (at, definition) in
                 std::iter::once(definition).chain(sources.defined_through(span)).enumerate()
             {
                 let definition = sources.in_file(definition);
-                let value = printable(sources.text(definition));
+                let value = printable(&secrets::starred(sources.text(definition)));
                 let place = sources.position(definition);
                 let how = if at == 0 { "defined" } else { "which names what is defined" };
                 group = group.element(Level::NOTE.message(format!("{how} in {place}: {value}")));
@@ -199,40 +200,6 @@ fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// Whether the line of `span` says something that is nobody else's business.
-fn is_secret(span: Span, sources: &SourceMap) -> bool {
-    let span = sources.in_file(span);
-    let source = sources.get(span.source);
-    let (_, octets) = source.line_at(span.start as usize);
-    matches!(without_secrets(&source.text[octets]), Cow::Owned(_))
-}
-
-/// The line with passwords and keys starred out, octet for octet: excerpts end up in the logs of
-/// whatever tests configurations.
-fn without_secrets(line: &str) -> Cow<'_, str> {
-    match secret_at(line) {
-        Some(at) => {
-            let star = |letter: char| match letter {
-                ' ' | '\t' | '{' | '}' => letter.to_string(),
-                letter => "*".repeat(letter.len_utf8()),
-            };
-            Cow::Owned(line[..at].to_owned() + &line[at..].chars().map(star).collect::<String>())
-        }
-        None => Cow::Borrowed(line),
-    }
-}
-
-/// Where the value of `auth_pass VALUE` or of `key ID VALUE` begins. A `file:PATH` is no secret.
-fn secret_at(line: &str) -> Option<usize> {
-    let start = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let is_number = |word: &str| word.bytes().all(|octet| octet.is_ascii_digit());
-    let password = words.windows(2).find(|pair| pair[0] == "auth_pass").map(|pair| pair[1]);
-    let key = words.windows(3).find(|three| three[0] == "key" && is_number(three[1]));
-    let key = key.map(|three| three[2]).filter(|value| !value.starts_with("file:"));
-    password.or(key).map(start)
-}
-
 /// The line of `span`, or as much of it as is of use, with `label` under the caret.
 fn snippet<'s>(
     span: Span,
@@ -253,7 +220,7 @@ fn snippet<'s>(
     let clamp = |at: u32| (at as usize).clamp(shown.start, shown.end) - shown.start;
     let annotation = kind.span(clamp(span.start)..clamp(span.end));
     let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
-    let text = match without_secrets(&source.text[octets.clone()]) {
+    let text = match secrets::starred(&source.text[octets.clone()]) {
         Cow::Borrowed(_) => Cow::Borrowed(&source.text[shown.clone()]),
         Cow::Owned(line) => {
             Cow::Owned(line[shown.start - octets.start..shown.end - octets.start].to_owned())

@@ -7,6 +7,7 @@
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::keywords::{BlockId, Keyword, TOP, table};
 use super::lexer::{self, Kind, Token};
+use super::secrets;
 use super::source::{SourceMap, Span};
 
 /// Blocks in blocks. keepalived's deepest is five.
@@ -558,9 +559,13 @@ fn too_many_statements(start: Span) -> Diagnostic {
 }
 
 fn unclosed_quote(span: Span, line: &str) -> Diagnostic {
+    let help = match secrets::start(line) {
+        Some(_) => "a `\"` where the word ends".to_owned(),
+        None => format!("{line}\""),
+    };
     Diagnostic::error("unclosed-quote", span, "the line ends before the closing `\"`")
         .label("left out")
-        .help(format!("{line}\""))
+        .help(help)
 }
 
 #[cfg(test)]

@@ -224,26 +224,23 @@ impl Live<'_> {
         }
     }
 
-    /// Passwords in files that everyone can read.
+    /// Passwords and keys in files that everyone can read.
     fn secrets(&mut self) {
-        let sources = &self.linted.loaded.diagnostics.sources;
+        let linted = self.linted;
+        let sources = &linted.loaded.diagnostics.sources;
         let mut seen = BTreeSet::new();
-        let mut found = Vec::new();
-        for instance in &self.linted.facts.instances {
-            let Some(password) = instance.values.get("auth_pass") else { continue };
-            let name = sources.position(password.at).file;
+        for &at in &linted.facts.secrets {
+            let name = sources.position(at).file;
+            if !seen.insert(name.clone()) {
+                continue;
+            }
             let Ok(file) = std::fs::metadata(&*name) else { continue };
             let mode = file.permissions().mode() & 0o7777;
-            if mode & 0o004 != 0 && seen.insert(name.to_string()) {
-                found.push((
-                    password.at,
-                    format!("{name} has a password, and everyone can read it (mode {mode:04o})"),
-                    format!("chmod o-rwx {name}"),
-                ));
+            if mode & 0o004 != 0 {
+                let what = "has a password or a key in it, and everyone can read it";
+                let message = format!("{name} {what} (mode {mode:04o})");
+                self.push("secrets-readable", Some(at), message, &format!("chmod o-rwx {name}"));
             }
-        }
-        for (at, message, help) in found {
-            self.push("secrets-readable", Some(at), message, &help);
         }
     }
 }

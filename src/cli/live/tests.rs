@@ -136,6 +136,48 @@ fn managers_of_addresses_are_named() {
     assert_eq!(found(PAIR, &managed), ["1 addresses-may-be-removed"]);
 }
 
+/// What `secrets-readable` says of a file with `text` and the mode `mode`: its line, if it does.
+fn readable(name: &str, text: &str, mode: u32) -> Option<u32> {
+    let folder = Sysctls::new(name, &[]);
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let file = folder.0.join("t.conf");
+    std::fs::write(&file, text).expect("a file");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("its mode");
+    let linted = crate::config::load_linted(&file, &Options::default(), &[]);
+    let found = findings(&linted, &host(), &[]);
+    let finding = found.iter().find(|finding| finding.code == "secrets-readable")?;
+    let sources = &linted.loaded.diagnostics.sources;
+    Some(sources.position(finding.span.expect("it has a place")).line)
+}
+
+#[test]
+fn every_kind_of_secret_in_a_file_that_everyone_can_read_is_pointed_out() {
+    let http = |line: &str| {
+        format!(
+            "virtual_server 192.0.2.10 80 {{\nlvs_sched rr\nprotocol TCP\n\
+             real_server 192.0.2.20 80 {{\nHTTP_GET {{\n{line}\nurl {{\npath /\n}}\n}}\n}}\n}}\n"
+        )
+    };
+    let vrrp = |block: &str| PAIR.replace("interface eth0", block);
+    let key = "auth_hmac {\nkey 1 hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n\
+               active_key 1\n}";
+    for (line, text) in [
+        (4, vrrp("authentication {\nauth_type PASS\nauth_pass x\n}")),
+        (3, vrrp(key)),
+        (1, "$P=x\n".to_owned() + &vrrp("authentication {\nauth_type PASS\nauth_pass $P\n}")),
+        (2, "SSL {\npassword x\ncertificate /etc/c.pem\n}\n".to_owned()),
+        (6, http("basic_auth probe x")),
+        (6, http("header \"Authorization: Bearer x\"")),
+        (6, http("header Cookie a=b")),
+    ] {
+        assert_eq!(readable("readable", &text, 0o644), Some(line), "{text}");
+        assert_eq!(readable("readable", &text, 0o640), None, "{text}");
+    }
+    let none =
+        http("header Accept text/html") + &vrrp("# auth_pass x\nauth_hmac {\nkey 1 file:/k\n}");
+    assert_eq!(readable("readable", &none, 0o644), None);
+}
+
 /// Every lint that looks at the host is the subject of a test here.
 #[test]
 fn each_lint_of_a_host_fires_and_can_be_switched_off() {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::secrets;
 use super::super::source::{SourceMap, Span};
 use super::super::tree::{Statement, Tree};
 
@@ -77,6 +78,8 @@ pub struct Facts {
     pub instances: Vec<Instance>,
     pub servers: Vec<Server>,
     pub scripts: BTreeMap<String, Script>,
+    /// Where passwords and keys are written: in a statement, or in the definition it takes them from.
+    pub secrets: Vec<Span>,
 }
 
 /// Keywords of `vrrp_instance` whose values are kept, under the name used today.
@@ -159,6 +162,16 @@ impl<'t> Block<'t> {
         values
     }
 
+    /// Where the statement, or one in its block, has a secret written.
+    fn secrets(&self, out: &mut Vec<Span>) {
+        let line = self.sources.text(self.at.raw);
+        if let Some(start) = secrets::start(line) {
+            let secret = self.at.raw.part(start..line.len());
+            out.push(self.sources.definition_of(secret).unwrap_or(secret));
+        }
+        self.children().for_each(|child| child.secrets(out));
+    }
+
     /// First words of the lines of the block's `name` blocks.
     fn lines_of(&self, name: &str) -> Vec<Said> {
         let blocks = self.children().filter(|child| child.keyword() == name);
@@ -230,6 +243,7 @@ fn tracker(line: Block<'_>) -> Tracker {
 impl Facts {
     /// Remembers what is worth it of one top-level statement.
     pub(super) fn take(&mut self, block: Block<'_>) {
+        block.secrets(&mut self.secrets);
         match block.keyword() {
             "global_defs" => self.global.append(&mut block.values(&OF_GLOBAL)),
             "vrrp_instance" => self.instances.push(block.instance()),

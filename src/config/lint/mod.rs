@@ -220,7 +220,8 @@ lints! {
      when they start anew."
 
     Warning "secrets-readable"
-    "With --live: a file with auth_pass can be read by everyone."
+    "With --live: a file with a password or a key can be read by everyone: with auth_pass, a key of \
+     auth_hmac, basic_auth, the password of SSL, or a header such as Authorization or Cookie."
 }
 
 /// The lint called `code`.

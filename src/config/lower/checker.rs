@@ -129,19 +129,27 @@ impl CheckerDraft {
     /// Whether there is something to try. Without it the server runs without this check, which
     /// is worth an error: an unchecked server that is dead keeps its share of the clients.
     fn is_complete(&self, cx: &mut Context<'_>) -> bool {
-        let lacks = match &self.kind {
+        let (lacks, help) = match &self.kind {
             Kind::Http(http) if http.urls.is_empty() && http.bad_url => return false,
-            Kind::Http(http) if http.urls.is_empty() => "a url with a path",
-            Kind::Misc(misc) if misc.argv.is_none() => "its misc_path",
+            Kind::Http(http) if http.urls.is_empty() => {
+                ("a url with a path", "in a block: url { path / }, one a line")
+            }
+            Kind::Misc(misc) if misc.argv.is_none() => {
+                ("its misc_path", "misc_path \"/usr/local/bin/check ARGUMENTS\"")
+            }
             Kind::File(file) if !file.is_complete() && file.bad_file => return false,
-            Kind::File(file) if !file.is_complete() => "its track_file",
+            Kind::File(file) if !file.is_complete() => {
+                ("its track_file", "track_file NAME, and above: track_file NAME { file PATH }")
+            }
             Kind::Bfd(bfd) if !bfd.is_complete() && bfd.bad_session => return false,
-            Kind::Bfd(bfd) if !bfd.is_complete() => "its name",
+            Kind::Bfd(bfd) if !bfd.is_complete() => {
+                ("its name", "name NAME, and above: bfd_instance NAME { neighbor_ip ADDRESS }")
+            }
             _ => return true,
         };
         let message = format!("{} lacks {lacks}", cx.text(self.at));
         let finding = Diagnostic::error("incomplete-checker", self.at, message);
-        cx.push(finding.label("the server is served without this check"));
+        cx.push(finding.label("the server is served without this check").help(help));
         false
     }
 

@@ -491,9 +491,15 @@ impl Lowering {
 }
 
 fn duplicate(name: &str, at: Span, first: Span) -> Diagnostic {
+    let help = match name.split(' ').next() {
+        Some("real_server") => "remove one of the two; `weight` gives a server more of the load",
+        Some("virtual_server") => "put the real servers of both into one block",
+        _ => "remove one of the two, or give it another name",
+    };
     Diagnostic::error("duplicate", at, format!("{name} is there already"))
         .label("this one is left out")
         .also(first, "first one")
+        .help(help)
 }
 
 fn duplicate_vrid(vrid: u8, interface: &str, at: Span, first: Span) -> Diagnostic {

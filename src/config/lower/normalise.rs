@@ -236,7 +236,10 @@ impl VirtualServerDraft {
                 "{method} cannot change the port: {written} becomes {service}, the port of the service"
             );
             let finding = Diagnostic::warning("port-forced", at, message);
-            cx.push(finding.label("checks go there as well"));
+            cx.push(finding.label("checks go there as well").help(format!(
+                "port {service} here, or lvs_method NAT, which can change it; \
+                 `connect_port {written}` lets a check go to {written}"
+            )));
         }
         service
     }

@@ -1,7 +1,4 @@
-use std::borrow::Cow;
-
 use super::super::parse_text;
-use super::without_secrets;
 
 #[test]
 fn text_shows_the_line_a_caret_and_the_correction() {
@@ -53,28 +50,4 @@ fn findings_beyond_a_thousand_are_counted_only() {
     let diagnostics = parse_text("t", "nonsense\n".repeat(5000)).diagnostics;
     assert_eq!(diagnostics.iter().count(), 1000);
     assert!(diagnostics.to_lines().ends_with("and 4000 more\n"));
-}
-
-/// Excerpts are kept by whatever tests configurations.
-#[test]
-fn passwords_and_keys_are_in_no_excerpt() {
-    for (line, shown) in [
-        ("  auth_pass hunter2-hunter2", "  auth_pass ***************"),
-        (
-            "authentication { auth_type PASS auth_pass \"a b\" }",
-            "authentication { auth_type PASS auth_pass ** ** }",
-        ),
-        ("key 7 hex:00ff", "key 7 ********"),
-        ("key 7 \u{e9}", "key 7 **"),
-    ] {
-        assert_eq!(without_secrets(line), shown);
-    }
-    for line in ["key 7 file:/etc/key", "key client.pem", "auth_pass", "key 7", "keys 7 x"] {
-        assert_eq!(without_secrets(line), line);
-        assert!(matches!(without_secrets(line), Cow::Borrowed(_)));
-    }
-    let text = "$P=hunter2-hunter2\nvrrp_instance V {\n interface e\n virtual_router_id 1\n \
-                authentication {\n auth_type PASS\n auth_pass $P\n }\n no_virtual_ipaddress\n}\n";
-    let said = parse_text("t", text).diagnostics.to_text(false);
-    assert!(said.contains("auth-pass-truncated") && !said.contains("hunter2"), "{said}");
 }

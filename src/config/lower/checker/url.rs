@@ -35,7 +35,7 @@ pub(super) fn url(cx: &mut Context<'_>, block: &Statement) -> Option<(Url, Wishe
     }
     let Some(path) = path else {
         let finding = Diagnostic::error("incomplete-checker", block.raw, "url lacks its path");
-        cx.push(finding.label("the server is served without this check"));
+        cx.push(finding.label("the server is served without this check").help("path /"));
         return None;
     };
     if status.is_empty() {

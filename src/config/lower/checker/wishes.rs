@@ -98,7 +98,10 @@ fn header(cx: &mut Context<'_>, at: &Statement) -> Option<(String, String)> {
     let (name, rest) = name.split_once(':').unwrap_or((name, ""));
     let value = [rest.trim(), &value.join(" ")].join(" ").trim().to_owned();
     if !is_token(name) {
-        cx.bad("bad-value", at, at.raw, format!("`{name}` is no name of a header"));
+        // Where the colon is missing, the value is part of the word, and may be secret.
+        let first = name.split_whitespace().next().unwrap_or_default();
+        let rest = if first == name { "" } else { " …" };
+        cx.bad("bad-value", at, at.raw, format!("`{first}{rest}` is no name of a header"));
         return None;
     }
     if ["Content-Length", "Transfer-Encoding"].iter().any(|own| own.eq_ignore_ascii_case(name)) {
