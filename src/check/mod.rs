@@ -24,7 +24,7 @@ pub use status::{CheckerStatus, PoolStatus, ServerStatus};
 pub const MAX_WEIGHT: u32 = 2_147_483_647;
 
 /// When one checker tries, and how often it tries again (keepalived.conf(5)).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// `delay_loop`: from the end of one attempt to the next (MISC_CHECK: from start to start).
     pub delay_loop: Duration,
