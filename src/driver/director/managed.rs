@@ -243,7 +243,11 @@ impl Managed {
             }
             Action::AttemptNotTried { server, checker, reason } => {
                 let checker = self.checker(*server, *checker);
-                tracing::warn!("{} of {name}: {checker} could not be tried: {reason}", of(server));
+                tracing::warn!("{} of {name}: {checker} cannot be tried: {reason}", of(server));
+            }
+            Action::AttemptMadeAgain { server, checker } => {
+                let checker = self.checker(*server, *checker);
+                tracing::info!("{} of {name}: {checker} can be tried again", of(server));
             }
             Action::CheckerPassed { server, checker, first } => {
                 let checker = self.checker(*server, *checker);

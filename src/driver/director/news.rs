@@ -50,6 +50,7 @@ impl Managed {
             Action::WeightChanged { .. }
             | Action::AttemptFailed { .. }
             | Action::AttemptNotTried { .. }
+            | Action::AttemptMadeAgain { .. }
             | Action::CheckerPassed { .. }
             | Action::Attempt { .. }
             | Action::TableChanged
