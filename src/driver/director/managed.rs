@@ -25,6 +25,8 @@ pub struct Managed {
     pub name: String,
     /// Servers that reloads have taken out.
     pub draining: Draining,
+    /// `checker_log_all_failures`, for checkers that do not say otherwise.
+    pub log_all_failures: bool,
     /// Of what serves, one server may stand in another's place: then none changes by itself.
     twins: bool,
 }
@@ -33,7 +35,8 @@ impl Managed {
     pub fn new(server: Arc<VirtualServer>) -> Self {
         let (pool, name) = (Pool::new(settings(&server)), server.identity().to_string());
         let draining = Draining::default();
-        Self { pool, name, draining, twins: has_twins(&server), server }
+        let twins = has_twins(&server);
+        Self { pool, name, draining, log_all_failures: false, twins, server }
     }
 
     pub fn identity(&self) -> ServerIdentity {
@@ -263,6 +266,8 @@ impl Managed {
     }
 
     fn log_failure(&self, server: usize, checker: usize, reason: &str, verdict: Verdict) {
+        let every = self.server.real_servers[server].checkers[checker].timing.log_all_failures;
+        let every = every.unwrap_or(self.log_all_failures);
         let (server, checker) = (self.name_of(server), self.checker(server, checker));
         match verdict {
             Verdict::Forgiven { left } => {
@@ -273,6 +278,9 @@ impl Managed {
             }
             Verdict::Down => {
                 tracing::info!("{server} of {}: {checker} failed: {reason}", self.name)
+            }
+            Verdict::StillDown if every => {
+                tracing::info!("{server} of {}: {checker} still fails: {reason}", self.name)
             }
             Verdict::StillDown => {
                 tracing::debug!("{server} of {}: {checker} still fails: {reason}", self.name)
