@@ -71,8 +71,11 @@ pub enum Action {
     QuorumLost { initial: bool, sum: u64, needed: u64 },
     /// For the log: an attempt failed, and what that meant.
     AttemptFailed { server: usize, checker: usize, target: usize, reason: String, verdict: Verdict },
-    /// For the log: an attempt could not be made; the next comes after `delay_loop`.
+    /// For the log: an attempt could not be made, for another reason than the one before; the next comes after
+    /// `delay_loop`.
     AttemptNotTried { server: usize, checker: usize, reason: String },
+    /// For the log: after some that could not be, an attempt was made.
+    AttemptMadeAgain { server: usize, checker: usize },
     /// For the log: a checker was down and is satisfied, or passed for the first time.
     CheckerPassed { server: usize, checker: usize, first: bool },
 }

@@ -27,6 +27,8 @@ pub(super) struct Checker {
     pub wish: Option<Wish>,
     /// Why the last failed attempt failed; kept after recovery, for dumps.
     pub last_failure: Option<Box<str>>,
+    /// Why the last attempt could not be made, if it could not.
+    pub hindrance: Option<Box<str>>,
     pub phase: Phase,
 }
 
@@ -37,6 +39,16 @@ pub(super) enum Wish {
     Weight(u32),
     /// To be the configured one and this (FILE_CHECK).
     Delta(i64),
+}
+
+impl Wish {
+    pub fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::SuccessWithWeight(weight) => Some(Self::Weight(*weight)),
+            Outcome::SuccessWithDelta(delta) => Some(Self::Delta(*delta)),
+            Outcome::Success | Outcome::Failure(_) | Outcome::NotTried(_) => None,
+        }
+    }
 }
 
 /// Which target comes next.
@@ -82,6 +94,7 @@ impl Checker {
             progress: first_progress(up),
             wish: None,
             last_failure: None,
+            hindrance: None,
             phase: Phase::Idle,
             settings,
         }
@@ -116,9 +129,9 @@ impl Checker {
     pub fn told(&mut self, outcome: &Outcome) -> bool {
         let before = self.up;
         (self.up, self.wish) = match outcome {
-            Outcome::Success => (true, None),
-            Outcome::SuccessWithWeight(weight) => (true, Some(Wish::Weight(*weight))),
-            Outcome::SuccessWithDelta(delta) => (true, Some(Wish::Delta(*delta))),
+            Outcome::Success | Outcome::SuccessWithWeight(_) | Outcome::SuccessWithDelta(_) => {
+                (true, Wish::of(outcome))
+            }
             Outcome::Failure(reason) => {
                 self.last_failure = Some(reason.as_str().into());
                 (false, None)
@@ -246,9 +259,20 @@ impl Checker {
         if news { Verdict::Down } else { Verdict::StillDown }
     }
 
-    /// The attempt could not be made: that is no failure, and the target stays the next one.
-    pub fn not_tried(&mut self, now: Instant, started: Instant) {
+    /// The attempt could not be made: that is no failure, and the target stays the next one. Gives whether
+    /// this reason is news.
+    pub fn not_tried(&mut self, now: Instant, started: Instant, reason: &str) -> bool {
         self.wait(now, started, self.settings.timing.delay_loop);
+        let news = self.hindrance.as_deref() != Some(reason);
+        if news {
+            self.hindrance = Some(reason.into());
+        }
+        news
+    }
+
+    /// An attempt was made, whatever it found. Gives whether the one before could not be.
+    pub fn tried(&mut self) -> bool {
+        self.hindrance.take().is_some()
     }
 
     /// Pause between attempts while down.

@@ -381,15 +381,12 @@ impl Pool {
     ) {
         let before = self.shown(server);
         let state = &mut self.servers[server].checkers[checker];
+        if !matches!(outcome, Outcome::NotTried(_)) && state.tried() {
+            out.push(Action::AttemptMadeAgain { server, checker });
+        }
         let cause = match outcome {
-            Outcome::Success => passed(state.passed(now, started, None), server, checker, out),
-            Outcome::SuccessWithWeight(weight) => {
-                let wish = Some(Wish::Weight(weight));
-                passed(state.passed(now, started, wish), server, checker, out)
-            }
-            Outcome::SuccessWithDelta(delta) => {
-                let wish = Some(Wish::Delta(delta));
-                passed(state.passed(now, started, wish), server, checker, out)
+            Outcome::Success | Outcome::SuccessWithWeight(_) | Outcome::SuccessWithDelta(_) => {
+                passed(state.passed(now, started, Wish::of(&outcome)), server, checker, out)
             }
             Outcome::Failure(reason) => {
                 let target = state.target();
@@ -399,8 +396,9 @@ impl Pool {
                 (verdict == Verdict::Down).then_some(cause)
             }
             Outcome::NotTried(reason) => {
-                state.not_tried(now, started);
-                out.push(Action::AttemptNotTried { server, checker, reason });
+                if state.not_tried(now, started, &reason) {
+                    out.push(Action::AttemptNotTried { server, checker, reason });
+                }
                 None
             }
         };

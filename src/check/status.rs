@@ -47,6 +47,8 @@ pub struct CheckerStatus {
     pub target: usize,
     /// Reason of the last failed attempt, kept after recovery.
     pub last_failure: Option<String>,
+    /// Why the last attempt could not be made, if it could not.
+    pub hindrance: Option<String>,
     /// When the next attempt is due; `None` while one is under way.
     pub next_attempt: Option<Instant>,
     /// When the attempt that is under way began.
@@ -103,6 +105,7 @@ impl super::checker::Checker {
             failures: self.failures,
             target: self.target(),
             last_failure: self.last_failure.as_deref().map(str::to_owned),
+            hindrance: self.hindrance.as_deref().map(str::to_owned),
             next_attempt,
             running_since,
         }

@@ -91,6 +91,35 @@ fn attempt_that_could_not_be_made_changes_nothing() {
     assert!(says_down(&lab.next(0, failure())), "the first real failure still counts at once");
 }
 
+/// What can last for days is told when it begins, when its reason changes, and when it ends; meanwhile the
+/// status has it.
+#[test]
+fn attempts_that_cannot_be_made_are_told_once() {
+    let mut lab = Lab::start(one_server(timing(1, false)));
+    let no = |reason: &str| Outcome::NotTried(reason.into());
+    let told =
+        |reason: &str| Action::AttemptNotTried { server: 0, checker: 0, reason: reason.into() };
+    let again = Action::AttemptMadeAgain { server: 0, checker: 0 };
+    let hindrance = |lab: &Lab| lab.pool.status().servers[0].checkers[0].hindrance.clone();
+    assert_eq!(hindrance(&lab), None);
+    lab.next(0, Outcome::Success);
+    assert_eq!(lab.next(0, no("file")), [told("file")]);
+    assert_eq!(lab.next(0, no("file")), []);
+    assert_eq!(lab.next(0, no("device")), [told("device")]);
+    assert!(lab.pool.is_alive(0));
+    assert_eq!(hindrance(&lab).as_deref(), Some("device"));
+
+    let same = Pairing { servers: vec![Some(PairedServer { old: 0, checkers: vec![Some(0)] })] };
+    lab.reload(one_server(timing(1, false)), &same);
+    assert_eq!(hindrance(&lab).as_deref(), Some("device"), "a reload makes no attempt");
+    assert_eq!(lab.next(0, no("device")), []);
+    assert_eq!(lab.next(0, Outcome::Success), std::slice::from_ref(&again));
+    assert_eq!(hindrance(&lab), None);
+    assert_eq!(lab.next(0, no("device")), [told("device")], "it begins anew");
+    let forgiven = failed(0, Verdict::Forgiven { left: 0 });
+    assert_eq!(lab.next(0, failure()), [again, forgiven], "a failure is an attempt that was made");
+}
+
 /// §4.2: MISC_CHECK pauses from start to start, and never overlaps itself.
 #[test]
 fn script_pauses_run_from_start_to_start() {

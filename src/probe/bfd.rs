@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::check::Outcome;
 
 /// Which session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BfdProbe {
     /// A `bfd_instance` of the plan.
     pub session: Arc<str>,

@@ -20,7 +20,7 @@ const HEADER: usize = 12;
 const STRANGE: usize = 1_000;
 
 /// A domain name as it goes over the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name(Vec<u8>);
 
 /// Why a text is no domain name. Worded for operators.
@@ -63,7 +63,7 @@ impl Name {
 }
 
 /// What is asked for (RFC 1035 §3.2.2, RFC 3596, RFC 4034).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Record {
     A = 1,
     Ns = 2,

@@ -40,7 +40,7 @@ use crate::notify::ScriptRules;
 use tls::{Session, Verified};
 
 /// What a checker tries.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Probe {
     Tcp(Connect),
     Http(HttpProbe),
@@ -58,7 +58,7 @@ pub enum Probe {
 }
 
 /// How a checker reaches its target (keepalived.conf(5), connection options).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Connect {
     /// `connect_ip` and `connect_port`, else the real server's.
     pub target: SocketAddr,
@@ -69,7 +69,7 @@ pub struct Connect {
 }
 
 /// Where a checker's packets come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `bindto`, `bind_port`.
     pub address: Option<IpAddr>,
@@ -88,7 +88,7 @@ impl Origin {
 }
 
 /// `HTTP_GET` and `SSL_GET`: each url is tried in turn.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HttpProbe {
     pub connect: Connect,
     /// Most checkers of a virtual server have them in common.
@@ -96,7 +96,7 @@ pub struct HttpProbe {
 }
 
 /// What an `HTTP_GET` or `SSL_GET` asks for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pages {
     pub version: HttpVersion,
     /// At least one.
@@ -108,7 +108,7 @@ pub struct Pages {
 }
 
 /// What is particular to `SSL_GET`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// `enable_sni`: the virtual host is told to the server already in the handshake.
     pub sni: bool,
@@ -139,7 +139,7 @@ impl Tls {
 }
 
 /// `http_protocol`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum HttpVersion {
     #[default]
     Http10,
@@ -151,7 +151,7 @@ pub enum HttpVersion {
 }
 
 /// One `url` block.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     pub path: String,
     /// `virtualhost` of url, checker, real server or virtual server, in that order;
@@ -170,7 +170,7 @@ pub struct Url {
 }
 
 /// `MISC_CHECK`: a script's exit status.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MiscProbe {
     pub script: Script,
     /// `misc_timeout`, else the virtual server's `delay_loop`.
@@ -180,7 +180,7 @@ pub struct MiscProbe {
 }
 
 /// `SMTP_CHECK`: greeting, HELO, QUIT.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SmtpProbe {
     pub connect: Connect,
     /// `helo_name`.
@@ -188,7 +188,7 @@ pub struct SmtpProbe {
 }
 
 /// `DNS_CHECK`: one question by UDP.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DnsProbe {
     pub connect: Connect,
     /// `name`, the root by default.
@@ -198,7 +198,7 @@ pub struct DnsProbe {
 }
 
 /// `GRPC_CHECK`, ours: grpc.health.v1.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GrpcProbe {
     pub connect: Connect,
     /// `service`; empty: the server as a whole.
@@ -210,7 +210,7 @@ pub struct GrpcProbe {
 }
 
 /// `UDP_CHECK`: one datagram, and what comes back.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UdpProbe {
     pub connect: Connect,
     pub payload: Vec<u8>,
@@ -219,7 +219,7 @@ pub struct UdpProbe {
 }
 
 /// `FILE_CHECK`: a number in a file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FileProbe {
     pub path: PathBuf,
     /// What the number is multiplied by, to be added to the server's weight; 0: any number but 0

@@ -6,6 +6,7 @@
 //! arrive together.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::Chars;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -33,7 +34,7 @@ pub struct Pattern {
 }
 
 /// Those of `regex_options` that make a difference here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Options {
     pub caseless: bool,
     pub multiline: bool,
@@ -87,10 +88,24 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// All that it is made of; what it is compiled to follows from that.
+    fn parts(&self) -> impl Eq + Hash {
+        (&self.source, self.options, self.absent, self.min_offset, self.max_offset)
+    }
+}
+
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |it: &Self| (it.options, it.absent, it.min_offset, it.max_offset);
-        self.source == other.source && parts(self) == parts(other)
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
     }
 }
 

@@ -21,7 +21,7 @@ pub fn default_payload(length: usize) -> Vec<u8> {
 }
 
 /// What a reply has to be like (`require_reply`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Expectation {
     /// Octets and which of their bits count, from the first octet of the reply on. Empty: any reply.
     /// Of a reply that is shorter only what there is gets compared, as in keepalived.

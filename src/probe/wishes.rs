@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Pattern;
 
 /// Boxed in its url: of 100,000 pages hardly one has any.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Wishes {
     /// `method`; `None`: POST with a body, else GET.
     pub method: Option<String>,
@@ -21,7 +21,7 @@ pub struct Wishes {
 }
 
 /// A header that the reply must have.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ExpectedHeader {
     pub name: String,
     /// What must be in its value; `None`: whatever it says.

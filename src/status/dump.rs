@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    CheckStatus, InstanceStatus, NameStatus, ServerStatus, Status, SyncStatus, counted, human,
+    CheckStatus, InstanceStatus, NameStatus, ServerStatus, Status, SyncStatus, counted, hindered,
+    human,
 };
 use crate::config::plan::{
     Authentication, Global, HmacMode, Plan, StaticObjects, VirtualAddress, VrrpInstance,
@@ -264,6 +265,9 @@ fn server(out: &mut String, status: &ServerStatus) -> fmt::Result {
         let failed = state.checkers.iter().filter(|checker| !checker.up);
         for reason in failed.filter_map(|checker| checker.last_failure.as_ref()) {
             write!(out, ", {reason}")?;
+        }
+        for (name, reason) in hindered(real, state) {
+            write!(out, ", {name} cannot be tried: {reason}")?;
         }
         writeln!(out)?;
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{InstanceStatus, Status};
+use super::{InstanceStatus, ServerStatus, Status, hindered};
 use crate::config::plan::{NotifyScripts, Script, VirtualAddress};
 use crate::vrrp::{PublicState, Tracked};
 use crate::wire::Authentication;
 
 /// Renders all instances at `now`, time since 1970; `version` 2 puts the array into an object, with
-/// the BFD sessions, which keepalived has not, if there are any.
+/// what keepalived has not, if there is any: BFD sessions, and checks that cannot be made.
 pub fn json(status: &Status, version: u8, now: Duration) -> String {
     let array: Vec<Value> = status
         .instances
@@ -18,12 +18,40 @@ pub fn json(status: &Status, version: u8, now: Duration) -> String {
         .map(|each| json!({ "data": data(each, now), "stats": stats(each) }))
         .collect();
     let document = match version {
-        2 if status.bfd.sessions.is_empty() => json!({ "vrrp": array, "track_process": [] }),
-        2 => json!({ "vrrp": array, "track_process": [], "bfd": status.bfd.to_json() }),
+        2 => object(status, array),
         _ => Value::Array(array),
     };
     // keepalived writes each slash so, and some programs compare texts.
     document.to_string().replace('/', "\\/") + "\n"
+}
+
+fn object(status: &Status, instances: Vec<Value>) -> Value {
+    let mut document = json!({ "vrrp": instances, "track_process": [] });
+    if !status.bfd.sessions.is_empty() {
+        document["bfd"] = json!(status.bfd.to_json());
+    }
+    let hindered: Vec<Value> = status.servers.iter().flat_map(hindered_checks).collect();
+    if !hindered.is_empty() {
+        document["hindered_checks"] = Value::Array(hindered);
+    }
+    document
+}
+
+fn hindered_checks(status: &ServerStatus) -> impl Iterator<Item = Value> {
+    let name = status.server.identity().to_string();
+    let servers = status.server.real_servers.iter().zip(&status.pool.servers);
+    servers.flat_map(move |(real, state)| {
+        let (name, address) = (name.clone(), real.destination.address.to_string());
+        hindered(real, state).map(move |(check, reason)| {
+            json!({
+                "virtual_server": name,
+                "real_server": address,
+                "check": check,
+                "up": state.alive,
+                "reason": reason,
+            })
+        })
+    })
 }
 
 fn stats(status: &InstanceStatus) -> Value {
@@ -162,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::config;
+    use crate::status::tests::with_hindrance;
     use crate::vrrp::Counters;
 
     /// The members of keepalived 2.2.7's dump of the same configuration, in its order; those of
@@ -216,5 +245,23 @@ mod tests {
         let second: Value =
             serde_json::from_str(&json(&Status::default(), 2, Duration::ZERO)).expect("is JSON");
         assert_eq!(second, json!({ "vrrp": [], "track_process": [] }));
+    }
+
+    /// keepalived's own dump has no checks: only version 2, which is ours to extend, tells of these.
+    #[test]
+    fn checks_that_cannot_be_made_are_in_version_2() {
+        let status = Status { servers: vec![with_hindrance()], ..Status::default() };
+        let document = |version| -> Value {
+            serde_json::from_str(&json(&status, version, Duration::ZERO)).expect("is JSON")
+        };
+        assert_eq!(document(1), json!([]));
+        let expected = json!([{
+            "virtual_server": "[192.0.2.1]:tcp:80",
+            "real_server": "192.0.2.11:80",
+            "check": "TCP_CHECK",
+            "up": true,
+            "reason": "cannot bind to interface eth9: No such device (os error 19)",
+        }]);
+        assert_eq!(document(2)["hindered_checks"], expected);
     }
 }

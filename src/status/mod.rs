@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::PoolStatus;
-use crate::config::plan::{Plan, VirtualServer, VrrpInstance};
+use crate::check::{PoolStatus, ServerStatus as RealServerStatus};
+use crate::config::plan::{Plan, RealServer, VirtualServer, VrrpInstance};
 use crate::ipvs::{SocketKey, SyncDaemon};
 use crate::vrrp::{Counters, PublicState};
 pub use bfd::{BfdSession, BfdStatus};
@@ -126,6 +126,16 @@ pub struct Status {
     pub bfd: BfdStatus,
 }
 
+/// The checkers of `server` that cannot be tried, and why; it may be up all the same.
+fn hindered<'a>(
+    server: &'a RealServer,
+    state: &'a RealServerStatus,
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let checkers = server.checkers.iter().zip(&state.checkers);
+    checkers
+        .filter_map(|(checker, state)| Some((checker.probe.name(), state.hindrance.as_deref()?)))
+}
+
 /// `1 vrrp_instance, 2 virtual_servers, 4 real_servers`, and `1 bfd_instance` if there are any.
 pub fn counted(plan: &Plan) -> String {
     let real_servers = plan.virtual_servers.iter().map(|each| each.real_servers.len()).sum();
@@ -158,6 +168,52 @@ pub fn human(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::CheckerStatus;
+    use crate::config::parse_text;
+
+    /// A server that is up, and whose check cannot be made.
+    pub fn with_hindrance() -> ServerStatus {
+        let text = "virtual_server 192.0.2.1 80 {\n protocol TCP\n lb_algo rr\n lb_kind NAT\n \
+                    real_server 192.0.2.11 80 {\n TCP_CHECK {\n bind_if eth9\n }\n }\n}\n";
+        let server = parse_text("t", text).plan.virtual_servers.remove(0);
+        let reason = "cannot bind to interface eth9: No such device (os error 19)";
+        let checker = CheckerStatus {
+            up: true,
+            judged: true,
+            failures: 0,
+            target: 0,
+            last_failure: None,
+            hindrance: Some(reason.to_owned()),
+            next_attempt: None,
+            running_since: None,
+        };
+        let real = RealServerStatus {
+            alive: true,
+            refused: false,
+            weight: 1,
+            in_table: Some(1),
+            checkers: vec![checker],
+        };
+        let pool = PoolStatus {
+            quorum_held: true,
+            sum: 1,
+            gain: 1,
+            loss: 1,
+            sorry_serves: false,
+            suspended: false,
+            servers: vec![real],
+        };
+        ServerStatus { server, pool, names: Vec::new(), draining: Vec::new() }
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_made_is_in_the_dump_though_its_server_is_up() {
+        let status = Status { servers: vec![with_hindrance()], ..Status::default() };
+        let dump = dump(&Plan::default(), &status);
+        let expected = "   Real server = 192.0.2.11:80 Masq, up, weight 1, TCP_CHECK cannot be tried: \
+                        cannot bind to interface eth9: No such device (os error 19)\n";
+        assert!(dump.contains(expected), "{dump}");
+    }
 
     #[test]
     fn durations_are_short_and_tell_the_unit() {

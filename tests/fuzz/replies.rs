@@ -284,8 +284,10 @@ fn converse(octets: &[u8], piece: usize) -> (Vec<Reply>, Option<BadReply>) {
 
 /// A packet on a raw socket that has sent an echo request with the id 1.
 pub fn ping(packet: &[u8]) -> String {
-    let v4 = ping::is_reply(IpAddr::V4(Ipv4Addr::LOCALHOST), Some(1), ping::without_header(packet));
-    let v6 = ping::is_reply("::1".parse().expect("an address"), Some(1), packet);
+    let (label, v6) = (ping::Label { id: 1, sequence: 1 }, "::1".parse().expect("an address"));
+    let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let v4 = ping::is_reply(v4, true, label, ping::without_header(packet));
+    let v6 = ping::is_reply(v6, true, label, packet);
     match (v4, v6) {
         (true, _) => "reply",
         (_, true) => "reply6",

@@ -9,10 +9,17 @@ use mainstay::config::parse_text;
 use mainstay::notify::ScriptRules;
 use mainstay::probe::{self, Probe};
 
-use crate::TIMEOUT;
+/// `connect_timeout` of checks that may take it once, for all that they do.
+const OF_ONE_STEP: Duration = Duration::from_secs(1);
+
+/// And of those of several steps: one for each, and six in all.
+const OF_MANY_STEPS: Duration = Duration::from_millis(300);
+const STEPS: u32 = 6;
 
 pub struct Cost {
     pub outcome: Outcome,
+    /// What it may take.
+    pub own_time: Duration,
     pub time: Duration,
     /// Octets that it held at a time, at most.
     pub memory: isize,
@@ -57,12 +64,23 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// `connect_timeout` of a check, and what it may take.
+fn times(check: &str) -> (Duration, Duration) {
+    match check.split(' ').next() {
+        Some("TCP_CHECK" | "DNS_CHECK" | "UDP_CHECK") => (OF_ONE_STEP, OF_ONE_STEP),
+        Some("HTTP_GET" | "SSL_GET" | "SMTP_CHECK" | "GRPC_CHECK") => {
+            (OF_MANY_STEPS, OF_MANY_STEPS * STEPS)
+        }
+        other => panic!("which times has {other:?}?"),
+    }
+}
+
 /// The probe of a checker block that is left open, of a server on loopback.
 pub fn probe(check: &str, port: u16) -> Probe {
     let text = format!(
         "virtual_server 192.0.2.10 80 {{\n protocol TCP\n lb_algo rr\n lb_kind NAT\n \
          real_server 127.0.0.1 {port} {{\n{check} connect_timeout {}\n }}\n }}\n}}\n",
-        TIMEOUT.as_secs_f64()
+        times(check).0.as_secs_f64()
     );
     let loaded = parse_text("t", text);
     let findings: Vec<_> = loaded.diagnostics.iter().map(|finding| &finding.message).collect();
@@ -71,7 +89,7 @@ pub fn probe(check: &str, port: u16) -> Probe {
 }
 
 pub fn measure(check: &str, port: u16) -> Cost {
-    let probe = probe(check, port);
+    let (probe, (_, own_time)) = (probe(check, port), times(check));
     let attempt = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let rules = ScriptRules::default();
@@ -82,7 +100,7 @@ pub fn measure(check: &str, port: u16) -> Cost {
         HELD.set((before, before));
         let outcome = runtime.block_on(probe::run(&probe, 0, &rules));
         let (_, most) = HELD.get();
-        Cost { outcome, time: begun.elapsed(), memory: most - before }
+        Cost { outcome, own_time, time: begun.elapsed(), memory: most - before }
     };
     std::thread::spawn(attempt).join().unwrap()
 }

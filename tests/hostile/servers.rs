@@ -1,7 +1,7 @@
 //! Servers on loopback that send what they are told, as fast as it goes or drop by drop.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use rustls::{
     DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
     SupportedProtocolVersion,
 };
+use socket2::{Domain, Socket, Type};
 
 /// What is sent over a connection.
 #[derive(Debug, Clone, Default)]
@@ -204,6 +205,48 @@ pub fn datagrams(reply: impl Fn(&[u8], usize) -> Vec<u8> + Send + 'static) -> u1
         }
     });
     port
+}
+
+/// A server that answers each query with `reply` once in a while, for longer than anybody should wait; empty:
+/// not at all. Gives its port.
+pub fn drops(reply: &'static [u8]) -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    thread::spawn(move || {
+        while let Ok((_, peer)) = socket.recv_from(&mut [0; 512]) {
+            if reply.is_empty() {
+                continue;
+            }
+            let socket = socket.try_clone().unwrap();
+            thread::spawn(move || {
+                for _ in 0..500 {
+                    let _ = socket.send_to(reply, peer);
+                    thread::sleep(Duration::from_millis(20));
+                }
+            });
+        }
+    });
+    port
+}
+
+/// A port whose queue of connections is full as long as what is beside it is there; `None`: it never gets full.
+pub fn unanswered() -> Option<(u16, (Socket, Vec<Socket>))> {
+    let new = |kind: Type| Socket::new(Domain::IPV4, kind, None).unwrap();
+    let listener = new(Type::STREAM);
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let port = address.as_socket().unwrap().port();
+    let mut connections = Vec::new();
+    for _ in 0..10 {
+        let connection = new(Type::STREAM);
+        let stands = connection.connect_timeout(&address, Duration::from_millis(300)).is_ok();
+        connections.push(connection);
+        if !stands {
+            return Some((port, (listener, connections)));
+        }
+    }
+    None
 }
 
 /// 100 MB of zeroes as gzip has them; `None`: there is no gzip.

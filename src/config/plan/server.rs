@@ -165,7 +165,7 @@ impl RealServer {
 }
 
 /// One checker block of a real server: what is tried, and when.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checker {
     /// Most checkers of a virtual server have it in common.
     pub timing: Arc<Timing>,

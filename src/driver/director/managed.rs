@@ -25,6 +25,8 @@ pub struct Managed {
     pub name: String,
     /// Servers that reloads have taken out.
     pub draining: Draining,
+    /// `checker_log_all_failures`, for checkers that do not say otherwise.
+    pub log_all_failures: bool,
     /// Of what serves, one server may stand in another's place: then none changes by itself.
     twins: bool,
 }
@@ -33,7 +35,8 @@ impl Managed {
     pub fn new(server: Arc<VirtualServer>) -> Self {
         let (pool, name) = (Pool::new(settings(&server)), server.identity().to_string());
         let draining = Draining::default();
-        Self { pool, name, draining, twins: has_twins(&server), server }
+        let twins = has_twins(&server);
+        Self { pool, name, draining, log_all_failures: false, twins, server }
     }
 
     pub fn identity(&self) -> ServerIdentity {
@@ -250,7 +253,11 @@ impl Managed {
             }
             Action::AttemptNotTried { server, checker, reason } => {
                 let checker = self.checker(*server, *checker);
-                tracing::warn!("{} of {name}: {checker} could not be tried: {reason}", of(server));
+                tracing::warn!("{} of {name}: {checker} cannot be tried: {reason}", of(server));
+            }
+            Action::AttemptMadeAgain { server, checker } => {
+                let checker = self.checker(*server, *checker);
+                tracing::info!("{} of {name}: {checker} can be tried again", of(server));
             }
             Action::CheckerPassed { server, checker, first } => {
                 let checker = self.checker(*server, *checker);
@@ -266,6 +273,8 @@ impl Managed {
     }
 
     fn log_failure(&self, server: usize, checker: usize, reason: &str, verdict: Verdict) {
+        let every = self.server.real_servers[server].checkers[checker].timing.log_all_failures;
+        let every = every.unwrap_or(self.log_all_failures);
         let (server, checker) = (self.name_of(server), self.checker(server, checker));
         match verdict {
             Verdict::Forgiven { left } => {
@@ -276,6 +285,9 @@ impl Managed {
             }
             Verdict::Down => {
                 tracing::info!("{server} of {}: {checker} failed: {reason}", self.name)
+            }
+            Verdict::StillDown if every => {
+                tracing::info!("{server} of {}: {checker} still fails: {reason}", self.name)
             }
             Verdict::StillDown => {
                 tracing::debug!("{server} of {}: {checker} still fails: {reason}", self.name)

@@ -42,6 +42,7 @@ impl Managed {
             Action::WeightChanged { .. }
             | Action::AttemptFailed { .. }
             | Action::AttemptNotTried { .. }
+            | Action::AttemptMadeAgain { .. }
             | Action::CheckerPassed { .. }
             | Action::Attempt { .. }
             | Action::TableChanged

@@ -5,6 +5,7 @@
 //! many virtual servers. Scripts are not taken together: what they do beside their answer is not ours to know.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -86,27 +87,19 @@ impl Sharing {
         let mut similar = Vec::with_capacity(checkers(servers).count());
         similar.extend(checkers(servers).filter_map(|(member, it)| Some((likeness(it)?, member))));
         similar.sort_unstable();
-        for similar in similar.chunk_by(|one, other| one.0 == other.0) {
-            if similar.len() > 1 {
-                self.add_groups(servers, similar);
-            }
+        let numbered = |&(_, member): &(u64, Member)| {
+            let real = &servers[member.service].real_servers[member.server];
+            (&real.checkers[member.checker], member)
+        };
+        let chunks = similar.chunk_by(|one, other| one.0 == other.0);
+        for similar in chunks.filter(|similar| similar.len() > 1) {
+            alike(similar.iter().map(numbered)).into_iter().for_each(|each| self.add_group(each));
         }
     }
 
-    fn add_groups(&mut self, servers: &[Arc<VirtualServer>], similar: &[(u64, Member)]) {
-        let mut groups: Vec<(&Checker, Vec<Member>)> = Vec::new();
-        for &(_, member) in similar {
-            let Member { service, server, checker } = member;
-            let checker = &servers[service].real_servers[server].checkers[checker];
-            match groups.iter_mut().find(|(other, _)| *other == checker) {
-                Some((_, members)) => members.push(member),
-                None => groups.push((checker, vec![member])),
-            }
-        }
-        for (_, members) in groups.into_iter().filter(|(_, members)| members.len() > 1) {
-            self.group_of.extend(members.iter().map(|member| (*member, self.groups.len())));
-            self.groups.push(Group { members, running: None });
-        }
+    fn add_group(&mut self, members: Vec<Member>) {
+        self.group_of.extend(members.iter().map(|member| (*member, self.groups.len())));
+        self.groups.push(Group { members, running: None });
     }
 
     /// `member` wants to try `target`, and calls the attempt `key`.
@@ -159,6 +152,23 @@ fn checkers(servers: &[Arc<VirtualServer>]) -> impl Iterator<Item = (Member, &Ch
             numbered.map(move |(checker, it)| (Member { service, server, checker }, it))
         })
     })
+}
+
+/// Those whose checkers are equal, where there are several. Thousands may differ in nothing but the path of a
+/// url: each is looked up, not compared with all before it.
+fn alike<C: Eq + Hash>(checkers: impl Iterator<Item = (C, Member)>) -> Vec<Vec<Member>> {
+    let (mut numbers, mut groups) = (HashMap::<C, usize>::new(), Vec::<Vec<Member>>::new());
+    for (checker, member) in checkers {
+        match numbers.entry(checker) {
+            Entry::Occupied(number) => groups[*number.get()].push(member),
+            Entry::Vacant(number) => {
+                number.insert(groups.len());
+                groups.push(vec![member]);
+            }
+        }
+    }
+    groups.retain(|members| members.len() > 1);
+    groups
 }
 
 /// Equal for identical checkers, and hardly ever for others; `None`: without a target its attempts are its own.

@@ -1,3 +1,4 @@
+use socket2::SockRef;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -64,6 +65,39 @@ async fn interface_that_is_not_there_is_not_held_against_the_server() {
             if reason.starts_with("cannot bind to interface nosuchif0: ")),
         "{outcome:?}"
     );
+}
+
+/// What packets carry by which policy rules know them: read back from the sockets that attempts use.
+#[tokio::test]
+async fn fwmark_is_on_every_kind_of_socket() {
+    let own = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    if let Err(error) = own.set_mark(1) {
+        return println!("skipped: no mark can be set here: {error}");
+    }
+    let (_listener, address) = listener().await;
+    let marked = |fwmark| from(Origin { fwmark, ..Origin::default() }, address);
+    for fwmark in [0, 7, 0xffff_fffe] {
+        let connection = open(&marked(fwmark)).await.unwrap();
+        assert_eq!(SockRef::from(&connection).mark().unwrap(), fwmark, "TCP");
+        let socket = open_udp(&marked(fwmark)).unwrap();
+        assert_eq!(SockRef::from(&socket).mark().unwrap(), fwmark, "UDP");
+    }
+    assert_eq!(tcp_check(marked(7)).await, Outcome::Success);
+}
+
+#[tokio::test]
+async fn bind_if_ties_every_kind_of_socket_to_its_interface() {
+    let (_listener, address) = listener().await;
+    let origin = Origin { interface: Some("lo".to_owned()), ..Origin::default() };
+    let tied = from(origin, address);
+    assert_eq!(tcp_check(tied.clone()).await, Outcome::Success);
+    let device = |socket: SockRef<'_>| socket.device().unwrap();
+    let connection = open(&tied).await.unwrap();
+    assert_eq!(device(SockRef::from(&connection)).as_deref(), Some(&b"lo"[..]), "TCP");
+    let socket = open_udp(&tied).unwrap();
+    assert_eq!(device(SockRef::from(&socket)).as_deref(), Some(&b"lo"[..]), "UDP");
+    let free = open(&to(address)).await.unwrap();
+    assert_eq!(device(SockRef::from(&free)), None);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The block `SSL`: a certificate of our own, for servers that want to know who asks.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,15 +40,26 @@ impl Stamp {
     }
 }
 
-/// Two identities are the same that are in the same files.
+impl Identity {
+    /// What it is known by: two are the same that are in the same files.
+    fn parts(&self) -> impl Eq + Hash {
+        (&self.certificate, &self.key, &self.password)
+    }
+}
+
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |it: &Self| (it.certificate.clone(), it.key.clone(), it.password.clone());
-        parts(self) == parts(other)
+        self.parts() == other.parts()
     }
 }
 
 impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
 
 /// Without the password.
 impl fmt::Debug for Identity {

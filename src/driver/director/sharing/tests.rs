@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::*;
 use crate::config::parse_text;
 
@@ -59,6 +61,46 @@ fn those_share_that_differ_in_nothing() {
         who(&sharing(&[&plain, &header, &regex, &header, &regex, &plain])),
         [[0, 5], [1, 3], [2, 4]]
     );
+}
+
+/// A checker that counts how often it is compared with another.
+struct Counted<'a>(&'a Checker, &'a Cell<usize>);
+
+impl PartialEq for Counted<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.1.set(self.1.get() + 1);
+        self.0 == other.0
+    }
+}
+
+impl Eq for Counted<'_> {}
+
+impl Hash for Counted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// To compare each with all before it would take 180,000 comparisons.
+#[test]
+fn checkers_of_one_target_are_not_compared_with_each_other() {
+    let differing = |number| {
+        [
+            format!("HTTP_GET {{\n url {{\n path /{number}\n }}\n}}\n"),
+            format!("HTTP_GET {{\n virtualhost www{number}\n url {{\n path /\n }}\n}}\n"),
+            format!("HTTP_GET {{\n url {{\n path /\n regex x{number}\n }}\n}}\n"),
+            format!("HTTP_GET {{\n url {{\n path /\n header X {number}\n }}\n}}\n"),
+            format!("SSL_GET {{\n enable_sni\n sni_name www{number}\n url {{\n path /\n }}\n}}\n"),
+            format!("DNS_CHECK {{\n name www{number}\n}}\n"),
+        ]
+    };
+    let text: String = (0..100).flat_map(differing).collect();
+    let servers = servers(&[&text]);
+    let (number, comparisons) = (checkers(&servers).count(), Cell::new(0));
+    assert_eq!(number, 600);
+    let counted = checkers(&servers).map(|(member, it)| (Counted(it, &comparisons), member));
+    assert_eq!(alike(counted), Vec::<Vec<Member>>::new());
+    assert!(comparisons.get() < number, "{} comparisons", comparisons.get());
 }
 
 #[test]
