@@ -229,7 +229,10 @@ pub enum DataPlaneError {
         "this kernel has no IPVS: load it with `modprobe ip_vs`, or install a kernel with CONFIG_IP_VS"
     )]
     NoIpvs,
-    #[error("no right to change the IPVS table: CAP_NET_ADMIN is missing")]
+    #[error(
+        "no right to the IPVS table: CAP_NET_ADMIN is missing (in the initial user namespace: that of a \
+         container's own does not count)"
+    )]
     NotPermitted,
     #[error("scheduler {0} is not in this kernel (module ip_vs_{0})")]
     NoScheduler(String),

@@ -6,6 +6,7 @@ mod numbers;
 mod stop_daemon;
 
 use std::io;
+use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
 use neli::consts::socket::NlFamily;
@@ -178,10 +179,16 @@ fn not_in_this_kernel(service: &Service) -> DataPlaneError {
     let scheduler = &service.scheduler;
     match engine {
         None => DataPlaneError::NoScheduler(scheduler.clone()),
-        Some(engine) => DataPlaneError::Io(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("scheduler {scheduler} or persistence engine {engine} is not in this kernel"),
-        )),
+        Some(engine) => {
+            let engine = format!("persistence engine {engine} (module ip_vs_pe_{engine})");
+            let is_loaded = Path::new(&format!("/sys/module/ip_vs_{scheduler}")).exists();
+            let what = match is_loaded {
+                true => engine,
+                false => format!("scheduler {scheduler} (module ip_vs_{scheduler}) or {engine}"),
+            };
+            let why = format!("{what} is not in this kernel");
+            DataPlaneError::Io(io::Error::new(io::ErrorKind::NotFound, why))
+        }
     }
 }
 

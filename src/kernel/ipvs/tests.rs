@@ -141,6 +141,27 @@ fn refusals_that_leave_things_as_wanted_are_no_failures() {
     }
 }
 
+/// The kernel says the same for both; the module that is not there is named, or else both are.
+#[test]
+fn a_missing_scheduler_or_engine_is_told_with_its_module() {
+    let with = |engine: Option<&str>| {
+        let engine = engine.map(str::to_owned);
+        let persistence = Persistence { timeout_s: 300, prefix_len: 32, engine };
+        let service = Service {
+            scheduler: "nosuch".to_owned(),
+            persistence: Some(persistence),
+            ..service(tcp("192.0.2.1:80"))
+        };
+        let refusal = Refusal { index: 0, errno: libc::ENOENT, text: None };
+        command_error(&Command::NewService(service), &refusal).unwrap().to_string()
+    };
+    assert_eq!(with(None), "scheduler nosuch is not in this kernel (module ip_vs_nosuch)");
+    assert_eq!(
+        with(Some("sip")),
+        "IPVS: scheduler nosuch (module ip_vs_nosuch) or persistence engine sip (module ip_vs_pe_sip) is not in this kernel"
+    );
+}
+
 #[test]
 fn missing_right_is_told_as_such() {
     let refusal = Refusal { index: 0, errno: libc::EPERM, text: None };
