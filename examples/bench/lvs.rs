@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::harness::Program::{self, Keepalived, Mainstay};
-use crate::harness::{Host, Lab, fetch};
+use crate::harness::{Host, IpvsCommands, Lab, fetch};
 use crate::node::{Node, Way};
 use crate::table::Table;
 
@@ -45,9 +45,10 @@ const COUNTED: f64 = 10.0;
 const TURNS: usize = 3;
 
 /// What (a), (b) and (c) come to, as a table has it.
-const WRITTEN: [(&str, &str, &str); 5] = [
+const WRITTEN: [(&str, &str, &str); 6] = [
     ("a", "1,000 x 10 into an empty table: CPU", "ms"),
     ("b", "2,300 x 16, one weight changed: CPU of the reload", "ms"),
+    ("b", "2,300 x 16, one weight changed: commands to the kernel", ""),
     ("c", "2,300 x 16: CPU of the stop", "ms"),
     ("c", "2,300 x 16: stopped after", "ms"),
     ("d", "memory per real server, without checks", "KiB"),
@@ -121,8 +122,15 @@ fn written(program: Program) -> [f64; WRITTEN.len()] {
         reloaded = settled(&node, QUIET_RELOAD, || weights(&host, weight) == 1);
     }
     let reload = millis(reloaded.saturating_sub(before)) / f64::from(RELOADS);
+    // Watching costs whoever is watched.
+    let (commands, weight) = (IpvsCommands::watch(&host), 2 + RELOADS);
+    host.write("keepalived.conf", farm(LARGE, weight, "", 2));
+    node.signal(Signal::SIGHUP);
+    settled(&node, QUIET_RELOAD, || weights(&host, weight) == 1);
+    let commands = commands.take() as f64;
+    host.ip("link delete nlmon0");
     let (began, stop) = (Instant::now(), node.terminate());
-    [millis(started), reload, millis(stop), millis(began.elapsed()), each]
+    [millis(started), reload, commands, millis(stop), millis(began.elapsed()), each]
 }
 
 /// (d): what one check of a server that answers costs, and what the server takes of memory.

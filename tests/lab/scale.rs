@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::configs::with_globals;
 use crate::harness::Program::Mainstay;
-use crate::harness::{Director, Host, Lab, eventually, run_alone};
+use crate::harness::{Director, Host, IpvsCommands, Lab, eventually, run_alone};
 use crate::switched::Switched;
 
 const SERVICES: u32 = 4_000;
@@ -49,6 +49,37 @@ fn four_thousand_services_start_reload_and_stop_within_seconds() {
         let (_, status) = director.stop();
         assert!(status.success(), "it ended with {status}");
         within_seconds("the stop", began, || lab.host.ipvs().0.is_empty());
+    });
+}
+
+/// Whatever is in the table, one changed weight is one command, and what has failed is not tried anew.
+#[test]
+fn one_changed_weight_is_one_command_and_failed_servers_stay_failed() {
+    run_alone("scale::one_command", |lab: &Lab| {
+        let lab = Switched::new(lab);
+        let switched = lab.service("", &[lab.server("1", 3, ""), lab.server("2", 3, "")]);
+        let config = |weight: u32| switched.clone() + &services(weight);
+        let director = Director::start(&lab.host, Mainstay, config(1));
+        let all = Duration::from_secs(60);
+        eventually("all are there", all, || lines(&lab.host) == lines_of_all() + 1);
+        lab.set("2", 1);
+        eventually("one has failed", all, || lines(&lab.host) == lines_of_all());
+        eventually("that is told", all, || lab.told().last().is_some_and(|last| last == "2 down"));
+
+        lab.forget();
+        let commands = IpvsCommands::watch(&lab.host);
+        for weight in 11..14 {
+            let from = director.log().len();
+            director.reload(config(weight));
+            director.wait_for_log(from, "reloaded: ", all);
+            eventually("the new weight", all, || servers_of_weight(&lab.host, weight) == 1);
+            assert_eq!(commands.take(), 1, "for weight {weight}");
+        }
+        // Long enough for what a reload might have set off.
+        let runs = lab.runs("2");
+        eventually("it is tried again and again", all, || lab.runs("2") > runs + 1);
+        assert_eq!(lines(&lab.host), lines_of_all());
+        assert_eq!((commands.take(), lab.told()), (0, Vec::<String>::new()));
     });
 }
 

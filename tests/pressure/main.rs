@@ -76,6 +76,33 @@ fn instance(priority: u8, version: u8, interval: &str, more: &str) -> String {
     )
 }
 
+/// What virtual servers need is told, and keeps no address from being held.
+#[test]
+fn without_ipvs_the_log_says_what_is_missing_and_vrrp_runs() {
+    const LONG: Duration = Duration::from_secs(60);
+    if !runs_here("a kernel without IPVS") {
+        return;
+    }
+    let _alone = alone();
+    let lab = Lab::new("pressure-no-ipvs");
+    let pair = Pair::new(&lab);
+    let service = "virtual_server 192.0.2.142 80 {\n    lvs_sched rr\n    lvs_method DR\n    protocol TCP\n    \
+                   real_server 192.0.2.101 80 {\n    }\n}\n";
+    let (one, two) = pair.start(|priority| instance(priority, 2, "1", TUTORIAL) + service);
+    if std::path::Path::new("/proc/net/ip_vs").exists() {
+        eprintln!("skipped: this kernel has IPVS");
+        return;
+    }
+    let missing =
+        "cannot read the IPVS table: this kernel has no IPVS: load it with `modprobe ip_vs`";
+    one.wait_for_log(0, missing, LONG);
+    eventually("it holds the address", LONG, || pair.r1.holds(VIP));
+    assert!(one.dump().contains("this kernel has no IPVS"), "{}", one.dump());
+    assert_eq!(two.counter("become_master"), 0, "the BACKUP took over");
+    one.kill9();
+    eventually("the other one holds it", LONG, || pair.r2.holds(VIP));
+}
+
 /// 10,000 packets a second of every wrong kind for ten seconds: adverts stay within 5 ms of their
 /// schedule, a second apart, and the BACKUP stays what it is.
 #[test]

@@ -5,7 +5,9 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessageOwned, LinkAddr, MsgFlags, recvfrom, recvmsg, setsockopt, sockopt,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 pub struct PacketSocket(OwnedFd);
@@ -64,6 +66,12 @@ impl PacketSocket {
             _ => None,
         });
         Some((message.bytes, SystemTime::UNIX_EPOCH + stamp?))
+    }
+
+    /// The next frame and its protocol; `None` when for a while there was none.
+    pub fn receive_of(&self, frame: &mut [u8]) -> Option<(usize, u16)> {
+        let (length, from) = recvfrom::<LinkAddr>(self.0.as_raw_fd(), frame).ok()?;
+        Some((length, u16::from_be(from?.protocol())))
     }
 
     pub fn send(&self, frame: &[u8]) {
