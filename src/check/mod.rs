@@ -23,7 +23,7 @@ pub use status::{CheckerStatus, PoolStatus, ServerStatus};
 /// Highest weight the kernel takes (ipvsadm(8) says 65535; `ip_vs` takes any positive i32).
 pub const MAX_WEIGHT: u32 = 2_147_483_647;
 
-/// When one checker tries, how often it tries again, and what is told of that (keepalived.conf(5)).
+/// When one checker tries, and how often it tries again (keepalived.conf(5)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// `delay_loop`: from the end of one attempt to the next (MISC_CHECK: from start to start).
@@ -36,8 +36,6 @@ pub struct Timing {
     pub warmup: Duration,
     /// `alpha`: down until the first success.
     pub alpha: bool,
-    /// `log_all_failures`: failures are logged while it is down, too; `None`: as all checkers' are.
-    pub log_all_failures: Option<bool>,
 }
 
 /// When a virtual server has enough healthy servers: gained at a weight sum of at least

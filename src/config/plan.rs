@@ -119,8 +119,6 @@ pub struct Global {
     pub no_checker_mail: bool,
     /// `rs_init_notifies`: servers that start up are told as such.
     pub tell_initial_servers: bool,
-    /// `checker_log_all_failures`: each failed check of a server that is down already is logged, too.
-    pub log_all_failures: bool,
     /// `share_checks`: identical checks are made once for all their servers.
     pub share_checks: bool,
     pub startup_script: Option<OneShot>,
@@ -237,7 +235,6 @@ impl Default for Global {
             no_fault_mail: false,
             no_checker_mail: false,
             tell_initial_servers: false,
-            log_all_failures: false,
             share_checks: true,
             startup_script: None,
             shutdown_script: None,

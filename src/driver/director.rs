@@ -231,12 +231,11 @@ impl Director {
             let (number, identity) = (self.managed.len(), server.identity());
             self.seed = self.seed.wrapping_add(1);
             let before = numbers.get(&identity).and_then(|&number| old[number].take());
-            let mut managed = match before {
+            let managed = match before {
                 Some(same) if Arc::ptr_eq(&same.server, server) => self.keep(now, same),
                 Some(before) => self.succeed(now, server.clone(), before),
                 None => self.begin(now, server.clone(), plan.global.tell_initial_servers),
             };
-            managed.log_all_failures = plan.global.log_all_failures;
             self.by_identity.insert(identity, number);
             self.by_key.extend(server.keys().map(|key| (key, number)));
             self.managed.push(managed);

@@ -107,7 +107,6 @@ pub fn timing(retry: u32, alpha: bool) -> Timing {
         delay_before_retry: Duration::from_secs(3),
         warmup: Duration::ZERO,
         alpha,
-        log_all_failures: None,
     }
 }
 

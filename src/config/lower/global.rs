@@ -148,7 +148,6 @@ impl GlobalDraft {
             "use_symlink_paths" => flag(cx, at, &mut self.plan.keep_links),
             "no_email_faults" => self.plan.no_fault_mail = true,
             "no_checker_emails" => flag(cx, at, &mut self.plan.no_checker_mail),
-            "checker_log_all_failures" => flag(cx, at, &mut self.plan.log_all_failures),
             "share_checks" => flag(cx, at, &mut self.plan.share_checks),
             "rs_init_notifies" => flag(cx, at, &mut self.plan.tell_initial_servers),
             "dynamic_interfaces" => self.plan.dynamic_interfaces = true,

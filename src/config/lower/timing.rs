@@ -23,7 +23,6 @@ pub(super) struct TimingDraft {
     pub warmup: Option<Duration>,
     pub connect_timeout: Option<Duration>,
     pub alpha: Option<bool>,
-    pub log_all_failures: Option<bool>,
 }
 
 /// What a kind of checker has where nobody said anything.
@@ -43,7 +42,6 @@ impl TimingDraft {
             "warmup" => replace(&mut self.warmup, cx.duration(at, keyword)),
             "connect_timeout" => replace(&mut self.connect_timeout, cx.duration(at, keyword)),
             "alpha" => replace(&mut self.alpha, cx.flag(at)),
-            "log_all_failures" => replace(&mut self.log_all_failures, cx.flag(at)),
             _ => return false,
         }
         true
@@ -58,7 +56,6 @@ impl TimingDraft {
             warmup: self.warmup.or(outer.warmup),
             connect_timeout: self.connect_timeout.or(outer.connect_timeout),
             alpha: self.alpha.or(outer.alpha),
-            log_all_failures: self.log_all_failures.or(outer.log_all_failures),
         }
     }
 
@@ -77,7 +74,6 @@ impl TimingDraft {
             delay_before_retry: self.delay_before_retry.unwrap_or(defaults.delay_before_retry),
             warmup: self.warmup.unwrap_or(self.delay_loop()),
             alpha: self.alpha.unwrap_or(false),
-            log_all_failures: self.log_all_failures,
         }
     }
 }

@@ -25,8 +25,6 @@ pub struct Managed {
     pub name: String,
     /// Servers that reloads have taken out.
     pub draining: Draining,
-    /// `checker_log_all_failures`, for checkers that do not say otherwise.
-    pub log_all_failures: bool,
     /// Of what serves, one server may stand in another's place: then none changes by itself.
     twins: bool,
 }
@@ -35,8 +33,7 @@ impl Managed {
     pub fn new(server: Arc<VirtualServer>) -> Self {
         let (pool, name) = (Pool::new(settings(&server)), server.identity().to_string());
         let draining = Draining::default();
-        let twins = has_twins(&server);
-        Self { pool, name, draining, log_all_failures: false, twins, server }
+        Self { pool, name, draining, twins: has_twins(&server), server }
     }
 
     pub fn identity(&self) -> ServerIdentity {
@@ -273,8 +270,6 @@ impl Managed {
     }
 
     fn log_failure(&self, server: usize, checker: usize, reason: &str, verdict: Verdict) {
-        let every = self.server.real_servers[server].checkers[checker].timing.log_all_failures;
-        let every = every.unwrap_or(self.log_all_failures);
         let (server, checker) = (self.name_of(server), self.checker(server, checker));
         match verdict {
             Verdict::Forgiven { left } => {
@@ -285,9 +280,6 @@ impl Managed {
             }
             Verdict::Down => {
                 tracing::info!("{server} of {}: {checker} failed: {reason}", self.name)
-            }
-            Verdict::StillDown if every => {
-                tracing::info!("{server} of {}: {checker} still fails: {reason}", self.name)
             }
             Verdict::StillDown => {
                 tracing::debug!("{server} of {}: {checker} still fails: {reason}", self.name)

@@ -41,23 +41,6 @@ fn each_checker_has_its_own_retries_and_pause() {
     assert_eq!(of("PING_CHECK {\n}"), (1, 1));
 }
 
-/// One that says nothing is logged as `checker_log_all_failures` has it, wherever in the file that is.
-#[test]
-fn what_is_logged_of_a_checker_is_its_own_affair_or_that_of_all() {
-    let of = |check: &str| checker(check).timing.log_all_failures;
-    assert_eq!(of("TCP_CHECK {\n}"), None);
-    assert_eq!(of("MISC_CHECK {\n misc_path /bin/true\n log_all_failures\n}"), Some(true));
-    assert_eq!(of("GRPC_CHECK {\n log_all_failures off\n}"), Some(false));
-    let (hosts, _) =
-        read("SMTP_CHECK {\n log_all_failures\n host {\n }\n host {\n log_all_failures no\n }\n}");
-    let of_hosts: Vec<_> = hosts.iter().map(|each| each.timing.log_all_failures).collect();
-    assert_eq!(of_hosts, [Some(true), Some(false)]);
-    for (line, expected) in [("", false), ("checker_log_all_failures\n", true)] {
-        let loaded = parse_text("t", format!("global_defs {{\n{line}}}\n"));
-        assert_eq!(loaded.plan.global.log_all_failures, expected);
-    }
-}
-
 #[test]
 fn smtp_check_says_its_name() {
     let Probe::Smtp(smtp) = checker("SMTP_CHECK {\n connect_timeout 2\n}").probe else { panic!() };

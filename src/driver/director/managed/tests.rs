@@ -1,6 +1,4 @@
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::*;
@@ -35,7 +33,6 @@ fn tcp_check(address: &str) -> Checker {
         delay_before_retry: Duration::from_secs(1),
         warmup: Duration::ZERO,
         alpha: false,
-        log_all_failures: None,
     };
     Checker { timing: timing.into(), probe: Probe::Tcp(connect) }
 }
@@ -97,59 +94,6 @@ fn fail_next(managed: &mut Managed) {
 fn fail(managed: &mut Managed, at: Instant, attempt: AttemptId) {
     let outcome = Outcome::Failure("connection refused".to_owned());
     managed.pool.handle(at, Event::Result { attempt, outcome }, &mut Vec::new());
-}
-
-/// A log at the default level, to be read.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What the log has of `action`.
-fn logged(managed: &Managed, action: &Action) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false);
-    tracing::subscriber::with_default(lines.finish(), || managed.log(action));
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
-}
-
-#[test]
-fn a_failure_while_down_is_logged_if_all_are_asked_for() {
-    let failed = |verdict| {
-        let reason = "no route to host".to_owned();
-        Action::AttemptFailed { server: 0, checker: 0, target: 0, reason, verdict }
-    };
-    let cases = [
-        (false, None, false),
-        (false, Some(true), true),
-        (true, None, true),
-        (true, Some(false), false),
-    ];
-    for (everywhere, own, is_logged) in cases {
-        let mut server = virtual_server(&["192.0.2.11:80"]);
-        let checker = &mut server.real_servers[0].checkers[0];
-        let timing = Timing { log_all_failures: own, ..(*checker.timing).clone() };
-        checker.timing = timing.into();
-        let mut managed = Managed::new(Arc::new(server));
-        managed.log_all_failures = everywhere;
-        let line = logged(&managed, &failed(Verdict::StillDown));
-        let expected = "INFO mainstay::driver::director::managed: [192.0.2.11]:tcp:80 of [192.0.2.1]:tcp:80: \
-             TCP_CHECK still fails: no route to host\n";
-        assert_eq!(line.ends_with(expected), is_logged, "{everywhere} {own:?}: {line}");
-        assert_eq!(line.is_empty(), !is_logged, "{everywhere} {own:?}: {line}");
-        for verdict in [Verdict::Down, Verdict::Forgiven { left: 1 }] {
-            assert!(logged(&managed, &failed(verdict)).contains("TCP_CHECK failed: no route"));
-        }
-    }
 }
 
 #[test]
