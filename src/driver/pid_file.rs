@@ -134,9 +134,14 @@ mod tests {
     fn a_running_keepalived_is_noticed_without_its_lock() {
         let path = scratch("unlocked");
         let program = std::env::temp_dir().join(format!("keepalived-{}", std::process::id()));
-        // A copy might still be open for writing, in a child that another test starts meanwhile.
-        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
-        let mut other = std::process::Command::new(&program).arg("60").spawn().unwrap();
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        // A child that another test starts meanwhile may still have the copy open for writing.
+        let mut other = loop {
+            match std::process::Command::new(&program).arg("60").spawn() {
+                Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => {}
+                other => break other.unwrap(),
+            }
+        };
         std::fs::write(&path, format!("{}\n", other.id())).unwrap();
 
         let refused = PidFile::create(&path);
