@@ -5,12 +5,13 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::checks::{BOTH, ONLY_2, service, table_becomes, tcp_check};
-use crate::configs::{Farm, start_checks};
+use crate::configs::{Farm, SOON, VIP, start_checks};
 use crate::for_each_program;
-use crate::harness::{Host, Lab, Program, eventually, run};
+use crate::harness::{Host, Lab, Program, eventually, eventually_eq, run};
 
 for_each_program!(
     https_is_checked_whatever_the_certificate,
+    names_come_from_servers_too_and_an_abrupt_end_is_an_end,
     a_real_mail_server_passes_and_its_end_is_seen,
     a_real_name_server_passes_and_a_name_it_has_not_fails,
 );
@@ -169,6 +170,62 @@ fn https_is_verified_and_asked_as_one_likes() {
             director.log().contains("certificate not valid for name \"other.example\"")
         });
     });
+}
+
+/// Notes the name that each client tells, `None` if none, and ends each reply by closing the connection, without the
+/// close_notify of TLS.
+const ABRUPT: &str = r#"
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+names = open(sys.argv[2], "a", buffering=1)
+context.sni_callback = lambda connection, name, _: print(name, file=names) and None
+listener = socket.create_server(("0.0.0.0", 8443))
+while True:
+    connection, _ = listener.accept()
+    try:
+        tls = context.wrap_socket(connection, server_side=True)
+        tls.recv(4096)
+        tls.sendall(b"HTTP/1.0 200 OK\r\n\r\nall is well\n")
+        tls.close()
+    except OSError:
+        connection.close()
+"#;
+
+/// The virtual host of a virtual server is told, and here that of a real server, which keepalived does not tell.
+fn names_come_from_servers_too_and_an_abrupt_end_is_an_end(lab: &Lab, program: Program) {
+    let farm = Farm::new(lab);
+    let script = farm.web1.write("abrupt.py", ABRUPT).display().to_string();
+    let names = farm.web1.write("names", "").display().to_string();
+    let pem = certificate("server.pem").display().to_string();
+    let server = Server::start(&farm.web1, "/usr/bin/python3", &[&script, &pem, &names]);
+    listens(&farm.web1, 8443);
+    let service = |port: u16, of_service: &str, of_server: &str| {
+        format!(
+            "virtual_server {VIP} {port} {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n    \
+             alpha\n{of_service}\n    real_server 192.0.2.101 8443 {{\n{of_server}\n{}\n    }}\n}}\n",
+            ssl_get("", "            enable_sni")
+        )
+    };
+    let config = service(80, "    virtualhost service.example", "")
+        + &service(81, "", "        virtualhost server.example");
+    let _director = start_checks(&farm.lb1, program, &config);
+    let serve = |wanted: &str| {
+        eventually_eq("the services", SOON, (wanted.to_owned(), wanted.to_owned()), || {
+            let servers = |port: u16| farm.lb1.ipvs().servers(&format!("TCP {VIP}:{port}"));
+            (servers(80), servers(81))
+        });
+    };
+    serve("192.0.2.101:8443/1");
+    let second = if program == Program::Mainstay { "server.example" } else { "None" };
+    eventually("both are told", SOON, || {
+        let told = farm.web1.read("names");
+        ["service.example", second].iter().all(|name| told.lines().any(|line| line == *name))
+    });
+    let told = farm.web1.read("names");
+    assert!(told.lines().all(|name| ["service.example", second].contains(&name)), "{told}");
+    server.end();
+    serve("");
 }
 
 /// A server in Python takes its time to begin, on a busy machine more than a check may.
