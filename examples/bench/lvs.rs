@@ -48,7 +48,7 @@ const TURNS: usize = 3;
 const WRITTEN: [(&str, &str, &str); 6] = [
     ("a", "1,000 x 10 into an empty table: CPU", "ms"),
     ("b", "2,300 x 16, one weight changed: CPU of the reload", "ms"),
-    ("b", "2,300 x 16, one weight changed: commands to the kernel", ""),
+    ("b", "2,300 x 16, one weight changed: told to the kernel", "commands"),
     ("c", "2,300 x 16: CPU of the stop", "ms"),
     ("c", "2,300 x 16: stopped after", "ms"),
     ("d", "memory per real server, without checks", "KiB"),
