@@ -1,7 +1,7 @@
 //! Which virtual server has which service.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Diagnostics};
@@ -30,8 +30,10 @@ impl Taken {
         diagnostics: &mut Diagnostics,
     ) -> Vec<ServiceKey> {
         let (number, mut differs) = (settled.len(), None);
+        // Ranges of its group may overlap.
+        let mut own = HashSet::new();
         let mut keys = Vec::new();
-        for key in server.keys() {
+        for key in server.keys().filter(|key| server.group.is_none() || own.insert(*key)) {
             let (holder, first) = match self.0.entry(key) {
                 Entry::Vacant(place) => {
                     place.insert((number, at));
@@ -40,23 +42,19 @@ impl Taken {
                 }
                 Entry::Occupied(holder) => *holder.get(),
             };
-            match settled.get(holder) {
-                // Twice in its own group.
-                None => {}
-                Some(other) if have_one_group(other, server) => {
-                    if !is_alike(&other.service, &server.service) {
-                        differs.get_or_insert((key, first));
-                    }
-                    keys.push(key);
+            let other = &settled[holder];
+            if have_one_group(other, server) {
+                if !is_alike(&other.service, &server.service) {
+                    differs.get_or_insert((key, first));
                 }
-                Some(_) => {
-                    let name = match &server.group {
-                        Some(_) => key.to_string(),
-                        None => sources.text(at).to_owned(),
-                    };
-                    diagnostics.push(duplicate(&name, at, first));
-                }
+                keys.push(key);
+                continue;
             }
+            let name = match &server.group {
+                Some(_) => key.to_string(),
+                None => sources.text(at).to_owned(),
+            };
+            diagnostics.push(duplicate(&name, at, first));
         }
         if let Some((key, first)) = differs {
             let message = format!("{key} is also a service of another virtual server of the group");

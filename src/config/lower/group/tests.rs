@@ -82,6 +82,11 @@ fn virtual_servers_of_a_group_are_numbered_and_may_have_services_in_common() {
     };
     assert_eq!(read("TCP", "UDP"), (vec!["[g]:0".to_owned(), "[g]:1".to_owned()], vec![]));
     assert_eq!(read("TCP", "TCP"), (vec!["[g]:0".to_owned(), "[g]:1".to_owned()], vec![]));
+    let twice = "virtual_server_group g {\n 192.0.2.1-2 80\n 192.0.2.2-3 80\n}\n";
+    let both = parse_text("t", format!("{twice}{}{}", server("TCP"), server("TCP")));
+    let keys = |server: &VirtualServer| server.keys().count();
+    let counts: Vec<_> = both.plan.virtual_servers.iter().map(|server| keys(server)).collect();
+    assert_eq!(counts, [3, 3]);
     let other = "TCP\n persistence_timeout 60";
     assert_eq!(read("TCP", other).1, ["shared-service"]);
     let plain = server("TCP").replace("group g", "192.0.2.1 80");
